@@ -1,0 +1,3 @@
+//! The `baretrace` command.
+
+fn main() {}

@@ -1,0 +1,63 @@
+//! Maps to create.
+
+use super::types::Type;
+
+/// Map type as the kernel numbers it (`enum bpf_map_type` in `include/uapi/linux/bpf.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the kernel's own names")]
+pub enum MapKind {
+    Hash = 1,
+    Array = 2,
+    PerfEventArray = 4,
+    PercpuHash = 5,
+    PercpuArray = 6,
+    StackTrace = 7,
+    LruHash = 9,
+    LruPercpuHash = 10,
+    Ringbuf = 27,
+}
+
+/// What a map is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MapRole {
+    /// A map of the script, `@name`. `key` is `None` for one without keys.
+    User {
+        /// Name without the `@`; empty for the anonymous map `@`.
+        name: String,
+        /// Key type; a tuple for several keys.
+        key: Option<Type>,
+        /// Value type.
+        value: Type,
+    },
+    /// The ring that records travel in.
+    Ring,
+    /// Per-CPU buffers in which a program builds its record and keeps big values.
+    Scratch,
+    /// One `u64` a program: records that did not fit in the ring.
+    Lost,
+    /// Constants, or state shared by programs, that the runtime fills in before attaching.
+    Data,
+    /// Stack traces by id.
+    Stacks,
+}
+
+/// A map to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapSpec {
+    /// Kernel name, at most 15 bytes of `[A-Za-z0-9_.]`.
+    pub name: String,
+    /// Its type.
+    pub kind: MapKind,
+    /// Key size in bytes.
+    pub key_size: u32,
+    /// Value size in bytes.
+    pub value_size: u32,
+    /// Maximum number of entries (0 for a perf event array: one per CPU).
+    pub max_entries: u32,
+    /// `BPF_F_*` flags of map creation.
+    pub flags: u32,
+    /// Initial contents of entry 0 of an array; empty for zeros.
+    pub init: Vec<u8>,
+    /// What it is for.
+    pub role: MapRole,
+}

@@ -1,0 +1,15 @@
+//! Blueprints: what to load and attach, as plain values, before any file descriptor exists.
+
+mod attach;
+mod event;
+mod map;
+mod object;
+mod target;
+mod types;
+
+pub use attach::{AttachSpec, Interval, UserSite};
+pub use event::{Action, BLOB_TAG, EventPlan, Field, Group, RECORD_HEADER};
+pub use map::{MapKind, MapRole, MapSpec};
+pub use object::{Object, ProgramKind, ProgramSpec};
+pub use target::{Arch, ArgLoc, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe};
+pub use types::{Agg, Field as StructField, StructDef, StructId, Type, hist_buckets};
