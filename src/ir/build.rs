@@ -1,0 +1,199 @@
+//! Makes a function block by block.
+
+use super::inst::{Block, BlockId, Func, Inst, Op, Opnd, Slot, SlotId, Term, VReg};
+use crate::{
+    asm::{AluOp, Cond, Size, Width},
+    span::Span,
+};
+
+/// Builds one [`Func`]. Instructions go to the current block; a block is closed by its terminator, and what comes after
+/// a terminator before the next [`FuncBuilder::switch_to`] is unreachable and dropped.
+#[derive(Debug)]
+pub struct FuncBuilder {
+    name: String,
+    blocks: Vec<(Vec<Inst>, Option<(Term, Option<Span>)>)>,
+    slots: Vec<Slot>,
+    vregs: u32,
+    current: BlockId,
+    span: Option<Span>,
+}
+
+impl FuncBuilder {
+    /// A function with an empty entry block, which is current.
+    pub fn new(name: impl Into<String>) -> Self {
+        FuncBuilder {
+            name: name.into(),
+            blocks: vec![(Vec::new(), None)],
+            slots: Vec::new(),
+            vregs: 0,
+            current: BlockId(0),
+            span: None,
+        }
+    }
+
+    /// Script text that instructions come from until the next call; returns what was set before.
+    pub fn set_span(&mut self, span: Option<Span>) -> Option<Span> {
+        std::mem::replace(&mut self.span, span)
+    }
+
+    /// A fresh virtual register.
+    pub fn vreg(&mut self) -> VReg {
+        self.vregs += 1;
+        VReg(self.vregs - 1)
+    }
+
+    /// A fresh stack slot.
+    pub fn slot(&mut self, size: u32, align: u32) -> SlotId {
+        self.slots.push(Slot { size, align });
+        SlotId(u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// A fresh, open block.
+    pub fn block(&mut self) -> BlockId {
+        self.blocks.push((Vec::new(), None));
+        BlockId(u32::try_from(self.blocks.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Makes `block` current.
+    pub fn switch_to(&mut self, block: BlockId) {
+        self.current = block;
+    }
+
+    /// The current block.
+    pub fn current(&self) -> BlockId {
+        self.current
+    }
+
+    /// Whether the current block has its terminator.
+    pub fn closed(&self) -> bool {
+        self.blocks[self.current.0 as usize].1.is_some()
+    }
+
+    /// Appends to the current block.
+    pub fn push(&mut self, op: Op) {
+        let span = self.span;
+        let (insts, term) = &mut self.blocks[self.current.0 as usize];
+        if term.is_none() {
+            insts.push(Inst { op, span });
+        }
+    }
+
+    /// Ends the current block.
+    pub fn end(&mut self, term: Term) {
+        let span = self.span;
+        let (_, old) = &mut self.blocks[self.current.0 as usize];
+        if old.is_none() {
+            *old = Some((term, span));
+        }
+    }
+
+    /// `src` in a fresh register.
+    pub fn mov(&mut self, src: impl Into<Opnd>) -> VReg {
+        let dst = self.vreg();
+        self.push(Op::Mov {
+            dst,
+            src: src.into(),
+        });
+        dst
+    }
+
+    /// 64-bit `a op b` in a fresh register.
+    pub fn alu(&mut self, op: AluOp, a: impl Into<Opnd>, b: impl Into<Opnd>) -> VReg {
+        let dst = self.vreg();
+        self.push(Op::Alu {
+            op,
+            width: Width::W64,
+            dst,
+            a: a.into(),
+            b: b.into(),
+        });
+        dst
+    }
+
+    /// Zero-extending load into a fresh register.
+    pub fn load(&mut self, size: Size, base: VReg, off: i16) -> VReg {
+        let dst = self.vreg();
+        self.push(Op::Load {
+            dst,
+            size,
+            signed: false,
+            base,
+            off,
+        });
+        dst
+    }
+
+    /// Store.
+    pub fn store(&mut self, size: Size, base: VReg, off: i16, src: impl Into<Opnd>) {
+        self.push(Op::Store {
+            size,
+            base,
+            off,
+            src: src.into(),
+        });
+    }
+
+    /// Helper call with its result in a fresh register.
+    pub fn call(&mut self, helper: u32, args: &[Opnd]) -> VReg {
+        let dst = self.vreg();
+        self.push(Op::Call {
+            dst: Some(dst),
+            helper,
+            args: args.to_vec(),
+        });
+        dst
+    }
+
+    /// Ends the current block with a 64-bit comparison.
+    pub fn branch(
+        &mut self,
+        cond: Cond,
+        a: impl Into<Opnd>,
+        b: impl Into<Opnd>,
+        then: BlockId,
+        els: BlockId,
+    ) {
+        self.end(Term::If {
+            cond,
+            width: Width::W64,
+            a: a.into(),
+            b: b.into(),
+            then,
+            els,
+        });
+    }
+
+    /// The function; open blocks return 0.
+    pub fn finish(self) -> Func {
+        let blocks = self
+            .blocks
+            .into_iter()
+            .map(|(insts, term)| {
+                let (term, term_span) = term.unwrap_or((Term::Exit(Opnd::Imm(0)), None));
+                Block {
+                    insts,
+                    term,
+                    term_span,
+                }
+            })
+            .collect();
+        Func {
+            name: self.name,
+            blocks,
+            slots: self.slots,
+            vregs: self.vregs,
+        }
+    }
+}
+
+impl From<VReg> for Opnd {
+    fn from(reg: VReg) -> Self {
+        Opnd::Reg(reg)
+    }
+}
+
+impl From<i64> for Opnd {
+    fn from(imm: i64) -> Self {
+        Opnd::Imm(imm)
+    }
+}

@@ -1,0 +1,7 @@
+//! Three-address code on virtual registers, between any front end and code generation.
+
+mod build;
+mod inst;
+
+pub use build::FuncBuilder;
+pub use inst::{Block, BlockId, Func, FuncId, Inst, Op, Opnd, Program, Slot, SlotId, Term, VReg};
