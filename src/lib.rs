@@ -3,5 +3,6 @@
 pub mod asm;
 pub mod ir;
 pub mod lang;
+pub mod lower;
 pub mod span;
 pub mod spec;
