@@ -7,3 +7,4 @@ pub mod lang;
 pub mod session;
 pub mod span;
 pub mod spec;
+pub mod sys;
