@@ -5,6 +5,7 @@ pub mod cli;
 pub mod ir;
 pub mod lang;
 pub mod session;
+pub mod kernel;
 pub mod span;
 pub mod spec;
 pub mod sys;
