@@ -2,10 +2,14 @@
 
 pub mod asm;
 pub mod cli;
+pub mod elf;
 pub mod ir;
+pub mod kernel;
 pub mod lang;
 pub mod session;
-pub mod kernel;
 pub mod span;
 pub mod spec;
+pub mod suggest;
 pub mod sys;
+pub mod usdt;
+pub mod wildcard;
