@@ -2,6 +2,7 @@
 
 use super::{Call, CliError, env};
 use crate::session::{Attach, Buffering, Debug, Format, Options, Script};
+use crate::sys::errno::Described;
 use clap::{
     Arg, ArgAction, ArgMatches,
     builder::{PossibleValuesParser, ValueParser},
@@ -305,6 +306,12 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
     Ok(options)
 }
 
+/// The first word that is no flag: the pattern of `-l`.
+pub(super) fn first_word(matches: &ArgMatches) -> Result<Option<String>, CliError> {
+    let mut words = matches.get_many::<OsString>("words").into_iter().flatten();
+    words.next().cloned().map(utf8).transpose()
+}
+
 /// What the flags say, without script and parameters.
 pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
     let words = |name: &str| -> Vec<String> {
@@ -382,7 +389,7 @@ pub(super) fn read_script(path: &OsString) -> Result<Script, CliError> {
         (path.to_string_lossy().into_owned(), read)
     };
     read.map_err(|err| {
-        let what = format!("read script `{name}`: {err}");
+        let what = format!("read script `{name}`: {}", Described(&err));
         match super::command::similar(&name) {
             Some(verb) if err.kind() == std::io::ErrorKind::NotFound => {
                 CliError::with_help(what, format!("did you mean the command `{verb}`?"))

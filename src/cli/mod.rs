@@ -10,6 +10,7 @@ mod command;
 mod completions;
 mod env;
 mod error;
+mod list;
 mod man;
 mod out;
 mod run;

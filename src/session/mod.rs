@@ -1,5 +1,6 @@
 //! One run of a script, end to end: compile, load, attach, read, print, leave nothing behind.
 
+pub mod binary;
 mod child;
 mod options;
 mod wake;

@@ -6,6 +6,7 @@
 pub mod bpf;
 pub mod cpu;
 pub mod errno;
+pub mod file_map;
 pub mod mmap;
 pub mod perf;
 pub mod process;
