@@ -1,6 +1,6 @@
 //! The table of commands, and dispatch.
 
-use super::{CliError, args, completions, man, run};
+use super::{CliError, args, completions, features, man, run};
 use clap::ArgMatches;
 use std::ffi::OsString;
 
@@ -68,6 +68,12 @@ impl Command {
 
 /// All commands but the one without a verb, which runs a script. Help, manual and completions follow this order.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        verb: "features",
+        help: "Say what this kernel offers and what this process may do",
+        args: |command| command,
+        run: features::run,
+    },
     Command {
         verb: "completions",
         help: "Print completions for a shell",

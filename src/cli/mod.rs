@@ -10,6 +10,7 @@ mod command;
 mod completions;
 mod env;
 mod error;
+mod features;
 mod list;
 mod man;
 mod out;

@@ -1,9 +1,12 @@
 //! `baretrace FILE`: runs a script.
 
-use super::{Call, CliError, args, list};
+use super::{Call, CliError, args, features, list};
 use clap::ArgMatches;
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
+    if matches.get_flag("info") {
+        return super::out::print(&features::report());
+    }
     if matches.get_flag("list") {
         return run_list(matches, call);
     }
