@@ -3,6 +3,7 @@
 pub mod build;
 mod decode;
 mod encode;
+pub mod helper;
 mod insn;
 mod label;
 mod raw;
