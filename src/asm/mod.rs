@@ -2,6 +2,7 @@
 
 pub mod build;
 mod decode;
+pub mod disasm;
 mod encode;
 pub mod helper;
 mod insn;
