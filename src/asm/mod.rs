@@ -4,6 +4,7 @@ pub mod build;
 mod decode;
 pub mod disasm;
 mod encode;
+pub mod forms;
 pub mod helper;
 mod insn;
 mod label;
