@@ -1,8 +1,16 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod cli;
+pub mod elf;
 pub mod ir;
+pub mod kernel;
 pub mod lang;
 pub mod lower;
+pub mod session;
 pub mod span;
 pub mod spec;
+pub mod suggest;
+pub mod sys;
+pub mod usdt;
+pub mod wildcard;

@@ -1,0 +1,504 @@
+//! The flags of a run: bpftrace's, with their names and meaning, and our own.
+
+use super::{Call, CliError, env};
+use crate::session::{Attach, Buffering, Debug, Format, Options, Script};
+use crate::sys::errno::Described;
+use clap::{
+    Arg, ArgAction, ArgMatches,
+    builder::{PossibleValuesParser, ValueParser},
+};
+use std::{ffi::OsString, io::Read, path::PathBuf};
+
+/// What a flag takes.
+enum Takes {
+    /// Nothing.
+    Nothing,
+    /// Nothing, and every repetition counts.
+    Count,
+    /// One word.
+    Value(&'static str),
+    /// A path.
+    Path(&'static str),
+    /// A number.
+    Number(&'static str),
+    /// One of these words.
+    OneOf(&'static str, &'static [&'static str]),
+    /// Some of these words, separated by commas, repeatable.
+    SomeOf(&'static str, &'static [&'static str]),
+    /// Paths, repeatable.
+    Paths(&'static str),
+}
+use Takes::{Count, Nothing, Number, OneOf, Path, Paths, SomeOf, Value};
+
+/// One flag: long name, short name, what it takes, help (empty: not shown).
+struct Flag(&'static str, Option<char>, Takes, &'static str);
+
+const STAGES: &[&str] = &[
+    "all",
+    "ast",
+    "types",
+    "codegen",
+    "codegen-opt",
+    "dis",
+    "libbpf",
+    "verifier",
+];
+const MODES: &[&str] = &["codegen", "compiler-bench", "bench", "test", "format"];
+
+/// All flags of a run. bpftrace's come first, in its own order.
+const FLAGS: &[Flag] = &[
+    Flag(
+        "program",
+        Some('e'),
+        Value("PROGRAM"),
+        "Run PROGRAM instead of a file",
+    ),
+    Flag(
+        "list",
+        Some('l'),
+        Nothing,
+        "List probes that match a pattern, or those of a program; -lv with their arguments",
+    ),
+    Flag(
+        "pid",
+        Some('p'),
+        Number("PID"),
+        "Trace only this process; end when it ends",
+    ),
+    Flag(
+        "cmd",
+        Some('c'),
+        Value("CMD"),
+        "Run CMD, held until every probe is attached; end when it ends",
+    ),
+    Flag(
+        "format",
+        Some('f'),
+        OneOf("FORMAT", &["text", "json"]),
+        "Format of the output",
+    ),
+    Flag(
+        "output",
+        Some('o'),
+        Path("FILE"),
+        "Write the output to FILE",
+    ),
+    Flag(
+        "buffering",
+        Some('B'),
+        OneOf("MODE", &["line", "full", "none"]),
+        "When output is written",
+    ),
+    Flag(
+        "quiet",
+        Some('q'),
+        Nothing,
+        "No notices, only the script's output",
+    ),
+    Flag("verbose", Some('v'), Count, "Say what is done"),
+    Flag(
+        "debug",
+        Some('d'),
+        SomeOf("STAGE", STAGES),
+        "Print the result of a stage on stderr",
+    ),
+    Flag(
+        "dry-run",
+        None,
+        Nothing,
+        "Stop once every probe is attached",
+    ),
+    Flag("info", None, Nothing, "Say what this kernel offers"),
+    Flag(
+        "unsafe",
+        None,
+        Nothing,
+        "Allow functions that change things, such as system()",
+    ),
+    Flag(
+        "warnings",
+        Some('k'),
+        Count,
+        "Warn when a helper called by the script fails",
+    ),
+    Flag("no-warnings", None, Nothing, "No warnings"),
+    Flag(
+        "usdt-file-activation",
+        None,
+        Nothing,
+        "Raise semaphores by file (the kernel always does it so here)",
+    ),
+    Flag(
+        "probe-filter",
+        None,
+        Value("REGEX"),
+        "Only probes whose name matches",
+    ),
+    Flag(
+        "include",
+        None,
+        Paths("FILE"),
+        "Put a header file before the program",
+    ),
+    Flag(
+        "include-dir",
+        Some('I'),
+        Paths("DIR"),
+        "Look for header files in DIR",
+    ),
+    Flag(
+        "no-feature",
+        None,
+        SomeOf(
+            "FEATURE",
+            &["uprobe_multi", "kprobe_multi", "kprobe_session"],
+        ),
+        "Do without a feature of the kernel",
+    ),
+    Flag("btf", Some('b'), Nothing, ""),
+    Flag("test", None, Nothing, ""),
+    Flag("bench", None, Nothing, ""),
+    Flag("fmt", None, Nothing, ""),
+    Flag("mode", None, OneOf("MODE", MODES), ""),
+    Flag("aot", None, Value("FILE"), ""),
+    Flag("emit-elf", None, Value("FILE"), ""),
+    Flag("emit-llvm", None, Value("FILE"), ""),
+    Flag("verify-llvm-ir", None, Nothing, ""),
+    Flag(
+        "attach",
+        None,
+        OneOf("HOW", &["auto", "multi", "perf"]),
+        "Attach user probes with uprobe_multi links or with perf events",
+    ),
+    Flag(
+        "emit",
+        None,
+        OneOf("STAGE", super::check::STAGES),
+        "Print the result of a stage on stdout, load nothing",
+    ),
+    Flag(
+        "no-loss",
+        None,
+        Nothing,
+        "Slow the traced program down rather than lose an event",
+    ),
+];
+
+/// Flags of bpftrace that have no meaning here, with what stands in their place.
+const REFUSED: &[(&str, &str)] = &[
+    ("test", "`test:` probes are not run by this version"),
+    ("bench", "`bench:` probes are not run by this version"),
+    ("fmt", "formatting scripts is not supported"),
+    ("mode", "modes for benchmarks and tests are not supported"),
+    (
+        "aot",
+        "programs compiled ahead of time are not supported; this binary needs no compiler at run time",
+    ),
+    (
+        "emit-elf",
+        "no ELF object is made; `check --emit bytes` prints the instructions as they are loaded",
+    ),
+    (
+        "emit-llvm",
+        "there is no LLVM here; `check --emit ir` prints this compiler's own code",
+    ),
+    ("verify-llvm-ir", "there is no LLVM here"),
+];
+
+/// Adds the flags and the positional arguments.
+pub(super) fn add(command: clap::Command) -> clap::Command {
+    command
+        .about("Trace Linux programs with eBPF: the bpftrace language in one self-contained binary")
+        .override_usage(
+            "baretrace [OPTIONS] FILE [ARGS…] [-- --name=value…]\n       \
+             baretrace [OPTIONS] -e PROGRAM [ARGS…]\n       \
+             baretrace -l [PATTERN]\n       baretrace COMMAND …",
+        )
+        .subcommand_help_heading("Commands")
+        .args(FLAGS.iter().map(flag))
+        .arg(
+            Arg::new("words")
+                .value_name("FILE [ARGS…]")
+                .help("Script (`-` for stdin) and its parameters $1, $2…")
+                .num_args(0..)
+                .value_parser(ValueParser::os_string()),
+        )
+}
+
+fn flag(row: &Flag) -> Arg {
+    let Flag(name, short, takes, help) = row;
+    let mut arg = Arg::new(*name)
+        .long(*name)
+        .help(*help)
+        .hide(help.is_empty());
+    if let Some(short) = short {
+        arg = arg.short(*short);
+    }
+    match takes {
+        Nothing => arg.action(ArgAction::SetTrue),
+        Count => arg.action(ArgAction::Count),
+        Value(word) => arg.value_name(*word).allow_hyphen_values(true),
+        Path(word) => arg.value_name(*word).value_parser(ValueParser::path_buf()),
+        Number(word) => arg.value_name(*word).value_parser(clap::value_parser!(u32)),
+        OneOf(word, of) => arg
+            .value_name(*word)
+            .value_parser(PossibleValuesParser::new(*of)),
+        SomeOf(word, of) => arg
+            .value_name(*word)
+            .action(ArgAction::Append)
+            .value_delimiter(',')
+            .value_parser(PossibleValuesParser::new(*of)),
+        Paths(word) => arg
+            .value_name(*word)
+            .action(ArgAction::Append)
+            .value_parser(ValueParser::path_buf()),
+    }
+}
+
+/// The checked options of a run; `script` is still empty when only words were given that name none.
+pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliError> {
+    for (name, why) in REFUSED {
+        if matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine) {
+            return Err(CliError::Usage(format!("error: --{name}: {why}")));
+        }
+    }
+    let mut options = flags(matches, call);
+    let mut words: Vec<OsString> = matches
+        .get_many::<OsString>("words")
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default();
+    let mut rest = call.rest().to_vec();
+    match matches.get_one::<String>("program") {
+        Some(program) => {
+            options.script = Script {
+                name: "stdin".to_string(),
+                text: program.clone(),
+            };
+        }
+        None => {
+            let from = if words.is_empty() {
+                &mut rest
+            } else {
+                &mut words
+            };
+            if from.is_empty() {
+                return Err(CliError::Usage(
+                    "error: no script\nhelp: give a FILE, or a program with -e; see --help"
+                        .to_string(),
+                ));
+            }
+            options.script = read_script(&from.remove(0))?;
+        }
+    }
+    for word in words {
+        options.params.push(utf8(word)?);
+    }
+    for word in rest {
+        let word = utf8(word)?;
+        match word.strip_prefix("--") {
+            Some(named) if !named.is_empty() => options.named.push(match named.split_once('=') {
+                Some((name, value)) => (name.to_string(), Some(value.to_string())),
+                None => (named.to_string(), None),
+            }),
+            _ => options.params.push(word),
+        }
+    }
+    Ok(options)
+}
+
+/// The first word that is no flag: the pattern of `-l`.
+pub(super) fn first_word(matches: &ArgMatches) -> Result<Option<String>, CliError> {
+    let mut words = matches.get_many::<OsString>("words").into_iter().flatten();
+    words.next().cloned().map(utf8).transpose()
+}
+
+/// What the flags say, without script and parameters.
+pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
+    let words = |name: &str| -> Vec<String> {
+        matches
+            .get_many::<String>(name)
+            .map(|values| values.cloned().collect())
+            .unwrap_or_default()
+    };
+    let paths = |name: &str| -> Vec<PathBuf> {
+        matches
+            .get_many::<PathBuf>(name)
+            .map(|values| values.cloned().collect())
+            .unwrap_or_default()
+    };
+    let word = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let stages = words("debug");
+    let stage = |names: &[&str]| {
+        stages
+            .iter()
+            .any(|s| s == "all" || names.contains(&s.as_str()))
+    };
+    let no_multi = words("no-feature").iter().any(|f| f == "uprobe_multi");
+    Options {
+        config: env::settings(std::env::vars_os()),
+        pid: matches.get_one("pid").copied(),
+        command: word("cmd").map(str::to_string),
+        output: matches.get_one::<PathBuf>("output").cloned(),
+        format: match word("format") {
+            Some("json") => Format::Json,
+            _ => Format::Text,
+        },
+        buffering: match word("buffering") {
+            Some("none") => Buffering::None,
+            Some("full") => Buffering::Full,
+            _ => Buffering::Line,
+        },
+        quiet: matches.get_flag("quiet"),
+        verbose: matches.get_count("verbose") > 0,
+        debug: Debug {
+            ast: stage(&["ast", "types"]),
+            ir: stage(&["codegen"]),
+            ir_opt: stage(&["codegen-opt"]),
+            asm: stage(&["dis"]),
+            verifier: stage(&["verifier", "libbpf"]),
+        },
+        dry_run: matches.get_flag("dry-run"),
+        allow_unsafe: matches.get_flag("unsafe"),
+        helper_errors: matches.get_count("warnings"),
+        no_warnings: matches.get_flag("no-warnings"),
+        include: paths("include"),
+        include_dirs: paths("include-dir"),
+        probe_filter: word("probe-filter").map(str::to_string),
+        attach: match word("attach") {
+            Some("multi") => Attach::Multi,
+            Some("perf") => Attach::Perf,
+            _ if no_multi => Attach::Perf,
+            _ => Attach::Auto,
+        },
+        no_loss: matches.get_flag("no-loss"),
+        as_bpftrace: call.as_bpftrace(),
+        ..Options::default()
+    }
+}
+
+/// Reads a script from a file, or from standard input for `-`.
+pub(super) fn read_script(path: &OsString) -> Result<Script, CliError> {
+    let mut bytes = Vec::new();
+    let (name, read) = if path == "-" {
+        (
+            "stdin".to_string(),
+            std::io::stdin().read_to_end(&mut bytes),
+        )
+    } else {
+        let read = std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        (path.to_string_lossy().into_owned(), read)
+    };
+    read.map_err(|err| {
+        let what = format!("read script `{name}`: {}", Described(&err));
+        match super::command::similar(&name) {
+            Some(verb) if err.kind() == std::io::ErrorKind::NotFound => {
+                CliError::with_help(what, format!("did you mean the command `{verb}`?"))
+            }
+            _ => CliError::with_help(what, "give the path of a script, or a program with -e"),
+        }
+    })?;
+    let text = String::from_utf8(bytes).map_err(|err| {
+        let at = err.utf8_error().valid_up_to();
+        CliError::failed(format!("read script `{name}`: byte {at} is not UTF-8"))
+    })?;
+    Ok(Script { name, text })
+}
+
+fn utf8(word: OsString) -> Result<String, CliError> {
+    word.into_string().map_err(|word| {
+        CliError::Usage(format!(
+            "error: parameter `{}` is not UTF-8",
+            word.to_string_lossy()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::command::clap_command;
+
+    fn parse(words: &[&str]) -> Result<Options, CliError> {
+        let call = Call::new(words.iter().map(OsString::from));
+        let before: Vec<_> = words.iter().take_while(|w| **w != "--").collect();
+        match clap_command(true).try_get_matches_from(before) {
+            Ok(matches) => options(&matches, &call),
+            Err(err) => Err(CliError::Usage(err.to_string())),
+        }
+    }
+
+    #[test]
+    fn positional_and_named_parameters() {
+        let got = parse(&[
+            "bpftrace", "-e", "BEGIN{}", "p1", "-q", "--", "--aa=20", "--bb", "p2",
+        ]);
+        let got = got.unwrap();
+        assert_eq!(got.script.text, "BEGIN{}");
+        assert_eq!(got.params, ["p1", "p2"]);
+        let named = [
+            ("aa".to_string(), Some("20".to_string())),
+            ("bb".to_string(), None),
+        ];
+        assert_eq!(got.named, named);
+        assert!(got.quiet);
+    }
+
+    #[test]
+    fn flags_in_bpftraces_spelling() {
+        let got = parse(&[
+            "bpftrace",
+            "-kk",
+            "-B",
+            "full",
+            "-f",
+            "json",
+            "-d",
+            "ast,dis",
+            "-d",
+            "verifier",
+            "-p",
+            "12",
+            "--no-feature",
+            "uprobe_multi",
+            "--unsafe",
+            "-I",
+            "a",
+            "-I",
+            "b",
+            "-e",
+            "x",
+        ])
+        .unwrap();
+        assert_eq!(got.helper_errors, 2);
+        assert_eq!(got.buffering, Buffering::Full);
+        assert_eq!(got.format, Format::Json);
+        assert!(got.debug.ast && got.debug.asm && got.debug.verifier && !got.debug.ir);
+        assert_eq!(got.pid, Some(12));
+        assert_eq!(got.attach, Attach::Perf);
+        assert!(got.allow_unsafe && got.as_bpftrace);
+        assert_eq!(got.include_dirs, [PathBuf::from("a"), PathBuf::from("b")]);
+    }
+
+    #[test]
+    fn what_is_refused_names_itself() {
+        for (words, want) in [
+            (
+                &["bpftrace", "--emit-llvm", "x", "-e", "y"][..],
+                "--emit-llvm: there is no LLVM",
+            ),
+            (&["bpftrace"][..], "no script"),
+            (&["bpftrace", "-p", "abc", "-e", "x"][..], "'abc'"),
+            (&["bpftrace", "-f", "xml", "-e", "x"][..], "json"),
+        ] {
+            let err = parse(words).unwrap_err().to_string();
+            assert!(err.contains(want), "{err}");
+        }
+    }
+
+    #[test]
+    fn every_refused_flag_is_in_the_table() {
+        for (name, _) in REFUSED {
+            assert!(FLAGS.iter().any(|flag| flag.0 == *name), "{name}");
+        }
+    }
+}

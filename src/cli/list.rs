@@ -1,0 +1,263 @@
+//! `-l [PATTERN]`: lists probes; with `-v` their arguments.
+
+use super::CliError;
+use crate::{
+    elf,
+    session::binary::{self, BinaryError, Located},
+    suggest, usdt, wildcard,
+};
+use std::fmt::Write;
+
+/// Names of the probes that need no file, as they are attached.
+const FIXED: &[&str] = &[
+    "begin",
+    "end",
+    "interval:us:count",
+    "interval:ms:count",
+    "interval:s:count",
+    "interval:hz:rate",
+    "profile:us:count",
+    "profile:ms:count",
+    "profile:s:count",
+    "profile:hz:rate",
+    "software:alignment-faults:",
+    "software:bpf-output:",
+    "software:context-switches:",
+    "software:cpu-clock:",
+    "software:cpu-migrations:",
+    "software:dummy:",
+    "software:emulation-faults:",
+    "software:major-faults:",
+    "software:minor-faults:",
+    "software:page-faults:",
+    "software:task-clock:",
+];
+
+/// Providers that name a file, with their short forms.
+const FILES: &[(&str, &[&str])] = &[
+    ("usdt", &["usdt", "U"]),
+    ("uprobe", &["uprobe", "u"]),
+    ("uretprobe", &["uretprobe", "ur"]),
+];
+
+/// The listing of every comma-separated part of `pattern`.
+pub(super) fn list(pattern: &str, pid: Option<u32>, verbose: bool) -> Result<String, CliError> {
+    let mut out = String::new();
+    for part in pattern.split(',').map(str::trim) {
+        list_one(&mut out, part, pid, verbose)?;
+    }
+    Ok(out)
+}
+
+fn list_one(
+    out: &mut String,
+    pattern: &str,
+    pid: Option<u32>,
+    verbose: bool,
+) -> Result<(), CliError> {
+    let (provider, rest) = pattern.split_once(':').unwrap_or((pattern, ""));
+    let kind = FILES
+        .iter()
+        .find(|(_, names)| names.contains(&provider))
+        .map(|(kind, _)| *kind);
+    match (kind, pid) {
+        (Some("usdt"), _) => list_usdt(out, rest, pid, verbose),
+        (Some(kind), _) => list_functions(out, kind, rest, pid),
+        (None, Some(_)) if matches!(pattern, "" | "*" | "*:*") => list_usdt(out, "*", pid, verbose),
+        (None, _) => {
+            let before = out.len();
+            for name in FIXED {
+                if pattern.is_empty() || wildcard::matches(pattern, name) || provider == *name {
+                    let _ = writeln!(out, "{name}");
+                }
+            }
+            if out.len() == before {
+                return Err(nothing(pattern, provider));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn nothing(pattern: &str, provider: &str) -> CliError {
+    let known = FIXED
+        .iter()
+        .map(|name| name.split(':').next().unwrap_or(name))
+        .chain(FILES.iter().map(|(kind, _)| *kind));
+    match suggest::closest(provider, known) {
+        Some(near) => CliError::with_help(
+            format!("list `{pattern}`: no probe matches"),
+            format!("did you mean `{near}`?"),
+        ),
+        None => CliError::with_help(
+            format!("list `{pattern}`: no probe matches"),
+            "for the probes of a program: -l 'usdt:PATH:*', or of a process: -l -p PID",
+        ),
+    }
+}
+
+/// `PATH`, `PATH:NAME` or `PATH:PROVIDER:NAME`.
+fn list_usdt(
+    out: &mut String,
+    rest: &str,
+    pid: Option<u32>,
+    verbose: bool,
+) -> Result<(), CliError> {
+    let parts: Vec<&str> = rest.split(':').collect();
+    let (path, provider, name) = match parts[..] {
+        [path] => (path, "*", "*"),
+        [path, name] => (path, "*", name),
+        [path, provider, name] => (path, provider, name),
+        _ => {
+            return Err(CliError::with_help(
+                format!("list `usdt:{rest}`: too many parts"),
+                "usdt:PATH:PROVIDER:NAME",
+            ));
+        }
+    };
+    let files = binary::locate(path, pid).map_err(binary_error)?;
+    let (before, one) = (out.len(), files.len() == 1);
+    let mut known = Vec::new();
+    for file in &files {
+        let (bytes, shown) = match binary::open(file) {
+            Ok(bytes) => (bytes, file.name.to_string_lossy().into_owned()),
+            Err(err) if one => return Err(binary_error(err)),
+            // Of many files, those that cannot be read have nothing to list.
+            Err(_) => continue,
+        };
+        let image = match binary::notes(file, &bytes) {
+            Ok(image) => image,
+            Err(err) if one => return Err(binary_error(err)),
+            Err(_) => continue,
+        };
+        known.extend(
+            image
+                .notes()
+                .iter()
+                .map(|note| format!("{}:{}", note.provider, note.name)),
+        );
+        let _ = write!(
+            out,
+            "{}",
+            usdt::Listing::new(&image, &shown, provider, name, verbose)
+        );
+    }
+    if out.len() == before {
+        return Err(no_usdt(path, &format!("{provider}:{name}"), &known));
+    }
+    Ok(())
+}
+
+fn no_usdt(path: &str, wanted: &str, known: &[String]) -> CliError {
+    let of = if path.is_empty() || path == "*" {
+        "the process".to_string()
+    } else {
+        format!("`{path}`")
+    };
+    if known.is_empty() {
+        return CliError::with_help(
+            format!("list USDT probes of {of}: it has none"),
+            "it was built without them; for bitcoind configure with -DWITH_USDT=ON",
+        );
+    }
+    let near = suggest::closest(wanted, known.iter().map(String::as_str));
+    CliError::with_help(
+        format!("list USDT probes of {of}: none matches `{wanted}`"),
+        near.map_or_else(
+            || {
+                format!(
+                    "it has {} others; list them with -l 'usdt:{path}:*'",
+                    known.len()
+                )
+            },
+            |near| format!("did you mean `{near}`?"),
+        ),
+    )
+}
+
+/// `PATH` or `PATH:FUNCTION`.
+fn list_functions(
+    out: &mut String,
+    kind: &str,
+    rest: &str,
+    pid: Option<u32>,
+) -> Result<(), CliError> {
+    let (path, pattern) = rest.split_once(':').unwrap_or((rest, "*"));
+    let files = binary::locate(path, pid).map_err(binary_error)?;
+    let (before, one) = (out.len(), files.len() == 1);
+    for file in &files {
+        match functions(file, pattern) {
+            Ok(names) => {
+                for name in names {
+                    let _ = writeln!(out, "{kind}:{}:{name}", file.name.display());
+                }
+            }
+            Err(err) if one => return Err(binary_error(err)),
+            Err(_) => {}
+        }
+    }
+    if out.len() == before {
+        return Err(CliError::with_help(
+            format!("list functions of `{path}`: none matches `{pattern}`"),
+            "a stripped program has only the functions that it exports",
+        ));
+    }
+    Ok(())
+}
+
+fn functions(file: &Located, pattern: &str) -> Result<Vec<String>, BinaryError> {
+    let bytes = binary::open(file)?;
+    let image =
+        elf::Image::parse(&bytes).map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
+    let mut names: Vec<String> = image
+        .functions(|name| wildcard::matches(pattern, name))
+        .iter()
+        .map(|function| function.name.to_string())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// A binary's error with its remedy.
+pub(super) fn binary_error(err: BinaryError) -> CliError {
+    match err.help() {
+        Some(help) => CliError::with_help(&err, help),
+        None => CliError::failed(&err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_without_a_file() {
+        assert_eq!(list("begin", None, false).unwrap(), "begin\n");
+        assert_eq!(
+            list("interval:m*,end", None, false).unwrap(),
+            "interval:ms:count\nend\n"
+        );
+        assert!(
+            list("", None, false)
+                .unwrap()
+                .contains("software:page-faults:")
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let says = |pattern: &str| list(pattern, None, false).unwrap_err().to_string();
+        assert!(says("usdt:/no/such:*").contains("open `/no/such`: No such file"));
+        assert!(says("interva").contains("did you mean `interval`?"));
+        assert!(says("kprobe:*").contains("no probe matches"));
+        assert!(says("usdt:/a:b:c:d").contains("too many parts"));
+    }
+
+    #[test]
+    fn functions_of_this_binary() {
+        let own = std::env::current_exe().unwrap();
+        let text = list(&format!("uprobe:{}:main", own.display()), None, false).unwrap();
+        assert_eq!(text, format!("uprobe:{}:main\n", own.display()));
+    }
+}

@@ -1,0 +1,259 @@
+//! From the path in a probe's name to files that can be opened.
+
+use crate::{
+    elf::{self, process},
+    sys::{errno::Described, file_map::FileMap},
+    usdt, wildcard,
+};
+use std::{
+    ffi::OsStr,
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+/// Why a binary could not be read.
+#[derive(Debug)]
+pub enum BinaryError {
+    /// There is no such file, or it cannot be opened.
+    Open(PathBuf, io::Error),
+    /// Not on `$PATH`.
+    NotOnPath(String),
+    /// No file matches the pattern.
+    NoMatch(String),
+    /// The process's mappings cannot be read.
+    Process(u32, io::Error),
+    /// Not an ELF file, or a damaged one.
+    Elf(PathBuf, elf::Error),
+    /// Its notes cannot be read.
+    Notes(PathBuf, usdt::Error),
+}
+
+impl fmt::Display for BinaryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BinaryError::Open(path, err) => {
+                write!(f, "open `{}`: {}", path.display(), Described(err))
+            }
+            BinaryError::NotOnPath(name) => {
+                write!(f, "find `{name}`: not in any directory of PATH")
+            }
+            BinaryError::NoMatch(pattern) => write!(f, "find `{pattern}`: no file matches"),
+            BinaryError::Process(pid, err) => {
+                write!(f, "read mappings of process {pid}: {}", Described(err))
+            }
+            BinaryError::Elf(path, err) => write!(f, "read `{}`: {err}", path.display()),
+            BinaryError::Notes(path, err) => {
+                write!(f, "read USDT notes of `{}`: {err}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for BinaryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BinaryError::Open(_, err) | BinaryError::Process(_, err) => Some(err),
+            BinaryError::Elf(_, err) => Some(err),
+            BinaryError::Notes(_, err) => Some(err),
+            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) => None,
+        }
+    }
+}
+
+impl BinaryError {
+    /// What the user may do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            BinaryError::Open(_, err) if err.kind() == io::ErrorKind::PermissionDenied => {
+                "reading another process's files needs its user or CAP_SYS_PTRACE"
+            }
+            BinaryError::Open(..) => {
+                "give the path of the program's file; a relative path starts here"
+            }
+            BinaryError::NotOnPath(_) => "give a path with a `/` in it",
+            BinaryError::NoMatch(_) => "quote the pattern, and see what `ls` finds",
+            BinaryError::Process(..) => "see that the process runs, and that you may look at it",
+            BinaryError::Elf(_, elf::Error::NotElf) => {
+                "probes are in compiled programs and libraries; for a script name its interpreter"
+            }
+            BinaryError::Elf(..) | BinaryError::Notes(..) => return None,
+        })
+    }
+}
+
+/// One file that a probe's path means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// The path as the traced process has it: what is printed.
+    pub name: PathBuf,
+    /// The path to open it by from here.
+    pub open: PathBuf,
+}
+
+/// The files that `written` means: one for a plain path, any number for a pattern, and for `*` or nothing at all the
+/// files that process `pid` has mapped.
+///
+/// A path with a `/` is looked up from here, or from the root of process `pid` if it is absolute; a bare name on
+/// `$PATH`.
+///
+/// # Errors
+/// Nothing found, or not readable.
+pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryError> {
+    if let Some(pid) = pid.filter(|_| matches!(written, "" | "*")) {
+        let files = process::mapped_files(pid).map_err(|err| BinaryError::Process(pid, err))?;
+        return Ok(files
+            .into_iter()
+            .map(|file| Located {
+                name: file.path,
+                open: file.open,
+            })
+            .collect());
+    }
+    if wildcard::is_pattern(written) && !Path::new(written).exists() {
+        return expand(written, pid);
+    }
+    let name = if written.contains('/') {
+        PathBuf::from(written)
+    } else {
+        on_path(written, std::env::var_os("PATH").as_deref())
+            .ok_or_else(|| BinaryError::NotOnPath(written.to_string()))?
+    };
+    Ok(vec![in_process(name, pid)?])
+}
+
+fn in_process(name: PathBuf, pid: Option<u32>) -> Result<Located, BinaryError> {
+    let open = match pid {
+        Some(pid) => {
+            process::in_process(pid, &name).map_err(|err| BinaryError::Open(name.clone(), err))?
+        }
+        None => name.clone(),
+    };
+    Ok(Located { name, open })
+}
+
+/// The first file of that name in the directories of `path`, or in the current one.
+fn on_path(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(path?)
+        .map(|dir| dir.join(name))
+        .chain([PathBuf::from(".").join(name)])
+        .find(|file| file.is_file())
+}
+
+/// Files whose path matches, sorted. A wildcard stays within one part of the path.
+fn expand(pattern: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryError> {
+    let mut found = vec![PathBuf::from(if pattern.starts_with('/') {
+        "/"
+    } else {
+        ""
+    })];
+    for part in pattern.split('/').filter(|part| !part.is_empty()) {
+        let mut next = Vec::new();
+        for dir in found {
+            if !wildcard::is_pattern(part) {
+                next.push(dir.join(part));
+                continue;
+            }
+            let open = in_process(dir.clone(), pid)?.open;
+            let open = if open.as_os_str().is_empty() {
+                PathBuf::from(".")
+            } else {
+                open
+            };
+            // A directory that cannot be listed holds no match.
+            let Ok(entries) = std::fs::read_dir(open) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                if let Some(name) = entry
+                    .file_name()
+                    .to_str()
+                    .filter(|n| wildcard::matches(part, n))
+                {
+                    next.push(dir.join(name));
+                }
+            }
+        }
+        found = next;
+    }
+    found.sort();
+    let mut files = Vec::new();
+    for name in found {
+        let file = in_process(name, pid)?;
+        if file.open.is_file() {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(BinaryError::NoMatch(pattern.to_string()));
+    }
+    Ok(files)
+}
+
+/// Maps the file.
+///
+/// # Errors
+/// What the system said.
+pub fn open(file: &Located) -> Result<FileMap, BinaryError> {
+    FileMap::open(&file.open).map_err(|err| BinaryError::Open(file.name.clone(), err))
+}
+
+/// Reads the notes of a mapped file.
+///
+/// # Errors
+/// Not an ELF file, or damaged.
+pub fn notes<'a>(file: &Located, bytes: &'a [u8]) -> Result<usdt::Image<'a>, BinaryError> {
+    usdt::Image::parse(bytes).map_err(|err| match err {
+        usdt::Error::Elf(err) => BinaryError::Elf(file.name.clone(), err),
+        err => BinaryError::Notes(file.name.clone(), err),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_looked_up_on_path() {
+        let found = locate("sh", None).unwrap();
+        assert!(found[0].open.is_file() && found[0].open.is_absolute());
+        let err = locate("no-such-program", None).unwrap_err();
+        assert!(err.to_string().contains("not in any directory of PATH"));
+    }
+
+    #[test]
+    fn patterns_find_files() {
+        let found = locate("/bin/s?", None).unwrap();
+        assert!(found.iter().any(|file| file.name == Path::new("/bin/sh")));
+        let err = locate("/bin/no-such-*", None).unwrap_err();
+        assert!(matches!(err, BinaryError::NoMatch(_)));
+    }
+
+    #[test]
+    fn a_process_has_its_own_files() {
+        let pid = std::process::id();
+        let own = std::env::current_exe().unwrap();
+        assert!(
+            locate("*", Some(pid))
+                .unwrap()
+                .iter()
+                .any(|file| file.name == own)
+        );
+        let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
+        assert!(by_root[0].open.starts_with(format!("/proc/{pid}/root")));
+    }
+
+    #[test]
+    fn what_is_no_binary_is_said() {
+        let file = |path: &str| Located {
+            name: path.into(),
+            open: path.into(),
+        };
+        let err = open(&file("/no/such")).unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "open `/no/such`: No such file or directory (ENOENT)"
+        );
+        let err = notes(&file("x"), b"#!/bin/sh\n").unwrap_err();
+        assert_eq!(err.to_string(), "read `x`: not an ELF file");
+    }
+}

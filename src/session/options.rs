@@ -1,0 +1,106 @@
+//! What a run is asked to do: plain values, made by the command line or by a test.
+
+use std::path::PathBuf;
+
+/// A script with its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// File name, `stdin` for standard input and `-e`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// How user probes are attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attach {
+    /// `uprobe_multi` links where the kernel has them, perf events otherwise.
+    #[default]
+    Auto,
+    /// `uprobe_multi` links or nothing.
+    Multi,
+    /// Perf events, on any kernel.
+    Perf,
+}
+
+/// When output is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Buffering {
+    /// At once.
+    None,
+    /// At the end of a batch of records, so that whole lines go out together.
+    #[default]
+    Line,
+    /// When the buffer is full.
+    Full,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// As the script formats it.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Stages whose result is printed on stderr (`-d`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after the stages")]
+pub struct Debug {
+    pub ast: bool,
+    pub ir: bool,
+    pub ir_opt: bool,
+    pub asm: bool,
+    pub verifier: bool,
+}
+
+/// What a run is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What to run.
+    pub script: Script,
+    /// Positional parameters, `$1` first.
+    pub params: Vec<String>,
+    /// Named parameters, with their value if they have one.
+    pub named: Vec<(String, Option<String>)>,
+    /// `BPFTRACE_*` settings: lower-case name without the prefix, value.
+    pub config: Vec<(String, String)>,
+    /// `-p`.
+    pub pid: Option<u32>,
+    /// `-c`.
+    pub command: Option<String>,
+    /// `-o`.
+    pub output: Option<PathBuf>,
+    /// `-f`.
+    pub format: Format,
+    /// `-B`.
+    pub buffering: Buffering,
+    /// `-q`: no notices.
+    pub quiet: bool,
+    /// `-v`.
+    pub verbose: bool,
+    /// `-d`.
+    pub debug: Debug,
+    /// Stop once everything is attached.
+    pub dry_run: bool,
+    /// `--unsafe`.
+    pub allow_unsafe: bool,
+    /// `-k`: 1 for map and probe-read errors.
+    pub helper_errors: u8,
+    /// Print no warnings.
+    pub no_warnings: bool,
+    /// Header files put before the script.
+    pub include: Vec<PathBuf>,
+    /// Directories to search for header files.
+    pub include_dirs: Vec<PathBuf>,
+    /// Only probes whose name this regular expression matches.
+    pub probe_filter: Option<String>,
+    /// How to attach user probes.
+    pub attach: Attach,
+    /// Slow the traced program down rather than lose a record.
+    pub no_loss: bool,
+    /// Called as `bpftrace`: its notices, its exit codes.
+    pub as_bpftrace: bool,
+}
