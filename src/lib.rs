@@ -1,6 +1,7 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod codegen;
 pub mod ir;
 pub mod lang;
 pub mod span;
