@@ -4,5 +4,7 @@ pub mod asm;
 pub mod codegen;
 pub mod ir;
 pub mod lang;
+pub mod kernel;
 pub mod span;
 pub mod spec;
+pub mod sys;

@@ -1,0 +1,8 @@
+//! Read-only facts of the running kernel.
+
+pub mod cpus;
+pub mod detect;
+pub mod features;
+pub mod lockdown;
+pub mod rights;
+pub mod version;

@@ -1,0 +1,12 @@
+//! Raw system calls, each behind one safe function: the home of `unsafe`.
+//!
+//! Slices and borrowed file descriptors go in, `io::Result` comes out. Pointers never leave the call they were made
+//! for, and a buffer that the kernel writes to is never smaller than what it writes.
+
+pub mod bpf;
+pub mod cpu;
+pub mod errno;
+pub mod mmap;
+pub mod perf;
+pub mod process;
+pub mod uapi;

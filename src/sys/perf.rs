@@ -1,0 +1,275 @@
+//! perf_event_open(2): the events that programs run on, and the ones that carry their output.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::CStr,
+    io,
+    mem::{offset_of, size_of},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use super::uapi;
+
+/// `struct perf_event_attr` of `include/uapi/linux/perf_event.h`; its bit fields are the one word `flags`.
+#[repr(C)]
+#[derive(Default)]
+struct Attr {
+    kind: u32,
+    size: u32,
+    config: u64,
+    /// Period, or frequency with `PERF_ATTR_FREQ`.
+    sample_period: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    /// Events, or bytes with `PERF_ATTR_WATERMARK`.
+    wakeup: u32,
+    bp_type: u32,
+    /// `bp_addr`, or `uprobe_path`.
+    config1: u64,
+    /// `bp_len`, or `probe_offset`.
+    config2: u64,
+    branch_sample_type: u64,
+    sample_regs_user: u64,
+    sample_stack_user: u32,
+    clockid: i32,
+    sample_regs_intr: u64,
+    aux_watermark: u32,
+    sample_max_stack: u16,
+    reserved_2: u16,
+    aux_sample_size: u32,
+    reserved_3: u32,
+    sig_data: u64,
+    config3: u64,
+}
+
+const _: () = {
+    assert!(size_of::<Attr>() == 136);
+    assert!(offset_of!(Attr, flags) == 40);
+    assert!(offset_of!(Attr, wakeup) == 48);
+    assert!(offset_of!(Attr, config1) == 56);
+    assert!(offset_of!(Attr, config2) == 64);
+    assert!(offset_of!(Attr, clockid) == 92);
+    assert!(offset_of!(Attr, aux_watermark) == 104);
+    assert!(offset_of!(Attr, sig_data) == 120);
+};
+
+/// Whose events count: a pid on any CPU, everybody on one CPU, or a pid on one CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One process (or thread), wherever it runs.
+    Pid(u32),
+    /// Every process, on that CPU.
+    Cpu(u32),
+}
+
+impl Scope {
+    fn pid_cpu(self) -> (i32, i32) {
+        match self {
+            Scope::Pid(pid) => (pid as i32, -1),
+            Scope::Cpu(cpu) => (-1, cpu as i32),
+        }
+    }
+}
+
+/// How often an event fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// Every that many events (nanoseconds for `cpu-clock`).
+    Period(u64),
+    /// That many times a second.
+    Frequency(u64),
+}
+
+/// A uprobe of the perf kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Uprobe<'a> {
+    /// The uprobe PMU's type on this machine: [`uprobe_pmu`].
+    pub pmu: u32,
+    /// The file.
+    pub path: &'a CStr,
+    /// Byte in the file.
+    pub offset: u64,
+    /// Semaphore's byte in the file; 0 for none.
+    pub ref_ctr: u64,
+    /// At function return.
+    pub ret: bool,
+}
+
+/// # Safety
+/// Pointers in `attr` must be null or valid for the call.
+unsafe fn open(attr: &mut Attr, scope: Scope) -> io::Result<OwnedFd> {
+    attr.size = size_of::<Attr>() as u32;
+    let (pid, cpu) = scope.pid_cpu();
+    // SAFETY: `attr` is live and `size` bytes long; the caller vouches for the pointers in it.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_mut(attr),
+            pid,
+            cpu,
+            -1,
+            uapi::PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// The event behind a perf ring: `PERF_COUNT_SW_BPF_OUTPUT` on one CPU, samples with `TIME` (`CLOCK_MONOTONIC`) and
+/// `RAW`, waking its reader each `watermark` bytes.
+///
+/// # Errors
+/// The kernel's.
+pub fn open_bpf_output(cpu: u32, watermark: u32) -> io::Result<OwnedFd> {
+    let mut attr = Attr {
+        kind: uapi::PERF_TYPE_SOFTWARE,
+        config: uapi::PERF_COUNT_SW_BPF_OUTPUT,
+        sample_period: 1,
+        sample_type: uapi::PERF_SAMPLE_TIME | uapi::PERF_SAMPLE_RAW,
+        flags: uapi::PERF_ATTR_WATERMARK | uapi::PERF_ATTR_USE_CLOCKID,
+        wakeup: watermark,
+        clockid: libc::CLOCK_MONOTONIC,
+        ..Default::default()
+    };
+    // SAFETY: the attr holds no pointers.
+    unsafe { open(&mut attr, Scope::Cpu(cpu)) }
+}
+
+/// A software event (`PERF_COUNT_SW_*`).
+///
+/// # Errors
+/// The kernel's: `EINVAL` for a frequency above `kernel.perf_event_max_sample_rate`.
+pub fn open_software(config: u64, rate: Rate, scope: Scope) -> io::Result<OwnedFd> {
+    let (period, freq) = match rate {
+        Rate::Period(period) => (period, 0),
+        Rate::Frequency(hertz) => (hertz, uapi::PERF_ATTR_FREQ),
+    };
+    let mut attr = Attr {
+        kind: uapi::PERF_TYPE_SOFTWARE,
+        config,
+        sample_period: period,
+        flags: uapi::PERF_ATTR_DISABLED | freq,
+        ..Default::default()
+    };
+    // SAFETY: the attr holds no pointers.
+    unsafe { open(&mut attr, scope) }
+}
+
+/// A uprobe; it fires on all CPUs whatever the scope's CPU. The semaphore rises now, though the event is disabled.
+///
+/// # Errors
+/// The kernel's.
+pub fn open_uprobe(probe: &Uprobe<'_>, scope: Scope) -> io::Result<OwnedFd> {
+    let mut attr = Attr {
+        kind: probe.pmu,
+        config: u64::from(probe.ret) | probe.ref_ctr << 32,
+        sample_period: 1,
+        flags: uapi::PERF_ATTR_DISABLED,
+        wakeup: 1,
+        config1: probe.path.as_ptr() as u64,
+        config2: probe.offset,
+        ..Default::default()
+    };
+    if probe.ref_ctr >> 32 != 0 {
+        // The field in `config` has 32 bits.
+        return Err(io::Error::from_raw_os_error(libc::EOVERFLOW));
+    }
+    // SAFETY: the path is NUL-terminated and live.
+    unsafe { open(&mut attr, scope) }
+}
+
+/// A tracepoint, by its id in tracefs.
+///
+/// # Errors
+/// The kernel's.
+pub fn open_tracepoint(id: u64, scope: Scope) -> io::Result<OwnedFd> {
+    let mut attr = Attr {
+        kind: uapi::PERF_TYPE_TRACEPOINT,
+        config: id,
+        sample_period: 1,
+        flags: uapi::PERF_ATTR_DISABLED,
+        wakeup: 1,
+        ..Default::default()
+    };
+    // SAFETY: the attr holds no pointers.
+    unsafe { open(&mut attr, scope) }
+}
+
+/// A hardware breakpoint on `len` bytes at `addr`; `mode` is `HW_BREAKPOINT_*` bits. For a pid, new threads inherit it.
+///
+/// # Errors
+/// The kernel's: `ENOSPC` when the processor's breakpoints are used up.
+pub fn open_breakpoint(addr: u64, len: u64, mode: u32, scope: Scope) -> io::Result<OwnedFd> {
+    let inherit = match scope {
+        Scope::Pid(_) => uapi::PERF_ATTR_INHERIT | uapi::PERF_ATTR_INHERIT_THREAD,
+        Scope::Cpu(_) => 0,
+    };
+    let mut attr = Attr {
+        kind: uapi::PERF_TYPE_BREAKPOINT,
+        sample_period: 1,
+        flags: uapi::PERF_ATTR_DISABLED | inherit,
+        wakeup: 1,
+        bp_type: mode,
+        config1: addr,
+        config2: len,
+        ..Default::default()
+    };
+    // SAFETY: `config1` is an address in the traced process that the kernel never reads through here.
+    match unsafe { open(&mut attr, scope) } {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) && inherit != 0 => {
+            // Before 5.13 there is no inheritance by threads alone.
+            attr.flags = uapi::PERF_ATTR_DISABLED;
+            // SAFETY: as above.
+            unsafe { open(&mut attr, scope) }
+        }
+        other => other,
+    }
+}
+
+/// The uprobe PMU's type on this machine, from sysfs.
+///
+/// # Errors
+/// What the file system said; `InvalidData` if the file holds no number.
+pub fn uprobe_pmu() -> io::Result<u32> {
+    let text = std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")?;
+    text.trim()
+        .parse()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "uprobe PMU type is no number"))
+}
+
+fn ioctl(event: BorrowedFd<'_>, request: u64, arg: i32) -> io::Result<()> {
+    // SAFETY: the three requests used here take an integer, no pointer.
+    let ret = unsafe { libc::ioctl(event.as_raw_fd(), request as _, arg) };
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// `PERF_EVENT_IOC_SET_BPF`: the program runs on each event.
+///
+/// # Errors
+/// The kernel's.
+pub fn set_bpf(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    ioctl(event, uapi::PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())
+}
+
+/// `PERF_EVENT_IOC_ENABLE`.
+///
+/// # Errors
+/// The kernel's.
+pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
+    ioctl(event, uapi::PERF_EVENT_IOC_ENABLE, 0)
+}
+
+/// `PERF_EVENT_IOC_DISABLE`.
+///
+/// # Errors
+/// The kernel's.
+pub fn disable(event: BorrowedFd<'_>) -> io::Result<()> {
+    ioctl(event, uapi::PERF_EVENT_IOC_DISABLE, 0)
+}

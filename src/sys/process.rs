@@ -1,0 +1,134 @@
+//! Processes: start one held at its first instruction, notice its end, know one's own capabilities.
+#![allow(unsafe_code)]
+
+use std::{
+    io,
+    os::{
+        fd::{FromRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
+    process::{Child, Command},
+};
+
+/// Starts `command` so that it stops with `SIGTRAP` right after its execve, its binary mapped and nothing of it run.
+///
+/// The calling thread is its tracer: it alone can wait for the stop and let go.
+///
+/// # Errors
+/// What fork or execve said.
+pub fn spawn_traced(command: &mut Command) -> io::Result<Child> {
+    // SAFETY: between fork and exec the closure makes one async-signal-safe system call and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    command.spawn()
+}
+
+/// pidfd_open(2): a descriptor that becomes readable when the process ends.
+///
+/// # Errors
+/// The kernel's: `ESRCH` for no such process.
+pub fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: two integers, no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// `struct __user_cap_header_struct` and two of `struct __user_cap_data_struct` (`include/uapi/linux/capability.h`).
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+fn capget_all() -> io::Result<[CapData; 2]> {
+    let mut header = CapHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let mut data = [CapData::default(); 2];
+    // SAFETY: version 3 fills two data structs, which is what `data` has room for.
+    let ret = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) };
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(data)
+}
+
+/// capget(2): effective capabilities of this thread, bit n for capability n.
+///
+/// # Errors
+/// The kernel's.
+pub fn effective_capabilities() -> io::Result<u64> {
+    let data = capget_all()?;
+    Ok(u64::from(data[0].effective) | u64::from(data[1].effective) << 32)
+}
+
+/// capset(2): gives up every effective and permitted capability of this thread that is not in `keep`.
+///
+/// # Errors
+/// The kernel's.
+pub fn keep_capabilities(keep: u64) -> io::Result<()> {
+    let mut data = capget_all()?;
+    for (half, bits) in data.iter_mut().zip([keep as u32, (keep >> 32) as u32]) {
+        half.effective &= bits;
+        half.permitted &= bits;
+        half.inheritable &= bits;
+    }
+    let header = CapHeader {
+        version: CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    // SAFETY: version 3 reads two data structs, which is what `data` has.
+    let ret = unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) };
+    if ret < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Raises `RLIMIT_MEMLOCK` to infinity: kernels before 5.11 charge maps and programs to it.
+///
+/// # Errors
+/// The kernel's; alone it is no reason to give up.
+pub fn unlimit_memlock() -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: reads one live rlimit struct.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds: the clock of records and of `bpf_ktime_get_ns`.
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes one live timespec; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    (now.tv_sec as u64) * 1_000_000_000 + now.tv_nsec as u64
+}
