@@ -2,7 +2,10 @@
 
 pub mod build;
 mod decode;
+pub mod disasm;
 mod encode;
+pub mod forms;
+pub mod helper;
 mod insn;
 mod label;
 mod raw;
