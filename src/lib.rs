@@ -1,9 +1,11 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod demo;
 pub mod elf;
 pub mod span;
 pub mod spec;
 pub mod suggest;
+pub mod sys;
 pub mod usdt;
 pub mod wildcard;
