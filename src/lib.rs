@@ -3,6 +3,7 @@
 pub mod asm;
 pub mod cli;
 pub mod codegen;
+pub mod compile;
 pub mod demo;
 pub mod elf;
 pub mod ir;
