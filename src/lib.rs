@@ -2,6 +2,8 @@
 
 pub mod asm;
 pub mod kernel;
+pub mod loader;
+pub mod runtime;
 pub mod span;
 pub mod spec;
 pub mod sys;

@@ -347,13 +347,25 @@ mod tests {
         let rows: &[(Insn, [u8; 8])] = &[
             (mov64(r1, r2), [0xbf, 0x21, 0, 0, 0, 0, 0, 0]),
             (mov32_imm(r1, -1), [0xb4, 1, 0, 0, 255, 255, 255, 255]),
-            (load(Size::DW, r1, r2, -8), [0x79, 0x21, 0xf8, 0xff, 0, 0, 0, 0]),
+            (
+                load(Size::DW, r1, r2, -8),
+                [0x79, 0x21, 0xf8, 0xff, 0, 0, 0, 0],
+            ),
             (store(Size::W, r1, 4, 7), [0x62, 1, 4, 0, 7, 0, 0, 0]),
             (store(Size::B, r1, 4, r2), [0x73, 0x21, 4, 0, 0, 0, 0, 0]),
-            (jump32_if(Cond::Sgt, r1, 255, 3), [0x66, 1, 3, 0, 255, 0, 0, 0]),
+            (
+                jump32_if(Cond::Sgt, r1, 255, 3),
+                [0x66, 1, 3, 0, 255, 0, 0, 0],
+            ),
             (call(5), [0x85, 0, 0, 0, 5, 0, 0, 0]),
-            (endian(EndianOp::Bswap, Bits::B16, r1), [0xd7, 1, 0, 0, 16, 0, 0, 0]),
-            (movsx(Width::W32, Narrow::S16, r1, r2), [0xbc, 0x21, 16, 0, 0, 0, 0, 0]),
+            (
+                endian(EndianOp::Bswap, Bits::B16, r1),
+                [0xd7, 1, 0, 0, 16, 0, 0, 0],
+            ),
+            (
+                movsx(Width::W32, Narrow::S16, r1, r2),
+                [0xbc, 0x21, 16, 0, 0, 0, 0, 0],
+            ),
             (exit(), [0x95, 0, 0, 0, 0, 0, 0, 0]),
         ];
         for (insn, bytes) in rows {
