@@ -1,6 +1,6 @@
 //! The table of commands, and dispatch.
 
-use super::{CliError, args, completions, features, man, run};
+use super::{CliError, args, completions, disasm, explain, features, man, run};
 use clap::ArgMatches;
 use std::ffi::OsString;
 
@@ -68,6 +68,18 @@ impl Command {
 
 /// All commands but the one without a verb, which runs a script. Help, manual and completions follow this order.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        verb: "disasm",
+        help: "Disassemble instructions",
+        args: disasm::args,
+        run: disasm::run,
+    },
+    Command {
+        verb: "explain",
+        help: "Say what a helper, an operator or an instruction means",
+        args: explain::args,
+        run: explain::run,
+    },
     Command {
         verb: "features",
         help: "Say what this kernel offers and what this process may do",
