@@ -2,6 +2,7 @@
 
 pub mod asm;
 pub mod cli;
+pub mod demo;
 pub mod elf;
 pub mod ir;
 pub mod kernel;

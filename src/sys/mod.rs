@@ -10,4 +10,5 @@ pub mod file_map;
 pub mod mmap;
 pub mod perf;
 pub mod process;
+pub mod sdt;
 pub mod uapi;
