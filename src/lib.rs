@@ -7,6 +7,7 @@ pub mod elf;
 pub mod ir;
 pub mod kernel;
 pub mod lang;
+pub mod lower;
 pub mod session;
 pub mod span;
 pub mod spec;

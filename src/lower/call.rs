@@ -1,0 +1,565 @@
+//! Builtins that are values: task, time, registers, strings and the rest.
+
+use super::{
+    helper,
+    program::{Lower, Restart, VarHome},
+    record::{Addr, Blob},
+    value::{Val, is_number, shape},
+};
+use crate::{
+    asm::{AluOp, Cond, EndianOp, Size},
+    ir::{Op, Opnd, Term},
+    lang::{
+        ast::{Arg, Expr, ExprKind},
+        checked::{Point, Res},
+    },
+    spec::Type,
+};
+
+/// The value arguments of a call.
+pub(super) fn args_of(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Call { args, .. } => args
+            .iter()
+            .filter_map(|a| if let Arg::Expr(e) = a { Some(e) } else { None })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+impl Lower<'_> {
+    /// The first argument, which the checker has made sure of.
+    fn first<'e>(&self, expr: &Expr, args: &[&'e Expr]) -> Result<&'e Expr, Restart> {
+        match args.first() {
+            Some(arg) => Ok(arg),
+            None => self.fail(expr, "an argument is missing"),
+        }
+    }
+
+    /// A builtin or a call as a value.
+    pub(super) fn builtin(&mut self, expr: &Expr, name: &str) -> Result<Val, Restart> {
+        let args = args_of(expr);
+        let number = |l: &mut Self, id: u32| l.f.call(id, &[]);
+        let n: Opnd = match name {
+            "pid" | "tid" => {
+                let both = number(self, helper::GET_CURRENT_PID_TGID);
+                if name == "pid" {
+                    self.f.alu(AluOp::Rsh, both, 32).into()
+                } else {
+                    self.fit(both.into(), &Type::U32)
+                }
+            }
+            "uid" | "gid" => {
+                let both = number(self, helper::GET_CURRENT_UID_GID);
+                if name == "gid" {
+                    self.f.alu(AluOp::Rsh, both, 32).into()
+                } else {
+                    self.fit(both.into(), &Type::U32)
+                }
+            }
+            "username" => {
+                let both = number(self, helper::GET_CURRENT_UID_GID);
+                self.fit(both.into(), &Type::U32)
+            }
+            "cpu" => number(self, helper::GET_SMP_PROCESSOR_ID).into(),
+            "rand" => number(self, helper::GET_PRANDOM_U32).into(),
+            "cgroup" => number(self, helper::GET_CURRENT_CGROUP_ID).into(),
+            "curtask" => number(self, helper::GET_CURRENT_TASK).into(),
+            "jiffies" => number(self, helper::JIFFIES64).into(),
+            "ncpus" => Opnd::Imm(i64::from(self.target.cpus)),
+            "cpid" => Opnd::Imm(i64::from(self.target.cpid.unwrap_or(0))),
+            "has_cpid" => Opnd::Imm(i64::from(self.target.cpid.is_some())),
+            "nsecs" => {
+                let clock = match args.first().map(|a| &a.kind) {
+                    Some(ExprKind::Ident(word)) => word.as_str(),
+                    _ => "boot",
+                };
+                let id = match clock {
+                    "boot" => helper::KTIME_GET_BOOT_NS,
+                    "monotonic" => helper::KTIME_GET_NS,
+                    "coarse" => helper::KTIME_GET_COARSE_NS,
+                    "tai" if self.target.features.ktime_tai => helper::KTIME_GET_TAI_NS,
+                    "tai" => {
+                        return self.fail(expr, "this kernel has no bpf_ktime_get_tai_ns (6.1)");
+                    }
+                    other => {
+                        return self.fail(expr, format!("nsecs({other}) is not supported yet"));
+                    }
+                };
+                number(self, id).into()
+            }
+            "elapsed" => {
+                let now = number(self, helper::KTIME_GET_BOOT_NS);
+                let start = self.f.vreg();
+                let map = self.shared.start_time();
+                self.f.push(Op::MapValue {
+                    dst: start,
+                    map,
+                    off: 0,
+                });
+                let then = self.f.load(Size::DW, start, 0);
+                self.f.alu(AluOp::Sub, now, then).into()
+            }
+            "retval" => {
+                let ctx = self.ctx();
+                let v = self.f.load(Size::DW, ctx, self.abi.ret.cast_signed());
+                let ty = self.checked.ty(expr).clone();
+                self.fit(v.into(), &ty)
+            }
+            "reg" => {
+                let Some(Val::Lit(word)) = args.first().map(|a| self.value(a)).transpose()? else {
+                    return self.fail(expr, "reg() takes the name of a register");
+                };
+                let word = String::from_utf8_lossy(&word).into_owned();
+                match self.abi.names.iter().find(|(name, _)| *name == word) {
+                    Some((_, off)) => {
+                        let ctx = self.ctx();
+                        self.f.load(Size::DW, ctx, off.cast_signed()).into()
+                    }
+                    None => return self.fail(expr, format!("there is no register `{word}`")),
+                }
+            }
+            "uptr" | "kptr" if name == "uptr" => self.num(self.first(expr, &args)?)?,
+            "bswap" => {
+                let arg = self.first(expr, &args)?;
+                let (size, _) = shape(self.checked.ty(arg));
+                let v = self.num(arg)?;
+                if size == Size::B {
+                    v
+                } else {
+                    let dst = self.f.vreg();
+                    let bits = u8::try_from(size.bytes() * 8).unwrap_or(64);
+                    self.f.push(Op::Endian {
+                        op: EndianOp::ToBe,
+                        bits,
+                        dst,
+                        src: v,
+                    });
+                    dst.into()
+                }
+            }
+            "strftime" => match args.get(1) {
+                Some(value) => self.num(value)?,
+                None => return self.fail(expr, "strftime() takes a format and a time"),
+            },
+            "strerror" | "signal_name" | "syscall_name" | "cgroup_path" => {
+                self.num(self.first(expr, &args)?)?
+            }
+            "delete" | "has_key" => {
+                let map = self.first(expr, &args)?;
+                let (key, map) = match (&map.kind, args.get(1)) {
+                    (_, Some(key)) => (Some(*key), map),
+                    (ExprKind::Map { key: Some(key), .. }, None) => (Some(&**key), map),
+                    _ => (None, map),
+                };
+                let result = if name == "delete" {
+                    self.delete(map, key)?
+                } else {
+                    self.has_key(map, key)?
+                };
+                return Ok(result);
+            }
+            "strncmp" => return self.strncmp(expr, &args),
+            "signal" => {
+                let arg = self.first(expr, &args)?;
+                let sig = match self.value(arg)? {
+                    Val::Num(n) => n,
+                    Val::Lit(name) => match signal_number(&String::from_utf8_lossy(&name)) {
+                        Some(n) => Opnd::Imm(n),
+                        None => return self.fail(arg, "there is no signal of that name"),
+                    },
+                    _ => return self.fail(arg, "signal() takes a number or a name"),
+                };
+                let ret = self.f.call(helper::SEND_SIGNAL, &[sig]);
+                ret.into()
+            }
+            "signal_thread" => {
+                let sig = self.num(self.first(expr, &args)?)?;
+                self.f.call(helper::SEND_SIGNAL_THREAD, &[sig]).into()
+            }
+            "probe" => return Ok(Val::Lit(self.point.name.clone().into_bytes())),
+            "probetype" => {
+                let kind = self.point.name.split(':').next().unwrap_or("").to_owned();
+                return Ok(Val::Lit(kind.into_bytes()));
+            }
+            _ => {
+                let ty = self.checked.ty(expr).clone();
+                if ty == Type::Void {
+                    self.call_statement(expr, name)?;
+                    return Ok(Val::Num(Opnd::Imm(0)));
+                }
+                if is_number(&ty) {
+                    return self.fail(expr, format!("`{name}` is not supported yet"));
+                }
+                let addr = self.alloc(ty.size(&self.checked.structs))?;
+                if self.store_direct(expr, &ty, addr)? {
+                    return Ok(Val::Mem(addr));
+                }
+                return self.fail(expr, format!("`{name}` is not supported yet"));
+            }
+        };
+        Ok(Val::Num(n))
+    }
+
+    /// Where the characters of `str(p[, n])` come from: pointer, bytes to read at most (with NUL), and that as a bound.
+    fn str_source(&mut self, expr: &Expr, size: u32) -> Result<(Opnd, Opnd, u32), Restart> {
+        let args = args_of(expr);
+        let ptr = self.num(self.first(expr, &args)?)?;
+        let bound = size.max(1);
+        let max = match args.get(1) {
+            None => Opnd::Imm(i64::from(bound)),
+            Some(n) => match self.num(n)? {
+                Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
+                Opnd::Reg(n) => {
+                    let len = self.f.mov(n);
+                    let (big, fine, zero, on) = (
+                        self.f.block(),
+                        self.f.block(),
+                        self.f.block(),
+                        self.f.block(),
+                    );
+                    self.f.branch(Cond::Gt, len, i64::from(bound), big, fine);
+                    self.f.switch_to(big);
+                    self.f.push(Op::Mov {
+                        dst: len,
+                        src: Opnd::Imm(i64::from(bound)),
+                    });
+                    self.f.end(Term::Goto(on));
+                    self.f.switch_to(fine);
+                    self.f.branch(Cond::Eq, len, 0, zero, on);
+                    self.f.switch_to(zero);
+                    self.f.push(Op::Mov {
+                        dst: len,
+                        src: Opnd::Imm(1),
+                    });
+                    self.f.end(Term::Goto(on));
+                    self.f.switch_to(on);
+                    len.into()
+                }
+            },
+        };
+        Ok((ptr, max, bound))
+    }
+
+    /// A string (or buffer) expression read right into the record; `None` where its value is something else.
+    pub(super) fn string_blob(&mut self, expr: &Expr, size: u32) -> Result<Option<Blob>, Restart> {
+        match self.checked.res.get(&expr.id) {
+            Some(Res::Builtin("str")) => {
+                if matches!(
+                    args_of(expr).first().map(|a| self.checked.res.get(&a.id)),
+                    Some(Some(Res::Str(_)))
+                ) {
+                    return Ok(None);
+                }
+                let (ptr, max, bound) = self.str_source(expr, size)?;
+                self.read_blob(helper::PROBE_READ_USER_STR, max, bound, ptr)
+                    .map(Some)
+            }
+            Some(Res::Builtin("buf")) => {
+                let args = args_of(expr);
+                let data = self.first(expr, &args)?;
+                let Type::Buf { size } = *self.checked.ty(expr) else {
+                    return Ok(None);
+                };
+                let max = match args.get(1) {
+                    None => Opnd::Imm(i64::from(size)),
+                    Some(_) => {
+                        let (_, max, _) = self.str_source(expr, size)?;
+                        max
+                    }
+                };
+                match self.value(data)? {
+                    Val::Num(ptr) | Val::User(ptr) => self
+                        .read_blob(helper::PROBE_READ_USER, max, size, ptr)
+                        .map(Some),
+                    Val::Mem(addr) => {
+                        let ptr = self.addr_reg(addr);
+                        self.read_blob(helper::PROBE_READ_KERNEL, max, size, ptr.into())
+                            .map(Some)
+                    }
+                    _ => self.fail(expr, "buf() takes an address"),
+                }
+            }
+            Some(Res::Var(var)) => Ok(match self.vars.get(var).copied() {
+                Some(VarHome::Blob(at, max)) => Some(Blob { at: at.into(), max }),
+                _ => None,
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    /// Evaluates calls that write their result to memory themselves; `false` where there is no such way.
+    pub(super) fn store_direct(
+        &mut self,
+        expr: &Expr,
+        ty: &Type,
+        to: Addr,
+    ) -> Result<bool, Restart> {
+        let structs = &self.checked.structs;
+        let size = ty.size(structs);
+        if let ExprKind::Unary {
+            op: crate::lang::ast::UnOp::Deref,
+            expr: inner,
+        } = &expr.kind
+            && is_number(ty)
+            && ty == self.checked.ty(expr)
+        {
+            let ptr = self.num(inner)?;
+            let dst = self.addr_reg(to);
+            let args = vec![dst.into(), Opnd::Imm(i64::from(size)), ptr];
+            self.f.push(Op::Call {
+                dst: None,
+                helper: helper::PROBE_READ_USER,
+                args,
+            });
+            return Ok(true);
+        }
+        let Some(Res::Builtin(name)) = self.checked.res.get(&expr.id).cloned() else {
+            return Ok(false);
+        };
+        let args = args_of(expr);
+        match (name, ty) {
+            ("comm", Type::Str { size }) if *size >= 16 => {
+                if !args.is_empty() {
+                    return self.fail(expr, "comm() of another process is not supported yet");
+                }
+                if *size > 16 {
+                    self.zero(to, *size)?;
+                }
+                let dst = self.addr_reg(to);
+                let args = vec![dst.into(), Opnd::Imm(16)];
+                self.f.push(Op::Call {
+                    dst: None,
+                    helper: helper::GET_CURRENT_COMM,
+                    args,
+                });
+                Ok(true)
+            }
+            ("str", Type::Str { size }) => {
+                if let Some(arg) = args.first()
+                    && let Some(Res::Str(_)) = self.checked.res.get(&arg.id)
+                {
+                    return Ok(false);
+                }
+                let own = match self.checked.ty(expr) {
+                    Type::Str { size: own } => (*own).min(*size),
+                    _ => *size,
+                };
+                self.zero(to, *size)?;
+                let (ptr, max, _) = self.str_source(expr, own)?;
+                let dst = self.addr_reg(to);
+                let args = vec![dst.into(), max, ptr];
+                self.f.push(Op::Call {
+                    dst: None,
+                    helper: helper::PROBE_READ_USER_STR,
+                    args,
+                });
+                Ok(true)
+            }
+            ("buf", Type::Buf { size }) => {
+                self.zero(to, *size + 4)?;
+                let (ptr, max, _) = self.str_source(expr, *size)?;
+                self.store_at(to, Size::W, max);
+                let dst = self.addr_reg(to.plus(4));
+                let args = vec![dst.into(), max, ptr];
+                self.f.push(Op::Call {
+                    dst: None,
+                    helper: helper::PROBE_READ_USER,
+                    args,
+                });
+                Ok(true)
+            }
+            ("usym" | "func" | "uaddr", Type::Sym { .. }) => {
+                let addr: Opnd = match args.first() {
+                    Some(arg) => self.num(arg)?,
+                    None => {
+                        let ctx = self.ctx();
+                        self.f.load(Size::DW, ctx, self.abi.ip.cast_signed()).into()
+                    }
+                };
+                self.store_at(to, Size::DW, addr);
+                let both = self.f.call(helper::GET_CURRENT_PID_TGID, &[]);
+                let pid = self.f.alu(AluOp::Rsh, both, 32);
+                self.store_at(to.plus(8), Size::W, pid.into());
+                let index = i64::try_from(self.index).unwrap_or(0);
+                self.store_at(to.plus(12), Size::W, Opnd::Imm(index));
+                Ok(true)
+            }
+            ("ustack", Type::Stack { .. }) => {
+                if !matches!(
+                    self.point.point,
+                    Point::Usdt { .. }
+                        | Point::Uprobe { .. }
+                        | Point::Profile(_)
+                        | Point::Software(..)
+                ) {
+                    return self.fail(expr, "there is no user stack in this kind of probe");
+                }
+                let (ctx, map) = (self.ctx(), self.f.vreg());
+                let index = self.shared.stacks(self.checked.config.max_map_keys);
+                self.f.push(Op::Map {
+                    dst: map,
+                    map: index,
+                });
+                let id = self.f.call(
+                    helper::GET_STACKID,
+                    &[ctx.into(), map.into(), Opnd::Imm(helper::USER_STACK)],
+                );
+                self.store_at(to, Size::W, id.into());
+                let both = self.f.call(helper::GET_CURRENT_PID_TGID, &[]);
+                let pid = self.f.alu(AluOp::Rsh, both, 32);
+                self.store_at(to.plus(4), Size::W, pid.into());
+                let index = i64::try_from(self.index).unwrap_or(0);
+                self.store_at(to.plus(8), Size::W, Opnd::Imm(index));
+                self.store_at(to.plus(12), Size::W, Opnd::Imm(0));
+                Ok(true)
+            }
+            ("macaddr", Type::Mac) => {
+                match self.value(self.first(expr, &args)?)? {
+                    Val::Num(ptr) | Val::User(ptr) => {
+                        let dst = self.addr_reg(to);
+                        let args = vec![dst.into(), Opnd::Imm(6), ptr];
+                        self.f.push(Op::Call {
+                            dst: None,
+                            helper: helper::PROBE_READ_USER,
+                            args,
+                        });
+                    }
+                    Val::Mem(addr) => self.copy(addr, to, 6),
+                    _ => return self.fail(expr, "macaddr() takes an address"),
+                }
+                Ok(true)
+            }
+            ("ntop", Type::Inet) => {
+                let (family, addr) = match args.as_slice() {
+                    [addr] => (None, *addr),
+                    [family, addr, ..] => (Some(*family), *addr),
+                    [] => return self.fail(expr, "ntop() takes an address"),
+                };
+                self.zero(to, 24)?;
+                let addr_size = self.checked.ty(addr).size(&self.checked.structs);
+                let family = match family {
+                    Some(f) => self.num(f)?,
+                    None if addr_size == 16 => Opnd::Imm(10),
+                    None => Opnd::Imm(2),
+                };
+                self.store_at(to, Size::DW, family);
+                match self.value(addr)? {
+                    Val::Num(n) => self.store_at(to.plus(8), Size::W, n),
+                    Val::Mem(from) => self.copy(from, to.plus(8), addr_size.min(16)),
+                    Val::User(ptr) => {
+                        let dst = self.addr_reg(to.plus(8));
+                        let args = vec![dst.into(), Opnd::Imm(i64::from(addr_size.min(16))), ptr];
+                        self.f.push(Op::Call {
+                            dst: None,
+                            helper: helper::PROBE_READ_USER,
+                            args,
+                        });
+                    }
+                    _ => return self.fail(expr, "ntop() takes an address"),
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// `strncmp(a, b, n)`: 0 when the first `n` bytes are the same, 1 when not.
+    fn strncmp(&mut self, expr: &Expr, args: &[&Expr]) -> Result<Val, Restart> {
+        let [a, b, n] = args else {
+            return self.fail(expr, "strncmp() takes two strings and a length");
+        };
+        let Opnd::Imm(n) = self.num(n)? else {
+            return self.fail(
+                expr,
+                "the length of strncmp() must be known when the script is compiled",
+            );
+        };
+        let (ta, tb) = (self.checked.ty(a).clone(), self.checked.ty(b).clone());
+        let (Type::Str { size: sa }, Type::Str { size: sb }) = (&ta, &tb) else {
+            return self.fail(expr, "strncmp() takes two strings");
+        };
+        let n = u32::try_from(n).unwrap_or(0).min(*sa).min(*sb);
+        if n > 256 {
+            return self.fail(
+                expr,
+                "strncmp() of more than 256 bytes is not supported yet",
+            );
+        }
+        let (va, vb) = (self.value(a)?, self.value(b)?);
+        let dst = self.f.mov(0);
+        let (differ, done) = (self.f.block(), self.f.block());
+        let (va, lit) = match (va, vb) {
+            (Val::Lit(x), other) => (other, Some(x)),
+            (other, Val::Lit(y)) => (other, Some(y)),
+            (x, y) => {
+                let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
+                for i in 0..n {
+                    let (cx, cy) = (
+                        self.load_at(x.plus(i), Size::B, false),
+                        self.load_at(y.plus(i), Size::B, false),
+                    );
+                    let (eq, next) = (self.f.block(), self.f.block());
+                    self.f.branch(Cond::Eq, cx, cy, eq, differ);
+                    self.f.switch_to(eq);
+                    self.f.branch(Cond::Eq, cx, 0, done, next);
+                    self.f.switch_to(next);
+                }
+                return Ok(self.close_strncmp(dst, differ, done));
+            }
+        };
+        let ty = if *sa >= *sb { &ta } else { &tb };
+        let mut want = lit.unwrap_or_default();
+        want.push(0);
+        want.truncate(n as usize);
+        let addr = self.in_memory(expr, va, ty)?;
+        let mut at = 0usize;
+        while at < want.len() {
+            let step = [Size::DW, Size::W, Size::H]
+                .into_iter()
+                .find(|s| at + s.bytes() as usize <= want.len());
+            let step = step.unwrap_or(Size::B);
+            let bytes = &want[at..at + step.bytes() as usize];
+            let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+            let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
+            let next = self.f.block();
+            self.f
+                .branch(Cond::Eq, got, number.cast_signed(), next, differ);
+            self.f.switch_to(next);
+            at += step.bytes() as usize;
+        }
+        Ok(self.close_strncmp(dst, differ, done))
+    }
+
+    fn close_strncmp(
+        &mut self,
+        dst: crate::ir::VReg,
+        differ: crate::ir::BlockId,
+        done: crate::ir::BlockId,
+    ) -> Val {
+        self.f.end(Term::Goto(done));
+        self.f.switch_to(differ);
+        self.f.push(Op::Mov {
+            dst,
+            src: Opnd::Imm(1),
+        });
+        self.f.end(Term::Goto(done));
+        self.f.switch_to(done);
+        Val::Num(dst.into())
+    }
+}
+
+/// Number of a signal by name, with or without `SIG` (`include/uapi/asm-generic/signal.h`).
+fn signal_number(name: &str) -> Option<i64> {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    let upper = name.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    NAMES
+        .iter()
+        .position(|n| *n == short)
+        .and_then(|i| i64::try_from(i + 1).ok())
+}

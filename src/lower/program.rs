@@ -1,0 +1,464 @@
+//! One probe at one attach point becomes one program: entry, predicate, body, exits.
+
+use super::{
+    LowerError, abi,
+    abi::Abi,
+    helper,
+    record::{Addr, Cursor, Home, RECORD_MAX, SCRATCH_HEADER},
+    shared::Shared,
+    usage::{Usage, VarUse},
+};
+use crate::{
+    asm::{AluOp, AtomicOp, Cond, Size},
+    ir::{BlockId, FuncBuilder, Op, Opnd, Program, Term, VReg},
+    lang::{
+        ast::Expr,
+        checked::{Checked, CheckedPoint, CheckedProbe, VarId},
+    },
+    span::Span,
+    spec::{Target, UsdtArg},
+};
+use std::collections::HashMap;
+
+/// Why an attempt at lowering a program is given up; all but `Fail` are tried again with another plan.
+#[derive(Debug)]
+pub(super) enum Restart {
+    /// There is output after all.
+    NeedRecord,
+    /// The record, or a value, does not fit the stack.
+    NeedScratch,
+    /// Strings in variables must have a place of their own.
+    NoBlobVars,
+    /// One item is larger than a record can be.
+    TooBig(u32),
+    /// The script cannot be compiled.
+    Fail(LowerError),
+}
+
+impl From<LowerError> for Restart {
+    fn from(e: LowerError) -> Self {
+        Restart::Fail(e)
+    }
+}
+
+/// Where things of a program live; found by trying.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// 0 no record, 1 record on the stack, 2 in scratch.
+    home: u8,
+    /// Bytes of a record on the stack.
+    pub(super) record_size: u32,
+    /// Bytes of the scratch buffer's fixed part.
+    fixed: u32,
+    /// Strings in variables may live in the record.
+    pub(super) blob_vars: bool,
+    /// Scratch is taken before the predicate.
+    early: bool,
+}
+
+/// Records on the stack may take this much of its 512 bytes.
+const STACK_RECORD_MAX: u32 = 256;
+
+/// Scratch buffers a CPU: a probe that is preempted keeps its own.
+pub(super) const SCRATCH_SLOTS: u32 = 4;
+
+/// Where a script variable is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum VarHome {
+    /// Numbers and pointers.
+    Reg(VReg),
+    /// Values with a size, in the fixed part of scratch or on the stack.
+    Mem(Addr),
+    /// A string in the record: register with its blob's offset, and its capacity.
+    Blob(VReg, u32),
+}
+
+/// A loop around the current statement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loop {
+    pub(super) on_continue: BlockId,
+    pub(super) on_break: BlockId,
+}
+
+/// State of lowering one program.
+pub(super) struct Lower<'a> {
+    pub(super) checked: &'a Checked,
+    pub(super) target: &'a Target,
+    pub(super) shared: &'a mut Shared,
+    pub(super) abi: &'static Abi,
+    pub(super) point: &'a CheckedPoint,
+    pub(super) probe: &'a CheckedProbe,
+    pub(super) args: &'a [UsdtArg],
+    pub(super) usage: &'a Usage,
+    pub(super) plan: Plan,
+    /// Index of the program in the object.
+    pub(super) index: usize,
+    pub(super) f: FuncBuilder,
+    pub(super) home: Home,
+    pub(super) cursor: Cursor,
+    /// Largest record position seen.
+    pub(super) seen_max: u32,
+    /// Some variable is a blob.
+    pub(super) blob_vars: bool,
+    pub(super) vars: HashMap<VarId, VarHome>,
+    pub(super) loops: Vec<Loop>,
+    /// The innermost loop has output inside.
+    pub(super) loop_output: bool,
+    /// Arguments already fetched on the path to here.
+    pub(super) arg_cache: HashMap<u32, Opnd>,
+    /// Gives the scratch buffer back and returns.
+    pub(super) release_block: BlockId,
+    scratch: Option<VReg>,
+    ctx: Option<VReg>,
+    fixed_used: u32,
+}
+
+/// A lowered program with what it needs of the shared maps.
+pub(super) struct Lowered {
+    pub(super) ir: Program,
+    /// Bytes of scratch value it uses; 0 for none.
+    pub(super) scratch: u32,
+}
+
+pub(super) struct Job<'a> {
+    pub(super) checked: &'a Checked,
+    pub(super) target: &'a Target,
+    pub(super) probe: &'a CheckedProbe,
+    pub(super) point: &'a CheckedPoint,
+    pub(super) args: &'a [UsdtArg],
+    pub(super) usage: &'a Usage,
+    pub(super) index: usize,
+}
+
+/// Lowers one program, trying plans from the cheapest up.
+pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, LowerError> {
+    let mut plan = Plan {
+        home: 0,
+        record_size: STACK_RECORD_MAX,
+        fixed: 0,
+        blob_vars: true,
+        early: false,
+    };
+    // Each failed attempt moves one setting one way, so this ends.
+    for _ in 0..16 {
+        let groups = shared.groups.len();
+        let mut lower = Lower::new(job, shared, plan.clone());
+        let result = lower.run();
+        let (seen, fixed) = (lower.seen_max, lower.fixed_used);
+        let scratch = lower.scratch.is_some();
+        match result {
+            Ok(()) if matches!(lower.home, Home::Stack(_)) && plan.record_size != seen => {
+                plan.record_size = seen
+            }
+            Ok(()) if fixed > plan.fixed => plan.fixed = fixed,
+            Ok(()) => {
+                let func = std::mem::replace(&mut lower.f, FuncBuilder::new("")).finish();
+                let used = if scratch {
+                    SCRATCH_HEADER + plan.fixed + seen.max(8)
+                } else {
+                    0
+                };
+                if used > 32 * 1024 - 8 {
+                    let what =
+                        format!("the values of this probe take {fixed} bytes of scratch memory");
+                    return Err(LowerError::new(job.probe.span, what)
+                        .help("use shorter strings or fewer of them"));
+                }
+                return Ok(Lowered {
+                    ir: Program { funcs: vec![func] },
+                    scratch: used.next_multiple_of(8),
+                });
+            }
+            Err(Restart::NeedRecord) => plan.home = plan.home.max(1),
+            Err(Restart::NeedScratch) if plan.home == 2 => plan.early = true,
+            Err(Restart::NeedScratch) => plan.home = 2,
+            Err(Restart::NoBlobVars) => plan.blob_vars = false,
+            Err(Restart::TooBig(n)) => {
+                let what =
+                    format!("one value of {n} bytes does not fit a record of {RECORD_MAX} bytes");
+                return Err(LowerError::new(job.probe.span, what)
+                    .help("lower max_strlen, or give str() a length"));
+            }
+            Err(Restart::Fail(e)) => return Err(e),
+        }
+        shared.groups.truncate(groups);
+    }
+    Err(LowerError::new(
+        job.probe.span,
+        "no layout was found for the values of this probe",
+    ))
+}
+
+impl<'a> Lower<'a> {
+    fn new(job: &Job<'a>, shared: &'a mut Shared, plan: Plan) -> Self {
+        let mut f = FuncBuilder::new(job.point.name.clone());
+        let release_block = f.block();
+        Lower {
+            checked: job.checked,
+            target: job.target,
+            shared,
+            abi: abi::abi(job.target.arch),
+            point: job.point,
+            probe: job.probe,
+            args: job.args,
+            usage: job.usage,
+            plan,
+            index: job.index,
+            f,
+            home: Home::None,
+            cursor: Cursor::start(),
+            seen_max: 0,
+            blob_vars: false,
+            vars: HashMap::new(),
+            loops: Vec::new(),
+            loop_output: false,
+            arg_cache: HashMap::new(),
+            release_block,
+            scratch: None,
+            ctx: None,
+            fixed_used: 0,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Restart> {
+        let ctx = self.f.vreg();
+        self.f.push(Op::Ctx { dst: ctx });
+        self.ctx = Some(ctx);
+        if self.plan.early {
+            self.open_home()?;
+        }
+        // What a path may read before it was written reads as 0.
+        for (var, usage) in &self.usage.vars {
+            if !usage.assigned_first && self.is_number(*var) {
+                let reg = self.f.vreg();
+                self.f.push(Op::Mov {
+                    dst: reg,
+                    src: Opnd::Imm(0),
+                });
+                self.vars.insert(*var, VarHome::Reg(reg));
+            }
+        }
+        if let Some(predicate) = &self.probe.predicate {
+            let (yes, no) = (self.f.block(), self.release_block);
+            self.cond(predicate, yes, no)?;
+            self.f.switch_to(yes);
+        }
+        if !self.plan.early {
+            self.open_home()?;
+        }
+        let body = &self.probe.body;
+        self.block_tail(body)?;
+        self.f.switch_to(self.release_block);
+        self.f.set_span(None);
+        if let Some(base) = self.scratch
+            && self.target.features.atomics
+        {
+            // The predicate may leave before scratch was taken: it does so through a register that is 0 then.
+            self.f.store(Size::DW, base, 0, 0);
+        }
+        self.f.end(Term::Exit(Opnd::Imm(0)));
+        Ok(())
+    }
+
+    /// Takes the place that the plan names for the record.
+    fn open_home(&mut self) -> Result<(), Restart> {
+        match self.plan.home {
+            0 => {}
+            1 => {
+                let size = self.plan.record_size.next_multiple_of(8).max(8);
+                let slot = self.f.slot(size, 8);
+                self.home = Home::Stack(slot);
+            }
+            _ => {
+                let base = self.take_scratch();
+                self.scratch = Some(base);
+                self.home = Home::Scratch {
+                    base,
+                    start: SCRATCH_HEADER + self.plan.fixed,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one of this CPU's free scratch buffers; where all are taken the hit counts as lost.
+    fn take_scratch(&mut self) -> VReg {
+        let map_index = self.shared.scratch();
+        let key_slot = self.f.slot(4, 4);
+        let (try_block, found, lost, got) = (
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+        );
+        // From here on leaving means giving the buffer back.
+        let plain_exit = self.release_block;
+        self.release_block = self.f.block();
+        let number = self.f.vreg();
+        self.f.push(Op::Mov {
+            dst: number,
+            src: Opnd::Imm(0),
+        });
+        self.f.end(Term::Goto(try_block));
+        self.f.switch_to(try_block);
+        let (map, key) = (self.f.vreg(), self.f.vreg());
+        self.f.push(Op::Slot {
+            dst: key,
+            slot: key_slot,
+            off: 0,
+        });
+        self.f.store(Size::W, key, 0, number);
+        self.f.push(Op::Map {
+            dst: map,
+            map: map_index,
+        });
+        let base = self
+            .f
+            .call(helper::MAP_LOOKUP_ELEM, &[map.into(), key.into()]);
+        self.f.branch(Cond::Eq, base, 0, lost, found);
+        self.f.switch_to(found);
+        if self.target.features.atomics {
+            let next = self.f.block();
+            let one = self.f.mov(1);
+            let old = self.f.vreg();
+            self.f.push(Op::Atomic {
+                op: AtomicOp::Xchg,
+                size: Size::DW,
+                base,
+                off: 0,
+                src: one,
+                dst: Some(old),
+                expect: None,
+            });
+            self.f.branch(Cond::Eq, old, 0, got, next);
+            self.f.switch_to(next);
+            self.f.push(Op::Alu {
+                op: AluOp::Add,
+                width: crate::asm::Width::W64,
+                dst: number,
+                a: number.into(),
+                b: Opnd::Imm(1),
+            });
+            self.f
+                .branch(Cond::Ne, number, i64::from(SCRATCH_SLOTS), try_block, lost);
+        } else {
+            self.f.end(Term::Goto(got));
+        }
+        self.f.switch_to(lost);
+        self.count_lost();
+        self.f.end(Term::Goto(plain_exit));
+        self.f.switch_to(plain_exit);
+        self.f.end(Term::Exit(Opnd::Imm(0)));
+        self.f.switch_to(got);
+        base
+    }
+
+    /// The context pointer.
+    pub(super) fn ctx(&mut self) -> VReg {
+        match self.ctx {
+            Some(ctx) => ctx,
+            None => self.f.vreg(),
+        }
+    }
+
+    /// Memory of `size` bytes for the whole run of the program: on the stack when small, in scratch when not.
+    pub(super) fn alloc(&mut self, size: u32) -> Result<Addr, Restart> {
+        if size <= self.checked.config.on_stack_limit.min(64) {
+            let slot = self.f.slot(size.next_multiple_of(8).max(8), 8);
+            let base = self.f.vreg();
+            self.f.push(Op::Slot {
+                dst: base,
+                slot,
+                off: 0,
+            });
+            return Ok(Addr { base, off: 0 });
+        }
+        self.alloc_scratch(size)
+    }
+
+    /// Memory in scratch, whatever the size.
+    pub(super) fn alloc_scratch(&mut self, size: u32) -> Result<Addr, Restart> {
+        let Some(base) = self.scratch else {
+            return Err(Restart::NeedScratch);
+        };
+        let at = self.fixed_used;
+        self.fixed_used += size.next_multiple_of(8);
+        Ok(Addr {
+            base,
+            off: (SCRATCH_HEADER + at).cast_signed(),
+        })
+    }
+
+    pub(super) fn is_number(&self, var: VarId) -> bool {
+        super::value::is_number(&self.checked.vars[var.0 as usize])
+    }
+
+    pub(super) fn var_use(&self, var: VarId) -> VarUse {
+        self.usage.vars.get(&var).copied().unwrap_or_default()
+    }
+
+    /// `addr` as one register.
+    pub(super) fn addr_reg(&mut self, addr: Addr) -> VReg {
+        if addr.off == 0 {
+            addr.base
+        } else {
+            self.f.alu(AluOp::Add, addr.base, i64::from(addr.off))
+        }
+    }
+
+    /// Loads `size` zero-extended bytes.
+    pub(super) fn load_at(&mut self, addr: Addr, size: Size, signed: bool) -> VReg {
+        let (base, off) = self.near(addr);
+        let dst = self.f.vreg();
+        self.f.push(Op::Load {
+            dst,
+            size,
+            signed: false,
+            base,
+            off,
+        });
+        if signed && size != Size::DW {
+            let ext = self.f.vreg();
+            self.f.push(Op::Ext {
+                dst: ext,
+                src: dst.into(),
+                from: size,
+                signed: true,
+            });
+            return ext;
+        }
+        dst
+    }
+
+    /// Stores `size` bytes.
+    pub(super) fn store_at(&mut self, addr: Addr, size: Size, src: Opnd) {
+        let (base, off) = self.near(addr);
+        self.f.push(Op::Store {
+            size,
+            base,
+            off,
+            src,
+        });
+    }
+
+    /// `addr` with an offset that an instruction can hold.
+    fn near(&mut self, addr: Addr) -> (VReg, i16) {
+        match i16::try_from(addr.off) {
+            Ok(off) => (addr.base, off),
+            Err(_) => (self.addr_reg(addr), 0),
+        }
+    }
+
+    /// Runs `body` with the script text that its instructions come from.
+    pub(super) fn at<T>(&mut self, span: Span, body: impl FnOnce(&mut Self) -> T) -> T {
+        let old = self.f.set_span(Some(span));
+        let result = body(self);
+        self.f.set_span(old);
+        result
+    }
+
+    /// An error at `expr`.
+    pub(super) fn fail<T>(&self, expr: &Expr, what: impl Into<String>) -> Result<T, Restart> {
+        Err(Restart::Fail(LowerError::new(expr.span, what)))
+    }
+}

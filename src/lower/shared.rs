@@ -1,0 +1,190 @@
+//! What the programs of one script share: maps and the table of action groups.
+
+use super::program::SCRATCH_SLOTS;
+use crate::{
+    lang::checked::{Checked, MapId},
+    spec::{Group, MapKind, MapRole, MapSpec, Target, Type},
+};
+
+/// Maps and groups, growing while programs are lowered.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Action groups by id.
+    pub(super) groups: Vec<Group>,
+    /// Maps, in the object's order: those of the script first.
+    pub(super) maps: Vec<MapSpec>,
+    ring: Option<u32>,
+    scratch: Option<u32>,
+    lost: Option<u32>,
+    stacks: Option<u32>,
+    start: Option<u32>,
+    slots: u32,
+}
+
+/// Whether a map without keys is a one-element array with a `present` word, whose address programs know.
+pub(super) fn is_cell(key: Option<&Type>, value: &Type) -> bool {
+    key.is_none() && !matches!(value, Type::Agg(_))
+}
+
+impl Shared {
+    pub(super) fn new(checked: &Checked, target: &Target) -> Self {
+        let maps = checked
+            .maps
+            .iter()
+            .map(|info| {
+                let size = info.value.size(&checked.structs);
+                let agg = matches!(info.value, Type::Agg(_));
+                let role = MapRole::User {
+                    name: info.name.clone(),
+                    key: info.key.clone(),
+                    value: info.value.clone(),
+                };
+                let (kind, key_size, value_size, max_entries) = match &info.key {
+                    None if agg => (MapKind::PercpuArray, 4, size.next_multiple_of(8) + 8, 1),
+                    None => (MapKind::Array, 4, size.next_multiple_of(8) + 8, 1),
+                    Some(key) => {
+                        let kind = match (info.kind.as_deref(), agg) {
+                            (Some("lruhash"), false) => MapKind::LruHash,
+                            (Some("lruhash" | "percpulruhash"), _) => MapKind::LruPercpuHash,
+                            (Some("percpuhash"), _) | (_, true) => MapKind::PercpuHash,
+                            _ => MapKind::Hash,
+                        };
+                        (
+                            kind,
+                            key.size(&checked.structs).max(1),
+                            size.max(1),
+                            info.max_entries,
+                        )
+                    }
+                };
+                MapSpec {
+                    name: kernel_name(&info.name),
+                    kind,
+                    key_size,
+                    value_size,
+                    max_entries,
+                    flags: 0,
+                    init: Vec::new(),
+                    role,
+                }
+            })
+            .collect();
+        let slots = if target.features.atomics {
+            SCRATCH_SLOTS
+        } else {
+            1
+        };
+        Shared {
+            groups: Vec::new(),
+            maps,
+            ring: None,
+            scratch: None,
+            lost: None,
+            stacks: None,
+            start: None,
+            slots,
+        }
+    }
+
+    fn add(maps: &mut Vec<MapSpec>, spec: MapSpec) -> u32 {
+        maps.push(spec);
+        u32::try_from(maps.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The ring of records.
+    pub(super) fn ring(&mut self) -> u32 {
+        *self.ring.get_or_insert_with(|| {
+            Self::add(
+                &mut self.maps,
+                plain("ring", MapKind::PerfEventArray, 4, 0, MapRole::Ring),
+            )
+        })
+    }
+
+    /// The scratch buffers; the value size is set by [`Shared::finish`].
+    pub(super) fn scratch(&mut self) -> u32 {
+        let slots = self.slots;
+        *self.scratch.get_or_insert_with(|| {
+            Self::add(
+                &mut self.maps,
+                plain("scratch", MapKind::PercpuArray, 8, slots, MapRole::Scratch),
+            )
+        })
+    }
+
+    /// The counters of lost records; the value size is set by [`Shared::finish`].
+    pub(super) fn lost(&mut self) -> u32 {
+        *self.lost.get_or_insert_with(|| {
+            Self::add(
+                &mut self.maps,
+                plain("lost", MapKind::Array, 8, 1, MapRole::Lost),
+            )
+        })
+    }
+
+    /// The time tracing began (`CLOCK_BOOTTIME`, ns), which the runtime fills in.
+    pub(super) fn start_time(&mut self) -> u32 {
+        *self.start.get_or_insert_with(|| {
+            Self::add(
+                &mut self.maps,
+                plain("start", MapKind::Array, 8, 1, MapRole::Data),
+            )
+        })
+    }
+
+    /// The stack traces.
+    pub(super) fn stacks(&mut self, entries: u32) -> u32 {
+        *self.stacks.get_or_insert_with(|| {
+            Self::add(
+                &mut self.maps,
+                plain(
+                    "stacks",
+                    MapKind::StackTrace,
+                    8 * 127,
+                    entries,
+                    MapRole::Stacks,
+                ),
+            )
+        })
+    }
+
+    /// Sizes that are known only once all programs are lowered.
+    pub(super) fn finish(&mut self, scratch: u32, programs: usize) {
+        if let Some(map) = self.scratch {
+            self.maps[map as usize].value_size = scratch;
+        }
+        if let Some(map) = self.lost {
+            self.maps[map as usize].value_size = u32::try_from(programs * 8).unwrap_or(8);
+        }
+    }
+
+    /// Byte offset of the word that says whether a map without keys was set.
+    pub(super) fn present_at(checked: &Checked, map: MapId) -> u32 {
+        checked.maps[map.0 as usize]
+            .value
+            .size(&checked.structs)
+            .next_multiple_of(8)
+    }
+}
+
+fn plain(name: &str, kind: MapKind, value_size: u32, max_entries: u32, role: MapRole) -> MapSpec {
+    MapSpec {
+        name: name.into(),
+        kind,
+        key_size: 4,
+        value_size,
+        max_entries,
+        flags: 0,
+        init: Vec::new(),
+        role,
+    }
+}
+
+/// A name the kernel takes: at most 15 bytes, never empty.
+fn kernel_name(name: &str) -> String {
+    if name.is_empty() {
+        "at".into()
+    } else {
+        name.chars().take(15).collect()
+    }
+}
