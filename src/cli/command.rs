@@ -1,7 +1,8 @@
 //! The table of commands, and dispatch.
 
 use super::{CliError, args, completions, disasm, explain, features, man, run};
-use clap::ArgMatches;
+use crate::demo;
+use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
 
 /// How the program was called.
@@ -98,7 +99,29 @@ pub const COMMANDS: &[Command] = &[
         args: |command| command,
         run: man::run,
     },
+    Command {
+        verb: "demo-target",
+        help: "",
+        args: |command| {
+            command.disable_help_flag(true).arg(
+                Arg::new("words")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true),
+            )
+        },
+        run: demo_target,
+    },
 ];
+
+/// The built-in target; its options are its own.
+fn demo_target(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
+    let words: Vec<String> = matches
+        .get_many::<String>("words")
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default();
+    demo::target::run(&words).map_err(CliError::failed)
+}
 
 /// The command that `word` nearly spells.
 pub(super) fn similar(word: &str) -> Option<&'static str> {
