@@ -2,6 +2,8 @@
 
 pub mod asm;
 pub mod cli;
+pub mod codegen;
+pub mod compile;
 pub mod demo;
 pub mod elf;
 pub mod ir;

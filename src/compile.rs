@@ -1,0 +1,149 @@
+//! The compiler as one function: checked script and target in, everything to load out. No files, no clock, no kernel.
+
+use crate::{
+    codegen,
+    lang::checked::Checked,
+    lower::{self, LowerError, LoweredProgram},
+    span::Span,
+    spec::{Object, ProgramSpec, Target},
+};
+use std::fmt;
+
+/// Why a checked script does not compile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CompileError {
+    /// A construct that is not supported.
+    Lower(LowerError),
+    /// A program that does not fit the machine.
+    Codegen {
+        /// Name of the attach point.
+        probe: String,
+        /// What the code generator said.
+        error: codegen::CodegenError,
+    },
+}
+
+impl CompileError {
+    /// The place in the script, where there is one.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            CompileError::Lower(e) => Some(e.span),
+            CompileError::Codegen { .. } => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<&str> {
+        match self {
+            CompileError::Lower(e) => e.help.as_deref(),
+            CompileError::Codegen { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::Lower(e) => e.fmt(f),
+            CompileError::Codegen { probe, error } => write!(f, "compile `{probe}`: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CompileError::Lower(e) => Some(e),
+            CompileError::Codegen { error, .. } => Some(error),
+        }
+    }
+}
+
+/// License given at load: helpers that read memory of the traced process are for GPL programs.
+const LICENSE: &str = "Dual MIT/GPL";
+
+/// Compiles a checked script.
+///
+/// # Errors
+/// The first construct or program that cannot be compiled.
+pub fn object(
+    checked: &Checked,
+    target: &Target,
+    script_name: &str,
+    source: &str,
+) -> Result<Object, CompileError> {
+    let lowered = lower::lower(checked, target).map_err(CompileError::Lower)?;
+    let options = codegen::Options::new(&target.features);
+    let mut programs = Vec::with_capacity(lowered.programs.len());
+    for program in lowered.programs {
+        programs.push(generate(program, &options)?);
+    }
+    let license = match checked.config.license.as_str() {
+        "" => LICENSE,
+        named => named,
+    };
+    Ok(Object {
+        script_name: script_name.to_owned(),
+        source: source.to_owned(),
+        license: license.to_owned(),
+        maps: lowered.maps,
+        programs,
+        events: lowered.events,
+    })
+}
+
+fn generate(
+    program: LoweredProgram,
+    options: &codegen::Options,
+) -> Result<ProgramSpec, CompileError> {
+    let code = codegen::compile(&program.ir, options).map_err(|error| CompileError::Codegen {
+        probe: program.probe.clone(),
+        error,
+    })?;
+    Ok(ProgramSpec {
+        name: kernel_name(&program.probe),
+        probe: program.probe,
+        kind: program.kind,
+        insns: code.insns,
+        origins: code.origins,
+        sleepable: false,
+        attach: program.attach,
+    })
+}
+
+/// The last part of an attach point as a name that the kernel takes: 15 bytes of letters, digits, `_` and `.`.
+fn kernel_name(probe: &str) -> String {
+    let last = probe
+        .rsplit(':')
+        .find(|part| !part.is_empty())
+        .unwrap_or(probe);
+    let clean = last.chars().map(|c| {
+        if c.is_ascii_alphanumeric() || c == '_' || c == '.' {
+            c
+        } else {
+            '_'
+        }
+    });
+    clean.take(15).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kernel_name;
+
+    #[test]
+    fn names_fit_the_kernel() {
+        let cases = [
+            (
+                "usdt:./build/bin/bitcoind:net:inbound_message",
+                "inbound_message",
+            ),
+            ("interval:s:1", "1"),
+            ("begin", "begin"),
+            ("uprobe:/bin/x:operator<<", "operator__"),
+        ];
+        for (probe, want) in cases {
+            assert_eq!(kernel_name(probe), want, "{probe}");
+        }
+    }
+}
