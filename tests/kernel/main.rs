@@ -2,4 +2,10 @@
 //! CAP_SYS_ADMIN for perf uprobes); without it each says so and is skipped.
 
 mod features;
+mod fixture;
+mod killed;
+mod load;
+mod rings;
 mod support;
+mod timed;
+mod user;

@@ -1,0 +1,165 @@
+//! Why an object could not be loaded.
+
+use std::{error, fmt, io};
+
+use super::verifier_log::Telling;
+use crate::{asm::EncodeError, kernel::detect, span::Span, sys::errno::Described};
+
+/// A program that the kernel refused.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Index into the object's programs.
+    pub program: usize,
+    /// The probe, as the script has it.
+    pub probe: String,
+    /// The errno.
+    pub source: io::Error,
+    /// What the verifier said, in short; `None` if it said nothing.
+    pub telling: Option<Telling>,
+    /// Index of the instruction it stopped at.
+    pub insn: Option<usize>,
+    /// The script text of that instruction.
+    pub span: Option<Span>,
+    /// The verifier's whole log.
+    pub log: String,
+}
+
+/// Why an object could not be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// A map could not be created or filled in.
+    Map {
+        /// Its name.
+        name: String,
+        /// The step: `bpf(BPF_MAP_CREATE)`.
+        call: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A program has no bytes.
+    Encode {
+        /// The probe.
+        probe: String,
+        /// Which instruction, and why.
+        source: EncodeError,
+        /// Its script text.
+        span: Option<Span>,
+    },
+    /// A program refers to a map that the object does not have.
+    NoSuchMap {
+        /// The probe.
+        probe: String,
+        /// Index of the instruction.
+        insn: usize,
+        /// Index of the map.
+        map: i32,
+    },
+    /// The license holds a NUL.
+    License,
+    /// A program was refused.
+    Rejected(Box<Rejected>),
+}
+
+impl LoadError {
+    /// Where in the script to look.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            LoadError::Encode { span, .. } => *span,
+            LoadError::Rejected(rejected) => rejected.span,
+            _ => None,
+        }
+    }
+
+    /// What the system said.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            LoadError::Map { source, .. } => source.raw_os_error(),
+            LoadError::Rejected(rejected) => rejected.source.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        let verdict = matches!(self, LoadError::Rejected(r) if r.telling.is_some());
+        match self.errno()? {
+            libc::EPERM if !verdict => {
+                let missing = detect::missing_rights(false);
+                if missing.is_empty() {
+                    return Some(
+                        "no capability is missing; kernel lockdown, a security module or a container may forbid it"
+                            .to_owned(),
+                    );
+                }
+                let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                Some(format!("missing: {}", words.join("; ")))
+            }
+            libc::ENOSYS => Some("this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)".to_owned()),
+            libc::ENOMEM => Some("the map may be too large for this machine".to_owned()),
+            libc::EMFILE => Some("raise the limit of open files (ulimit -n)".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Map { name, call, source } => {
+                write!(f, "create map `{name}`: {call}: {}", Described(source))
+            }
+            LoadError::Encode { probe, source, .. } => {
+                write!(f, "load program `{probe}`: {source}")
+            }
+            LoadError::NoSuchMap { probe, insn, map } => {
+                write!(
+                    f,
+                    "load program `{probe}`: insn {insn}: there is no map {map}"
+                )
+            }
+            LoadError::License => write!(f, "load programs: the license holds a NUL byte"),
+            LoadError::Rejected(rejected) => rejected.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rejected { probe, source, .. } = self;
+        let Some(telling) = &self.telling else {
+            return write!(
+                f,
+                "load program `{probe}`: bpf(BPF_PROG_LOAD): {}",
+                Described(source)
+            );
+        };
+        write!(
+            f,
+            "load program `{probe}`: rejected by the verifier: {}",
+            Described(source)
+        )?;
+        if let Some(insn) = &telling.insn_line {
+            write!(f, "\n  {insn}")?;
+        }
+        write!(f, "\n  {}", telling.line)?;
+        if telling.others > 0 {
+            write!(
+                f,
+                "     ({} lines left out; --verifier-log shows all)",
+                telling.others
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            LoadError::Map { source, .. } => Some(source),
+            LoadError::Encode { source, .. } => Some(source),
+            LoadError::Rejected(rejected) => Some(&rejected.source),
+            LoadError::NoSuchMap { .. } | LoadError::License => None,
+        }
+    }
+}

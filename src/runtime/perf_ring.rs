@@ -1,0 +1,333 @@
+//! Per-CPU perf rings, read together in the order of kernel time.
+//!
+//! A round takes `t0` before it looks at any ring. Whatever the kernel stamped before `t0` less a moment for records in
+//! the making is then in some ring, so it can be delivered in order; later records wait for the next round.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+    error, fmt, io,
+    ops::ControlFlow,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use super::perf_record::{self, Item};
+use crate::sys::{
+    bpf::Map,
+    errno::Described,
+    mmap::{PerfMap, page_size},
+    perf,
+    process::monotonic_ns,
+};
+
+/// How long after its time stamp a record may still be on its way into its ring, when an interrupt comes between.
+pub const SETTLE_NS: u64 = 100_000;
+
+/// Bytes of all rings together, shared out among the CPUs.
+const TOTAL: usize = 8 << 20;
+/// Least and most bytes of one ring.
+const RANGE: (usize, usize) = (256 << 10, 4 << 20);
+
+/// Bytes of one CPU's ring for a machine with that many.
+pub fn default_size(cpus: usize) -> usize {
+    let share = TOTAL / cpus.max(1);
+    let power = share.checked_next_power_of_two().unwrap_or(RANGE.1);
+    power.clamp(RANGE.0, RANGE.1)
+}
+
+/// A record as it lies in the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// CPU it was made on.
+    pub cpu: u32,
+    /// `CLOCK_MONOTONIC` nanoseconds when it was made.
+    pub time: u64,
+    /// Its bytes, padded by the kernel: the length is the first thing in them (see [`crate::spec::RECORD_HEADER`]).
+    pub data: &'a [u8],
+}
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Records delivered.
+    pub delivered: u64,
+    /// Records are left for the next round, because they are too fresh or because the receiver stopped: come back after
+    /// [`SETTLE_NS`] rather than wait to be woken.
+    pub held: bool,
+}
+
+/// Why the rings could not be set up.
+#[derive(Debug)]
+pub enum RingError {
+    /// The event behind a ring.
+    Open {
+        /// On that CPU.
+        cpu: u32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The mapping.
+    Map {
+        /// Bytes asked for at last.
+        size: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No CPU is online.
+    NoCpu,
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RingError::Open { cpu, source } => write!(
+                f,
+                "open perf ring of cpu {cpu}: perf_event_open: {}",
+                Described(source)
+            ),
+            RingError::Map { size, source } => {
+                write!(
+                    f,
+                    "map perf ring of {size} bytes: mmap: {}",
+                    Described(source)
+                )
+            }
+            RingError::NoCpu => write!(f, "open perf rings: no cpu is online"),
+        }
+    }
+}
+
+impl error::Error for RingError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            RingError::Open { source, .. } | RingError::Map { source, .. } => Some(source),
+            RingError::NoCpu => None,
+        }
+    }
+}
+
+impl RingError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        let errno = match self {
+            RingError::Open { source, .. } | RingError::Map { source, .. } => source.raw_os_error(),
+            RingError::NoCpu => None,
+        };
+        match (self, errno) {
+            (RingError::Open { .. }, Some(libc::EPERM | libc::EACCES)) => Some(
+                "perf events of other users' processes need CAP_PERFMON (CAP_SYS_ADMIN before 5.8)",
+            ),
+            (RingError::Open { .. }, Some(libc::EMFILE)) => {
+                Some("raise the limit of open files (ulimit -n)")
+            }
+            (RingError::Map { .. }, Some(libc::EPERM)) => {
+                Some("raise kernel.perf_event_mlock_kb, or give CAP_IPC_LOCK")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One CPU's ring. The map is dropped before the event it belongs to.
+struct Ring {
+    cpu: u32,
+    map: PerfMap,
+    event: OwnedFd,
+}
+
+/// The rings of all CPUs.
+pub struct Rings {
+    rings: Vec<Ring>,
+    order: BinaryHeap<Reverse<(u64, usize)>>,
+    scratch: Vec<u8>,
+    lost: u64,
+    broken: u64,
+}
+
+impl Rings {
+    /// Opens a ring of `size` bytes (rounded up to a power of two of pages) on each of `cpus`. Where that much may not
+    /// be locked or is not there, all rings are made smaller by halves, down to a page. CPUs that have gone offline
+    /// meanwhile are left out.
+    ///
+    /// # Errors
+    /// [`RingError`].
+    pub fn open(cpus: &[u32], size: usize) -> Result<Rings, RingError> {
+        let mut size = size;
+        loop {
+            match open_all(cpus, size) {
+                Ok(rings) if rings.is_empty() => return Err(RingError::NoCpu),
+                Ok(rings) => {
+                    return Ok(Rings {
+                        order: BinaryHeap::with_capacity(rings.len()),
+                        rings,
+                        scratch: Vec::new(),
+                        lost: 0,
+                        broken: 0,
+                    });
+                }
+                Err(RingError::Map { source, .. })
+                    if size > page_size()
+                        && matches!(
+                            source.raw_os_error(),
+                            Some(libc::EPERM | libc::ENOMEM | libc::EINVAL)
+                        ) =>
+                {
+                    size /= 2;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Descriptors to wait on: readable when a ring has filled a quarter since its reader last looked.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(|ring| ring.event.as_fd())
+    }
+
+    /// Puts the rings' events into a `PERF_EVENT_ARRAY`, each at its CPU's index: programs can send from then on.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn install(&self, map: &Map) -> io::Result<()> {
+        for ring in &self.rings {
+            map.set_perf_event(ring.cpu, ring.event.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of one CPU's ring as it came out.
+    pub fn bytes_per_cpu(&self) -> usize {
+        self.rings.first().map_or(0, |ring| ring.map.size())
+    }
+
+    /// Records that the kernel says found no room, as far as the rings have been read. The kernel tells only once a
+    /// later record fits: programs count their own failures besides.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How often a ring held something that is no record, and was skipped to its end. Always 0 on a sound kernel.
+    pub fn broken(&self) -> u64 {
+        self.broken
+    }
+
+    /// Delivers, in order of time, the records that were complete when the round began.
+    pub fn drain(&mut self, deliver: impl FnMut(Record<'_>) -> ControlFlow<()>) -> Drained {
+        // A single ring is in order by itself.
+        let limit = if self.rings.len() == 1 {
+            u64::MAX
+        } else {
+            monotonic_ns().saturating_sub(SETTLE_NS)
+        };
+        self.round(limit, deliver)
+    }
+
+    /// Delivers all there is: for the end, when nothing is attached any more.
+    pub fn flush(&mut self, deliver: impl FnMut(Record<'_>) -> ControlFlow<()>) -> Drained {
+        self.round(u64::MAX, deliver)
+    }
+
+    fn round(
+        &mut self,
+        limit: u64,
+        mut deliver: impl FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Drained {
+        let mut drained = Drained::default();
+        self.order.clear();
+        for index in 0..self.rings.len() {
+            self.rings[index].map.refresh();
+            if let Some(time) = self.next_time(index) {
+                self.order.push(Reverse((time, index)));
+            }
+        }
+        while let Some(Reverse((time, index))) = self.order.peek().copied() {
+            if time > limit {
+                drained.held = true;
+                break;
+            }
+            let ring = &mut self.rings[index];
+            let (first, second) = ring.map.unread();
+            let mut flow = ControlFlow::Continue(());
+            let mut size = 0;
+            if let Some((len, item)) = perf_record::next(first, second, &mut self.scratch) {
+                size = len;
+                if let Item::Sample { time, data } = item {
+                    drained.delivered += 1;
+                    flow = deliver(Record {
+                        cpu: ring.cpu,
+                        time,
+                        data,
+                    });
+                }
+            }
+            ring.map.consume(size);
+            if ring.map.unpublished() > ring.map.size() / 8 {
+                ring.map.publish();
+            }
+            if flow.is_break() {
+                drained.held = true;
+                break;
+            }
+            let next = self.next_time(index);
+            if let Some(mut top) = self.order.peek_mut() {
+                match next {
+                    Some(time) => *top = Reverse((time, index)),
+                    None => {
+                        PeekMut::pop(top);
+                    }
+                }
+            }
+        }
+        for ring in &mut self.rings {
+            ring.map.publish();
+        }
+        drained
+    }
+
+    /// The time of a ring's next sample; records before it are counted and stepped over.
+    fn next_time(&mut self, index: usize) -> Option<u64> {
+        let ring = self.rings.get_mut(index)?;
+        loop {
+            let (first, second) = ring.map.unread();
+            let (size, item) = perf_record::next(first, second, &mut self.scratch)?;
+            match item {
+                Item::Sample { time, .. } => return Some(time),
+                Item::Lost(count) => self.lost += count,
+                Item::Other => {}
+                Item::Broken => self.broken += 1,
+            }
+            ring.map.consume(size);
+        }
+    }
+}
+
+fn open_all(cpus: &[u32], size: usize) -> Result<Vec<Ring>, RingError> {
+    let mut rings = Vec::with_capacity(cpus.len());
+    let watermark = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
+    for &cpu in cpus {
+        let event = match perf::open_bpf_output(cpu, watermark) {
+            Ok(event) => event,
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => continue,
+            Err(source) => return Err(RingError::Open { cpu, source }),
+        };
+        let map =
+            PerfMap::new(event.as_fd(), size).map_err(|source| RingError::Map { size, source })?;
+        rings.push(Ring { cpu, map, event });
+    }
+    Ok(rings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_share_a_budget() {
+        assert_eq!(default_size(1), 4 << 20);
+        assert_eq!(default_size(2), 4 << 20);
+        assert_eq!(default_size(8), 1 << 20);
+        assert_eq!(default_size(24), 512 << 10);
+        assert_eq!(default_size(512), 256 << 10);
+        assert_eq!(default_size(0), 4 << 20);
+    }
+}
