@@ -1,5 +1,7 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod runtime;
 pub mod span;
 pub mod spec;
+pub mod sys;

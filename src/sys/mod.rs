@@ -1,0 +1,3 @@
+//! Calls into libc and the kernel: the home of `unsafe`.
+
+pub mod strftime;
