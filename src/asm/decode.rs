@@ -1,0 +1,679 @@
+//! Bytes to instructions, strictly: whatever is accepted encodes to the same bytes again.
+
+use super::raw::Raw;
+use super::table::{self, *};
+use super::{AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width};
+use std::fmt;
+
+/// A field of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of RFC 9669 §3.1")]
+pub enum Field {
+    Code,
+    Dst,
+    Src,
+    Off,
+    Imm,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Field::Code => "code",
+            Field::Dst => "dst",
+            Field::Src => "src",
+            Field::Off => "off",
+            Field::Imm => "imm",
+        })
+    }
+}
+
+/// Bytes that are no instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The bytes end inside a slot.
+    Half {
+        /// The slot that is cut.
+        slot: usize,
+        /// How many of its eight bytes are there.
+        bytes: usize,
+    },
+    /// The second slot of a wide immediate is missing.
+    WideCut {
+        /// The first slot.
+        slot: usize,
+    },
+    /// No instruction has this code byte.
+    UnknownCode {
+        /// Where.
+        slot: usize,
+        /// The byte.
+        code: u8,
+    },
+    /// Registers end at r10.
+    Register {
+        /// Where.
+        slot: usize,
+        /// `dst` or `src`.
+        field: Field,
+        /// The number found.
+        number: u8,
+    },
+    /// A field that this instruction does not use is not zero.
+    Reserved {
+        /// Where.
+        slot: usize,
+        /// The field.
+        field: Field,
+        /// What it holds.
+        value: i32,
+    },
+    /// A field has a value that selects nothing.
+    Value {
+        /// Where.
+        slot: usize,
+        /// The field.
+        field: Field,
+        /// What it holds.
+        value: i32,
+        /// What it may hold.
+        allowed: &'static str,
+    },
+}
+
+impl DecodeError {
+    /// The slot at fault.
+    pub const fn slot(&self) -> usize {
+        match *self {
+            DecodeError::Half { slot, .. }
+            | DecodeError::WideCut { slot }
+            | DecodeError::UnknownCode { slot, .. }
+            | DecodeError::Register { slot, .. }
+            | DecodeError::Reserved { slot, .. }
+            | DecodeError::Value { slot, .. } => slot,
+        }
+    }
+
+    /// The field at fault, if it is one field.
+    pub const fn field(&self) -> Option<Field> {
+        match *self {
+            DecodeError::Half { .. } | DecodeError::WideCut { .. } => None,
+            DecodeError::UnknownCode { .. } => Some(Field::Code),
+            DecodeError::Register { field, .. }
+            | DecodeError::Reserved { field, .. }
+            | DecodeError::Value { field, .. } => Some(field),
+        }
+    }
+
+    /// What to do about it.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            DecodeError::Half { .. } => {
+                "a program is a whole number of 8-byte slots; is the file cut, or not raw instructions?"
+            }
+            DecodeError::WideCut { .. } => {
+                "a wide immediate (code 0x18) takes two slots; add the second"
+            }
+            DecodeError::UnknownCode { .. } => {
+                "is this raw little-endian eBPF? an ELF object begins with 7f 45 4c 46"
+            }
+            DecodeError::Register { .. } => "registers are r0 to r10",
+            DecodeError::Reserved { .. } => "set the field to 0 (RFC 9669 §3.1)",
+            DecodeError::Value { .. } => "see RFC 9669 §4 and §5 for what the field selects",
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            DecodeError::Half { slot, bytes } => {
+                write!(f, "decode slot {slot}: only {bytes} of 8 bytes are there")
+            }
+            DecodeError::WideCut { slot } => write!(
+                f,
+                "decode slot {slot}: the second slot of a wide immediate is missing"
+            ),
+            DecodeError::UnknownCode { slot, code } => {
+                write!(f, "decode slot {slot}: no instruction has code {code:#04x}")
+            }
+            DecodeError::Register {
+                slot,
+                field,
+                number,
+            } => write!(
+                f,
+                "decode slot {slot}: `{field}` is {number}; there is no r{number}"
+            ),
+            DecodeError::Reserved { slot, field, value } => write!(
+                f,
+                "decode slot {slot}: `{field}` is {value}, but this instruction does not use it"
+            ),
+            DecodeError::Value {
+                slot,
+                field,
+                value,
+                allowed,
+            } => write!(
+                f,
+                "decode slot {slot}: `{field}` is {value:#x}; it may be {allowed}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// What a code byte stands for.
+#[derive(Clone, Copy)]
+enum Form {
+    Unknown,
+    /// Arithmetic: the operation for `off` 0, and the one for `off` 1.
+    Alu(Width, bool, AluOp, Option<AluOp>),
+    /// `mov` from a register: `off` selects sign extension or a cast.
+    MovX(Width),
+    Neg(Width),
+    Endian(EndianOp),
+    Load(Size, bool),
+    StoreImm(Size),
+    StoreReg(Size),
+    Atomic(Size),
+    Wide,
+    Abs(Size),
+    Ind(Size),
+    Ja,
+    Jal,
+    Jx,
+    Jmp(Cond, Width, bool),
+    MayGoto,
+    Call,
+    Callx,
+    Exit,
+}
+
+/// Every code byte's form, worked out from the tables at compile time.
+static FORMS: [Form; 256] = forms();
+
+const fn forms() -> [Form; 256] {
+    let mut t = [Form::Unknown; 256];
+    let mut i = 0;
+    while i < ALU.len() {
+        let row = &ALU[i];
+        let mut w = 0;
+        while w < 2 {
+            let (width, class) = if w == 0 {
+                (Width::W32, CLASS_ALU)
+            } else {
+                (Width::W64, CLASS_ALU64)
+            };
+            let k = (row.code | class) as usize;
+            let x = (row.code | class | SRC_X) as usize;
+            if row.off == 0 {
+                t[k] = Form::Alu(width, false, row.op, None);
+                t[x] = match row.op {
+                    AluOp::Mov => Form::MovX(width),
+                    op => Form::Alu(width, true, op, None),
+                };
+            } else if let Form::Alu(_, _, base, _) = t[k] {
+                t[k] = Form::Alu(width, false, base, Some(row.op));
+                t[x] = Form::Alu(width, true, base, Some(row.op));
+            }
+            w += 1;
+        }
+        i += 1;
+    }
+    t[(OP_NEG | CLASS_ALU) as usize] = Form::Neg(Width::W32);
+    t[(OP_NEG | CLASS_ALU64) as usize] = Form::Neg(Width::W64);
+    i = 0;
+    while i < ENDIANS.len() {
+        t[ENDIANS[i].code as usize] = Form::Endian(ENDIANS[i].op);
+        i += 1;
+    }
+    i = 0;
+    while i < CONDS.len() {
+        let row = &CONDS[i];
+        t[(row.code | CLASS_JMP) as usize] = Form::Jmp(row.cond, Width::W64, false);
+        t[(row.code | CLASS_JMP | SRC_X) as usize] = Form::Jmp(row.cond, Width::W64, true);
+        t[(row.code | CLASS_JMP32) as usize] = Form::Jmp(row.cond, Width::W32, false);
+        t[(row.code | CLASS_JMP32 | SRC_X) as usize] = Form::Jmp(row.cond, Width::W32, true);
+        i += 1;
+    }
+    i = 0;
+    while i < SIZES.len() {
+        let size = SIZES[i].size;
+        let bits = SIZES[i].code;
+        t[(MODE_MEM | bits | CLASS_LDX) as usize] = Form::Load(size, false);
+        t[(MODE_MEM | bits | CLASS_ST) as usize] = Form::StoreImm(size);
+        t[(MODE_MEM | bits | CLASS_STX) as usize] = Form::StoreReg(size);
+        t[(MODE_ATOMIC | bits | CLASS_STX) as usize] = Form::Atomic(size);
+        if !matches!(size, Size::DW) {
+            t[(MODE_MEMSX | bits | CLASS_LDX) as usize] = Form::Load(size, true);
+            t[(MODE_ABS | bits | CLASS_LD) as usize] = Form::Abs(size);
+            t[(MODE_IND | bits | CLASS_LD) as usize] = Form::Ind(size);
+        }
+        i += 1;
+    }
+    t[(MODE_IMM | table::size_row(Size::DW).code | CLASS_LD) as usize] = Form::Wide;
+    t[(OP_JA | CLASS_JMP) as usize] = Form::Ja;
+    t[(OP_JA | CLASS_JMP32) as usize] = Form::Jal;
+    t[(OP_JA | SRC_X | CLASS_JMP) as usize] = Form::Jx;
+    t[(OP_JCOND | CLASS_JMP) as usize] = Form::MayGoto;
+    t[(OP_CALL | CLASS_JMP) as usize] = Form::Call;
+    t[(OP_CALL | SRC_X | CLASS_JMP) as usize] = Form::Callx;
+    t[(OP_EXIT | CLASS_JMP) as usize] = Form::Exit;
+    t
+}
+
+/// The instructions of a program's bytes.
+///
+/// # Errors
+/// [`DecodeError`] at the first slot that is no instruction: unknown code, register above r10, a reserved field
+/// that is not zero, a cut slot.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Insn>, DecodeError> {
+    let mut insns = Vec::with_capacity(bytes.len() / 8);
+    let mut slot = 0;
+    while slot * 8 < bytes.len() {
+        let insn = decode_at(bytes, slot)?;
+        slot += insn.slots();
+        insns.push(insn);
+    }
+    Ok(insns)
+}
+
+/// The instruction that begins at a slot, for readers that go on after an error.
+///
+/// # Errors
+/// As [`decode`]; a slot past the end is [`DecodeError::Half`] with 0 bytes.
+#[inline]
+pub fn decode_at(bytes: &[u8], slot: usize) -> Result<Insn, DecodeError> {
+    let raw = raw_at(bytes, slot)?;
+    let field = Check { slot, raw };
+    let insn = match FORMS[usize::from(raw.code)] {
+        Form::Unknown => {
+            let code = raw.code;
+            return Err(DecodeError::UnknownCode { slot, code });
+        }
+        Form::Alu(width, is_reg, op, signed) => {
+            let op = match (raw.off, signed) {
+                (0, _) => op,
+                (1, Some(op)) => op,
+                (_, Some(_)) => return Err(field.value(Field::Off, "0 (unsigned) or 1 (signed)")),
+                _ => return Err(field.reserved(Field::Off)),
+            };
+            let dst = field.dst()?;
+            let src = field.operand(is_reg)?;
+            Insn::Alu {
+                op,
+                width,
+                dst,
+                src,
+            }
+        }
+        Form::MovX(width) => mov_reg(&field, width)?,
+        Form::Neg(width) => {
+            field.zero_src()?;
+            field.zero_off()?;
+            field.zero_imm()?;
+            let dst = field.dst()?;
+            Insn::Neg { width, dst }
+        }
+        Form::Endian(op) => {
+            field.zero_src()?;
+            field.zero_off()?;
+            let dst = field.dst()?;
+            let bits = match raw.imm {
+                16 => 16,
+                32 => 32,
+                64 => 64,
+                _ => return Err(field.value(Field::Imm, "16, 32 or 64")),
+            };
+            Insn::Endian { op, bits, dst }
+        }
+        Form::Load(size, signed) => {
+            field.zero_imm()?;
+            Insn::Load {
+                size,
+                signed,
+                dst: field.dst()?,
+                src: field.src()?,
+                off: raw.off,
+            }
+        }
+        Form::StoreImm(size) => {
+            field.zero_src()?;
+            Insn::Store {
+                size,
+                dst: field.dst()?,
+                off: raw.off,
+                src: Src::Imm(raw.imm),
+            }
+        }
+        Form::StoreReg(size) => {
+            field.zero_imm()?;
+            Insn::Store {
+                size,
+                dst: field.dst()?,
+                off: raw.off,
+                src: Src::Reg(field.src()?),
+            }
+        }
+        Form::Atomic(size) => atomic(&field, size)?,
+        Form::Wide => wide(&field, bytes)?,
+        Form::Abs(size) => {
+            field.zero_dst()?;
+            field.zero_src()?;
+            field.zero_off()?;
+            let imm = raw.imm;
+            Insn::LoadAbs { size, imm }
+        }
+        Form::Ind(size) => {
+            field.zero_dst()?;
+            field.zero_off()?;
+            let src = field.src()?;
+            let imm = raw.imm;
+            Insn::LoadInd { size, src, imm }
+        }
+        Form::Ja => {
+            field.zero_dst()?;
+            field.zero_src()?;
+            field.zero_imm()?;
+            Insn::Ja { off: raw.off }
+        }
+        Form::Jal => {
+            field.zero_dst()?;
+            field.zero_src()?;
+            field.zero_off()?;
+            Insn::Jal { imm: raw.imm }
+        }
+        Form::Jx => Insn::Jx {
+            dst: field.only_dst()?,
+        },
+        Form::Jmp(cond, width, is_reg) => Insn::Jmp {
+            cond,
+            width,
+            dst: field.dst()?,
+            src: field.operand(is_reg)?,
+            off: raw.off,
+        },
+        Form::MayGoto => {
+            field.zero_dst()?;
+            if raw.src != 0 {
+                return Err(field.value(Field::Src, "0 (may_goto)"));
+            }
+            field.zero_imm()?;
+            Insn::MayGoto { off: raw.off }
+        }
+        Form::Call => {
+            field.zero_dst()?;
+            let callee = match raw.src {
+                0 => Callee::Helper(raw.imm as u32),
+                1 => Callee::Local(raw.imm),
+                2 => Callee::Kfunc {
+                    id: raw.imm,
+                    off: raw.off,
+                },
+                _ => {
+                    return Err(field.value(Field::Src, "0 (helper), 1 (local function) or 2 (kfunc)"));
+                }
+            };
+            if raw.src != 2 {
+                field.zero_off()?;
+            }
+            Insn::Call { callee }
+        }
+        Form::Callx => Insn::Callx {
+            dst: field.only_dst()?,
+        },
+        Form::Exit => {
+            field.zero_dst()?;
+            field.zero_src()?;
+            field.zero_off()?;
+            field.zero_imm()?;
+            Insn::Exit
+        }
+    };
+    Ok(insn)
+}
+
+fn raw_at(bytes: &[u8], slot: usize) -> Result<Raw, DecodeError> {
+    let rest = slot
+        .checked_mul(8)
+        .and_then(|at| bytes.get(at..))
+        .unwrap_or(&[]);
+    match rest.first_chunk::<8>() {
+        Some(chunk) => Ok(Raw::from_bytes(*chunk)),
+        None => {
+            let bytes = rest.len();
+            Err(DecodeError::Half { slot, bytes })
+        }
+    }
+}
+
+fn mov_reg(field: &Check, width: Width) -> Result<Insn, DecodeError> {
+    let raw = field.raw;
+    let dst = field.dst()?;
+    let src = field.src()?;
+    if raw.off == OFF_ADDR_SPACE_CAST && matches!(width, Width::W64) {
+        let imm = raw.imm;
+        return Ok(Insn::AddrSpaceCast { dst, src, imm });
+    }
+    field.zero_imm()?;
+    let from = match (raw.off, width) {
+        (0, _) => {
+            return Ok(Insn::Alu {
+                op: AluOp::Mov,
+                width,
+                dst,
+                src: Src::Reg(src),
+            });
+        }
+        (8, _) => Size::B,
+        (16, _) => Size::H,
+        (32, Width::W64) => Size::W,
+        (_, Width::W64) => {
+            return Err(field.value(
+                Field::Off,
+                "0 (plain), 1 (address space cast), or 8, 16, 32 (sign extension)",
+            ));
+        }
+        (_, Width::W32) => {
+            return Err(field.value(Field::Off, "0 (plain), or 8, 16 (sign extension)"));
+        }
+    };
+    Ok(Insn::Movsx {
+        width,
+        from,
+        dst,
+        src,
+    })
+}
+
+fn atomic(field: &Check, size: Size) -> Result<Insn, DecodeError> {
+    let raw = field.raw;
+    let (dst, src, off) = (field.dst()?, field.src()?, raw.off);
+    match raw.imm {
+        LOAD_ACQ => {
+            return Ok(Insn::LoadAcquire {
+                size,
+                dst,
+                src,
+                off,
+            });
+        }
+        STORE_REL => {
+            return Ok(Insn::StoreRelease {
+                size,
+                dst,
+                off,
+                src,
+            });
+        }
+        _ => {}
+    }
+    if !matches!(size, Size::W | Size::DW) {
+        return Err(field.value(
+            Field::Imm,
+            "0x100 (load-acquire) or 0x110 (store-release) for this size",
+        ));
+    }
+    let op = match ATOMICS.iter().find(|row| row.imm == raw.imm) {
+        Some(row) => row.op,
+        None => return Err(field.value(Field::Imm, ATOMIC_IMMS)),
+    };
+    Ok(atomic_insn(op, size, dst, off, src))
+}
+
+const ATOMIC_IMMS: &str = "0, 0x40, 0x50, 0xa0 (add, or, and, xor), the same plus 1 (with fetch), 0xe1 (xchg), \
+                           0xf1 (cmpxchg), 0x100 (load-acquire), 0x110 (store-release)";
+
+const fn atomic_insn(op: AtomicOp, size: Size, dst: Reg, off: i16, src: Reg) -> Insn {
+    Insn::Atomic {
+        op,
+        size,
+        dst,
+        off,
+        src,
+    }
+}
+
+fn wide(field: &Check, bytes: &[u8]) -> Result<Insn, DecodeError> {
+    let slot = field.slot;
+    let raw = field.raw;
+    field.zero_off()?;
+    let dst = field.dst()?;
+    let Some(row) = PSEUDOS.get(usize::from(raw.src)) else {
+        return Err(field.value(Field::Src, "0 to 6 (RFC 9669 §5.4)"));
+    };
+    let second = Check {
+        slot: slot + 1,
+        raw: match raw_at(bytes, slot + 1) {
+            Ok(raw) => raw,
+            Err(DecodeError::Half { bytes: 0, .. }) => return Err(DecodeError::WideCut { slot }),
+            Err(error) => return Err(error),
+        },
+    };
+    if second.raw.code != 0 {
+        return Err(second.reserved(Field::Code));
+    }
+    second.zero_dst()?;
+    second.zero_src()?;
+    second.zero_off()?;
+    if !row.high {
+        second.zero_imm()?;
+    }
+    let (low, high) = (raw.imm, second.raw.imm);
+    let imm = match raw.src {
+        0 => Imm64::Value(u64::from(high as u32) << 32 | u64::from(low as u32)),
+        1 => Imm64::MapFd(low),
+        2 => Imm64::MapValue {
+            fd: low,
+            off: high as u32,
+        },
+        3 => Imm64::BtfId {
+            id: low,
+            obj_fd: high,
+        },
+        4 => Imm64::Func(low),
+        5 => Imm64::MapIdx(low),
+        _ => Imm64::MapIdxValue {
+            idx: low,
+            off: high as u32,
+        },
+    };
+    Ok(Insn::LoadImm64 { dst, imm })
+}
+
+/// A slot being checked.
+struct Check {
+    slot: usize,
+    raw: Raw,
+}
+
+impl Check {
+    fn register(&self, field: Field, number: u8) -> Result<Reg, DecodeError> {
+        let slot = self.slot;
+        Reg::new(number).ok_or(DecodeError::Register {
+            slot,
+            field,
+            number,
+        })
+    }
+
+    fn dst(&self) -> Result<Reg, DecodeError> {
+        self.register(Field::Dst, self.raw.dst)
+    }
+
+    fn src(&self) -> Result<Reg, DecodeError> {
+        self.register(Field::Src, self.raw.src)
+    }
+
+    fn operand(&self, is_reg: bool) -> Result<Src, DecodeError> {
+        if is_reg {
+            self.zero_imm()?;
+            Ok(Src::Reg(self.src()?))
+        } else {
+            self.zero_src()?;
+            Ok(Src::Imm(self.raw.imm))
+        }
+    }
+
+    fn only_dst(&self) -> Result<Reg, DecodeError> {
+        self.zero_src()?;
+        self.zero_off()?;
+        self.zero_imm()?;
+        self.dst()
+    }
+
+    fn zero(&self, field: Field, is_zero: bool) -> Result<(), DecodeError> {
+        if is_zero {
+            Ok(())
+        } else {
+            Err(self.reserved(field))
+        }
+    }
+
+    fn zero_dst(&self) -> Result<(), DecodeError> {
+        self.zero(Field::Dst, self.raw.dst == 0)
+    }
+
+    fn zero_src(&self) -> Result<(), DecodeError> {
+        self.zero(Field::Src, self.raw.src == 0)
+    }
+
+    fn zero_off(&self) -> Result<(), DecodeError> {
+        self.zero(Field::Off, self.raw.off == 0)
+    }
+
+    fn zero_imm(&self) -> Result<(), DecodeError> {
+        self.zero(Field::Imm, self.raw.imm == 0)
+    }
+
+    fn held(&self, field: Field) -> i32 {
+        match field {
+            Field::Code => i32::from(self.raw.code),
+            Field::Dst => i32::from(self.raw.dst),
+            Field::Src => i32::from(self.raw.src),
+            Field::Off => i32::from(self.raw.off),
+            Field::Imm => self.raw.imm,
+        }
+    }
+
+    #[cold]
+    fn reserved(&self, field: Field) -> DecodeError {
+        DecodeError::Reserved {
+            slot: self.slot,
+            field,
+            value: self.held(field),
+        }
+    }
+
+    #[cold]
+    fn value(&self, field: Field, allowed: &'static str) -> DecodeError {
+        DecodeError::Value {
+            slot: self.slot,
+            field,
+            value: self.held(field),
+            allowed,
+        }
+    }
+}
