@@ -3,3 +3,4 @@
 pub mod asm;
 pub mod span;
 pub mod spec;
+pub mod vm;

@@ -20,6 +20,7 @@ use crate::asm::{
 use crate::spec::{MapKind, MapSpec};
 
 use super::flow::{Flow, RegSet, bit};
+use super::helpers::Helper;
 use super::mem::{ROW_SLOT, STACK_SIZE, shadow};
 use super::supported::{Unsupported, What};
 use super::{helpers, space};
@@ -36,7 +37,7 @@ const MAX_SLOTS: usize = 32767;
 const ALL: RegSet = 0x3ff;
 
 /// An operation that Rust executes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Op {
     /// Checked load.
     Load {
@@ -73,19 +74,17 @@ pub(super) enum Op {
     /// Faults if one of these holds poison.
     CheckSet(RegSet),
     /// A BPF helper.
-    Helper(u32),
+    Helper(&'static Helper),
     /// A function of this program, by its index.
     Local(usize),
     /// `may_goto`: 1 when its budget is used up.
     MayGoto,
-    /// `bpf_tail_call`: 1 when the other program has run.
-    TailCall,
     /// Reports the registers to the tracer.
     Trace,
 }
 
 /// A hard operation and the instruction that it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     pub(super) insn: usize,
     pub(super) op: Op,
@@ -574,25 +573,11 @@ impl Out<'_> {
     fn call(&mut self, index: usize, callee: Callee) -> Result<(), Unsupported> {
         let live = self.flow.live_out[index];
         match callee {
-            Callee::Helper(helpers::TAIL_CALL) => {
-                self.hard(index, Op::TailCall, 0, 1, live);
-                // Done: the other program's answer is this one's. Not done: -ENOENT, as good as any clobbered r0.
-                self.emit(Insn::Jmp {
-                    cond: Cond::Eq,
-                    width: Width::W64,
-                    dst: Reg::R0,
-                    src: Src::Imm(0),
-                    off: 2,
-                });
-                self.emit(restore(Reg::R0));
-                self.emit(Insn::Exit);
-                self.emit(mov(Reg::R0, Src::Imm(-2)));
-            }
             Callee::Helper(id) => {
-                if helpers::find(id).is_none() {
+                let Some(helper) = helpers::find(id) else {
                     return Err(Unsupported::at(index, What::Helper(id)));
-                }
-                self.hard(index, Op::Helper(id), 0, 1, live);
+                };
+                self.hard(index, Op::Helper(helper), 0, 1, live);
             }
             Callee::Local(_) => {
                 let function = self.function_at(self.target(index));

@@ -3,7 +3,8 @@
 //! ```text
 //! ffff_e100_0000_0000  context              ffff_e400_…  map handles (never readable)
 //! ffff_e200_0000_0000  memory of `exec`     ffff_e500_…  functions (never readable)
-//! ffff_e300_0000_0000  ring buffer records  ffff_e800_… to ffff_efff_…  map values, 4 GiB a map
+//! ffff_e300_0000_0000  ring buffer records  ffff_e600_…  keys shown to callbacks, 1 MiB a frame
+//!                                           ffff_e800_… to ffff_efff_…  map values, 4 GiB a map
 //! ```
 //!
 //! Only the stack has its real address: the interpreter reaches it without asking.
@@ -16,6 +17,8 @@ pub(super) const MEM: u64 = 0xffff_e200_0000_0000;
 pub(super) const RECORD: u64 = 0xffff_e300_0000_0000;
 const HANDLE: u64 = 0xffff_e400_0000_0000;
 const FUNCTION: u64 = 0xffff_e500_0000_0000;
+/// First byte of the keys that callbacks see.
+pub(super) const KEY: u64 = 0xffff_e600_0000_0000;
 const MAPS: u64 = 0xffff_e800_0000_0000;
 /// Most maps of an object.
 pub(super) const MAX_MAPS: usize = 0x800;
@@ -31,6 +34,7 @@ pub(super) enum Part {
     Map(usize, u64),
     Handle(u64),
     Function(u64),
+    Key(u64),
     Other,
 }
 
@@ -43,6 +47,7 @@ pub(super) fn part(addr: u64) -> Part {
         0xff_ffe3 => Part::Record(low),
         0xff_ffe4 => Part::Handle(low),
         0xff_ffe5 => Part::Function(low),
+        0xff_ffe6 => Part::Key(low),
         0xff_ffe8..=0xff_ffef => {
             let at = addr - MAPS;
             Part::Map(usize::try_from(at >> 32).unwrap_or(0), at & 0xffff_ffff)
