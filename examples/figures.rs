@@ -19,6 +19,8 @@ const RUNS: usize = 5;
 const HITS: u64 = 200_000;
 /// The probe that all figures are about.
 const PROBE: &str = "net:inbound_message";
+/// The probe of the target's tightest loop.
+const TICK: &str = "baretrace:bench_tick";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -99,7 +101,7 @@ fn p2p_script(binary: &Path) -> String {
 }
 
 fn count_script(binary: &Path) -> String {
-    format!("usdt:{}:{PROBE} {{ @ = count(); }}", binary.display())
+    format!("usdt:{}:{TICK} {{ @ = count(); }}", binary.display())
 }
 
 /// A running child that is ended when dropped.
@@ -132,19 +134,32 @@ impl Running {
 /// Starts the target so that it fires one message every millisecond, for ever.
 fn steady_target(ours: &Path) -> Result<Running> {
     let child = Command::new(ours)
-        .args(["demo-target", "--every-us", "1000"])
+        .args([
+            "demo-target",
+            "--messages",
+            "1000000000",
+            "--pause-us",
+            "1000",
+        ])
         .stdout(Stdio::null())
         .spawn()?;
     std::thread::sleep(Duration::from_millis(50));
     Ok(Running(child))
 }
 
-/// Runs the target's timed loop; nanoseconds a hit, as the target itself measures them.
-fn timed_loop(ours: &Path) -> Result<f64> {
+/// Runs one of the target's timed loops; nanoseconds a hit, as the target itself measures them.
+fn timed_loop(ours: &Path, loop_flag: &str) -> Result<f64> {
     let out = Command::new(ours)
-        .args(["demo-target", "--flat-out", &HITS.to_string()])
+        .args([
+            "demo-target",
+            loop_flag,
+            &HITS.to_string(),
+            "--pause-us",
+            "0",
+        ])
         .output()?;
-    let text = String::from_utf8_lossy(&out.stdout);
+    let text = [out.stdout, out.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
     text.split_whitespace()
         .zip(text.split_whitespace().skip(1))
         .find(|(_, unit)| unit.starts_with("ns"))
@@ -161,8 +176,7 @@ fn start(tool: &Tool, script: &str, out: Stdio) -> Result<Running> {
     Ok(Running(child))
 }
 
-/// Waits until the probe is attached: the semaphore's file tells nobody, so the kernel's link and perf counts would be
-/// needed; a tracer that prints `BEGIN`'s line after attaching tells it simply.
+/// Starts a tracer and waits until its probes are attached: both tools start their intervals last.
 fn start_attached(
     tool: &Tool,
     script: &str,
@@ -315,10 +329,10 @@ fn program_ids() -> Result<Vec<(u64, u64)>> {
 fn counting_hit(tool: &Tool, ours: &Path) -> Result<String> {
     let mut costs = Vec::new();
     for _ in 0..RUNS {
-        let bare = timed_loop(ours)?;
+        let bare = timed_loop(ours, "--bench")?;
         let (mut running, mut lines) = start_attached(tool, &count_script(ours))?;
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        costs.push(timed_loop(ours)? - bare);
+        costs.push(timed_loop(ours, "--bench")? - bare);
         running.interrupt()?;
     }
     Ok(format!("{:.0} ns", median(costs)))
@@ -363,7 +377,7 @@ fn flat_out(tool: &Tool, ours: &Path) -> Result<String> {
             }
             (printed, lost)
         });
-        costs.push(timed_loop(ours)?);
+        costs.push(timed_loop(ours, "--messages")?);
         std::thread::sleep(Duration::from_millis(500));
         running.interrupt()?;
         let (printed, lost_line) = printed.join().map_err(|_| "the reader panicked")?;

@@ -18,4 +18,5 @@ pub mod spec;
 pub mod suggest;
 pub mod sys;
 pub mod usdt;
+pub mod vm;
 pub mod wildcard;

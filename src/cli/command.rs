@@ -1,7 +1,8 @@
 //! The table of commands, and dispatch.
 
-use super::{CliError, args, completions, features, man, run};
-use clap::ArgMatches;
+use super::{CliError, args, completions, disasm, explain, features, man, run};
+use crate::demo;
+use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
 
 /// How the program was called.
@@ -69,6 +70,18 @@ impl Command {
 /// All commands but the one without a verb, which runs a script. Help, manual and completions follow this order.
 pub const COMMANDS: &[Command] = &[
     Command {
+        verb: "disasm",
+        help: "Disassemble instructions",
+        args: disasm::args,
+        run: disasm::run,
+    },
+    Command {
+        verb: "explain",
+        help: "Say what a helper, an operator or an instruction means",
+        args: explain::args,
+        run: explain::run,
+    },
+    Command {
         verb: "features",
         help: "Say what this kernel offers and what this process may do",
         args: |command| command,
@@ -86,7 +99,29 @@ pub const COMMANDS: &[Command] = &[
         args: |command| command,
         run: man::run,
     },
+    Command {
+        verb: "demo-target",
+        help: "",
+        args: |command| {
+            command.disable_help_flag(true).arg(
+                Arg::new("words")
+                    .num_args(0..)
+                    .trailing_var_arg(true)
+                    .allow_hyphen_values(true),
+            )
+        },
+        run: demo_target,
+    },
 ];
+
+/// The built-in target; its options are its own.
+fn demo_target(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
+    let words: Vec<String> = matches
+        .get_many::<String>("words")
+        .map(|words| words.cloned().collect())
+        .unwrap_or_default();
+    demo::target::run(&words).map_err(CliError::failed)
+}
 
 /// The command that `word` nearly spells.
 pub(super) fn similar(word: &str) -> Option<&'static str> {

@@ -1,7 +1,32 @@
 //! From loaded programs to events: attach, read the rings.
 
+//! From the bytes of records and maps to what the user reads.
+
+mod compile;
+mod gfp;
+mod printmap;
+mod syscalls;
+#[cfg(test)]
+mod tests;
+mod tseries;
+
+pub use actions::{Flow, OutputOptions, PlayError, Player, RecordCtx};
+pub use maps::{Address, Entry, MapReader, NoSymbols, Symbols};
+pub use output::{Buffering, Form, Output, Sent};
+
+pub mod actions;
+pub mod aggregate;
 pub mod attach;
 pub mod child;
+pub mod clock;
+pub mod int;
+pub mod json;
+pub mod maps;
+pub mod names;
+pub mod output;
 pub mod perf_record;
 pub mod perf_ring;
+pub mod printf;
+pub mod record;
 pub mod root;
+pub mod value;

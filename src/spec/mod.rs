@@ -2,6 +2,7 @@
 
 mod attach;
 mod event;
+pub mod hist;
 mod map;
 mod object;
 mod target;

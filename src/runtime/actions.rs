@@ -1,0 +1,515 @@
+//! Plays records: does what each of their groups asks for.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::{
+    clock::{self, Clock},
+    compile::{self, Place, Ready, Step, UserMap},
+    int, json,
+    maps::{MapReader, NoSymbols, Symbols},
+    names::Users,
+    output::{Buffering, Form, Output, Sent},
+    printf::FormatError,
+    printmap::{self, How},
+    record::{Item, Record, RecordError},
+    value::{Common, Env},
+};
+use crate::spec::{MapKind, MapRole, Object, RECORD_HEADER, StructDef};
+
+/// What the user chose.
+#[derive(Clone, Debug)]
+pub struct OutputOptions {
+    /// Text or JSON.
+    pub form: Form,
+    /// `-B`.
+    pub buffering: Buffering,
+    /// `str_trunc_trailer`.
+    pub trailer: String,
+    /// `max_strlen`.
+    pub max_strlen: u32,
+    /// `max_cat_bytes`.
+    pub max_cat_bytes: u64,
+    /// `--unsafe`: `system` may run commands.
+    pub allow_unsafe: bool,
+    /// Without `--no-warnings`.
+    pub warnings: bool,
+}
+
+impl Default for OutputOptions {
+    fn default() -> Self {
+        OutputOptions {
+            form: Form::Text,
+            buffering: Buffering::Line,
+            trailer: "..".to_owned(),
+            max_strlen: 1024,
+            max_cat_bytes: 10240,
+            allow_unsafe: false,
+            warnings: true,
+        }
+    }
+}
+
+/// What the ring knows of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordCtx {
+    /// CPU that it was sent from.
+    pub cpu: u32,
+    /// Kernel time, nanoseconds.
+    pub time: u64,
+    /// Process, where known.
+    pub pid: Option<u32>,
+}
+
+/// What to do after a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Read on.
+    Continue,
+    /// The script called `exit` with that code.
+    Exit(i32),
+    /// Nobody reads the output any more: stop quietly.
+    PipeClosed,
+}
+
+/// Why a record could not be played.
+#[derive(Debug)]
+pub enum PlayError {
+    /// Its bytes make no sense.
+    Record(RecordError),
+    /// A format does not fit its arguments.
+    Format(FormatError),
+    /// A map could not be read or changed.
+    Map {
+        /// What was tried.
+        what: &'static str,
+        /// The map, with its `@`.
+        name: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// An action names a map that is none of the script's.
+    NoMap(usize),
+    /// `system` without `--unsafe`.
+    Unsafe,
+}
+
+impl fmt::Display for PlayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlayError::Record(e) => e.fmt(f),
+            PlayError::Format(e) => e.fmt(f),
+            PlayError::Map { what, name, error } => write!(f, "{what} {name}: {error}"),
+            PlayError::NoMap(index) => write!(
+                f,
+                "printing a map: number {index} is not a map of the script"
+            ),
+            PlayError::Unsafe => f.write_str("running system(): it needs --unsafe"),
+        }
+    }
+}
+
+impl std::error::Error for PlayError {}
+
+impl From<RecordError> for PlayError {
+    fn from(e: RecordError) -> Self {
+        PlayError::Record(e)
+    }
+}
+
+impl From<FormatError> for PlayError {
+    fn from(e: FormatError) -> Self {
+        PlayError::Format(e)
+    }
+}
+
+/// Plays the records of one script.
+pub struct Player {
+    groups: Vec<Ready>,
+    maps: Vec<UserMap>,
+    /// For each map of the object: it is an array.
+    arrays: Vec<bool>,
+    stacks: Option<usize>,
+    structs: Vec<StructDef>,
+    symbols: Box<dyn Symbols + Send>,
+    common: Common,
+    options: OutputOptions,
+    output: Output,
+    errors: Box<dyn Write + Send>,
+    scratch: Vec<u8>,
+}
+
+impl fmt::Debug for Player {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Player({} groups, {:?})", self.groups.len(), self.output)
+    }
+}
+
+impl Player {
+    /// For that script, to standard output. Warnings and errors go to standard error.
+    pub fn new(object: &Object, options: OutputOptions) -> Result<Self, PlayError> {
+        let output = Output::stdout(options.buffering);
+        Self::with_output(object, options, output, Box::new(io::stderr()))
+    }
+
+    /// For that script, to `output`, with messages to `errors`.
+    pub fn with_output(
+        object: &Object,
+        options: OutputOptions,
+        output: Output,
+        errors: Box<dyn Write + Send>,
+    ) -> Result<Self, PlayError> {
+        let array = |kind| matches!(kind, MapKind::Array | MapKind::PercpuArray);
+        Ok(Player {
+            groups: compile::groups(object)?,
+            maps: compile::maps(object),
+            arrays: object.maps.iter().map(|m| array(m.kind)).collect(),
+            stacks: object.map_index(|role| *role == MapRole::Stacks),
+            structs: object.events.structs.clone(),
+            symbols: Box::new(NoSymbols),
+            common: Common {
+                trailer: options.trailer.clone(),
+                max_strlen: options.max_strlen,
+                clock: Clock::now(),
+                users: Users::default(),
+            },
+            options,
+            output,
+            errors,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Takes names of addresses from `symbols`.
+    pub fn set_symbols(&mut self, symbols: Box<dyn Symbols + Send>) {
+        self.symbols = symbols;
+    }
+
+    /// Takes wall-clock time from `clock`.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.common.clock = clock;
+    }
+
+    /// Does all that one record asks for, in order. Its output stays together.
+    pub fn play(
+        &mut self,
+        record: &[u8],
+        _ctx: RecordCtx,
+        maps: &mut dyn MapReader,
+    ) -> Result<Flow, PlayError> {
+        let record = Record::new(record)?;
+        let mut at = RECORD_HEADER as usize;
+        let mut exit = None;
+        while let Some(item) =
+            record.item(&mut at, |id| self.groups.get(id as usize).map(|g| g.size))
+        {
+            let Item::Group(id, args) = item? else {
+                continue;
+            };
+            for index in 0.. {
+                // Taken out and put back, so that a step may use the rest of the player.
+                let Some(step) = self
+                    .groups
+                    .get_mut(id as usize)
+                    .and_then(|g| g.actions.get_mut(index))
+                else {
+                    break;
+                };
+                let step = std::mem::replace(step, Step::Exit(None));
+                let done = self.step(&step, &record, args, maps);
+                if let Some(place) = self
+                    .groups
+                    .get_mut(id as usize)
+                    .and_then(|g| g.actions.get_mut(index))
+                {
+                    *place = step;
+                }
+                exit = done?.or(exit);
+            }
+        }
+        Ok(match (self.output.commit(), exit) {
+            (Sent::Closed, _) => Flow::PipeClosed,
+            (_, Some(code)) => Flow::Exit(code),
+            _ => Flow::Continue,
+        })
+    }
+
+    fn step<'r>(
+        &mut self,
+        step: &Step,
+        record: &Record<'r>,
+        args: &'r [u8],
+        maps: &mut dyn MapReader,
+    ) -> Result<Option<i32>, PlayError> {
+        let is_json = self.options.form == Form::Json;
+        self.scratch.clear();
+        let mut env = Env {
+            structs: &self.structs,
+            symbols: &mut *self.symbols,
+            maps,
+            stacks: self.stacks,
+            common: &mut self.common,
+        };
+        let (out, scratch) = (&mut self.output.buf, &mut self.scratch);
+        match step {
+            Step::Printf(format) if !is_json => {
+                let start = out.len();
+                if let Err(e) = format.write(out, record, args, &mut env) {
+                    out.truncate(start);
+                    return Err(e.into());
+                }
+            }
+            Step::Printf(format) => {
+                format.write(scratch, record, args, &mut env)?;
+                json::line(out, "printf", |out| json::string(out, scratch));
+            }
+            Step::Message {
+                format,
+                error,
+                place,
+            } => {
+                format.write(scratch, record, args, &mut env)?;
+                if *error || self.options.warnings {
+                    self.message(*error, place);
+                }
+            }
+            Step::PrintValue(field) => {
+                let raw = record.field(args, field, env.structs)?;
+                if is_json {
+                    json::line(out, "value", |out| env.json(out, &field.ty, raw));
+                } else {
+                    env.text(out, &field.ty, raw);
+                    out.push(b'\n');
+                }
+            }
+            &Step::PrintMap { map, top, div } => {
+                let user = find(&self.maps, map)?;
+                let entries = env.maps.entries(map);
+                let entries = entries.map_err(|e| map_error("reading", user, e))?;
+                let array = self.arrays.get(map) == Some(&true);
+                let how = How {
+                    json: is_json,
+                    top,
+                    div,
+                    array,
+                    asked: true,
+                };
+                printmap::map(out, &mut env, user, entries, how);
+            }
+            Step::PrintEntry { map, key } => {
+                let user = find(&self.maps, *map)?;
+                let raw = record.field(args, key, env.structs)?;
+                let mut bytes = raw.bytes.to_vec();
+                if let Some(ty) = &user.key {
+                    // A key from a blob is as long as its string; the map's is padded with zeros.
+                    bytes.resize(ty.size(env.structs) as usize, 0);
+                }
+                let found = env.maps.lookup(*map, &bytes);
+                let found = found.map_err(|e| map_error("reading", user, e))?;
+                printmap::entry(out, &mut env, user, found, is_json);
+            }
+            &Step::Clear(map) => {
+                let user = find(&self.maps, map)?;
+                env.maps
+                    .clear(map)
+                    .map_err(|e| map_error("clearing", user, e))?;
+            }
+            &Step::Zero(map) => {
+                let user = find(&self.maps, map)?;
+                let array = self.arrays.get(map) == Some(&true);
+                let keep = if array { 8 } else { 0 };
+                env.maps
+                    .zero(map, keep)
+                    .map_err(|e| map_error("zeroing", user, e))?;
+            }
+            Step::Time(format) => {
+                clock::time(scratch, format);
+                piece(out, "time", scratch, is_json);
+            }
+            Step::Join { parts, separator } => {
+                for field in parts {
+                    let raw = record.field(args, field, env.structs)?;
+                    if raw.bytes.first().is_none_or(|b| *b == 0) {
+                        continue;
+                    }
+                    if !scratch.is_empty() {
+                        scratch.extend_from_slice(separator.as_bytes());
+                    }
+                    env.text(scratch, &field.ty, raw);
+                }
+                if !is_json {
+                    scratch.push(b'\n');
+                }
+                piece(out, "join", scratch, is_json);
+            }
+            Step::Cat(format) => {
+                format.write(scratch, record, args, &mut env)?;
+                let path = Path::new(std::ffi::OsStr::from_bytes(scratch));
+                let mut content = Vec::new();
+                let read = File::open(path)
+                    .and_then(|f| f.take(self.options.max_cat_bytes).read_to_end(&mut content));
+                match read {
+                    Ok(_) => piece(out, "cat", &content, is_json),
+                    Err(e) => {
+                        // Standard error is the last resort: there is nowhere to say that it failed.
+                        let _ = writeln!(
+                            self.errors,
+                            "ERROR: reading {} for cat(): {e}",
+                            path.display()
+                        );
+                    }
+                }
+            }
+            Step::System(format) => {
+                if !self.options.allow_unsafe {
+                    return Err(PlayError::Unsafe);
+                }
+                format.write(scratch, record, args, &mut env)?;
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(std::ffi::OsStr::from_bytes(scratch));
+                match shell.stdin(Stdio::null()).stderr(Stdio::inherit()).output() {
+                    Ok(done) => piece(out, "syscall", &done.stdout, is_json),
+                    Err(e) => {
+                        let _ = writeln!(self.errors, "ERROR: running /bin/sh for system(): {e}");
+                    }
+                }
+            }
+            Step::Exit(code) => {
+                let Some(field) = code else {
+                    return Ok(Some(0));
+                };
+                let raw = record.field(args, field, env.structs)?;
+                // The low 32 bits, as exit(2) takes them.
+                return Ok(Some(int::read(raw.bytes, true) as i32));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The message in the scratch buffer, to standard error or as JSON.
+    fn message(&mut self, error: bool, place: &Place) {
+        if self.options.form == Form::Json {
+            let out = &mut self.output.buf;
+            let kind: &[u8] = if error { b"errorf" } else { b"warnf" };
+            out.extend_from_slice(b"{\"type\": \"");
+            out.extend_from_slice(kind);
+            out.extend_from_slice(b"\", \"msg\": ");
+            json::string(out, &self.scratch);
+            out.extend_from_slice(b", \"filename\": ");
+            json::string(out, place.file.as_bytes());
+            out.extend_from_slice(
+                format!(", \"line\": {}, \"col\": {}}}\n", place.line, place.col).as_bytes(),
+            );
+            return;
+        }
+        let word = if error { "ERROR" } else { "WARNING" };
+        let mut line = format!("{}: {word}: ", place.text).into_bytes();
+        line.extend_from_slice(&self.scratch);
+        if !line.ends_with(b"\n") {
+            line.push(b'\n');
+        }
+        let _ = self.errors.write_all(&line);
+    }
+
+    /// Prints all maps that hold something, in order of their names: what happens at the end of a script.
+    pub fn print_maps(&mut self, maps: &mut dyn MapReader) -> Result<Sent, PlayError> {
+        for user in &self.maps {
+            let entries = maps
+                .entries(user.index)
+                .map_err(|e| map_error("reading", user, e))?;
+            let mut env = Env {
+                structs: &self.structs,
+                symbols: &mut *self.symbols,
+                maps,
+                stacks: self.stacks,
+                common: &mut self.common,
+            };
+            let how = How {
+                json: self.options.form == Form::Json,
+                top: 0,
+                div: 1,
+                array: self.arrays.get(user.index) == Some(&true),
+                asked: false,
+            };
+            printmap::map(&mut self.output.buf, &mut env, user, entries, how);
+            self.output.commit();
+        }
+        Ok(self.output.flush())
+    }
+
+    /// Between the last event and the maps: two empty lines in text.
+    pub fn end(&mut self) -> Sent {
+        if self.options.form == Form::Text {
+            self.output.buf.extend_from_slice(b"\n\n");
+        }
+        self.output.commit()
+    }
+
+    /// Says how many probes are attached.
+    pub fn attached(&mut self, probes: usize) {
+        if self.options.form == Form::Json {
+            let text = format!(
+                "{{\"type\": \"attached_probes\", \"count\": {probes}, \"data\": {{\"probes\": {probes}}}}}\n"
+            );
+            self.output.buf.extend_from_slice(text.as_bytes());
+            self.output.commit();
+        } else {
+            let s = if probes == 1 { "" } else { "s" };
+            let _ = writeln!(self.errors, "Attached {probes} probe{s}");
+        }
+    }
+
+    /// Says that `count` events of `probe` were lost.
+    pub fn lost(&mut self, probe: &str, count: u64) {
+        if self.options.form == Form::Json {
+            let out = &mut self.output.buf;
+            let text = format!(
+                "{{\"type\": \"lost_events\", \"count\": {count}, \"data\": {{\"events\": {count}, \"probe\": "
+            );
+            out.extend_from_slice(text.as_bytes());
+            json::string(out, probe.as_bytes());
+            out.extend_from_slice(b"}}\n");
+            self.output.commit();
+        } else {
+            let _ = writeln!(self.errors, "Lost {count} events of {probe}");
+        }
+    }
+
+    /// No more records for now: lets whole lines be seen.
+    pub fn idle(&mut self) -> Sent {
+        self.output.idle()
+    }
+
+    /// Writes all that is buffered.
+    pub fn flush(&mut self) -> Sent {
+        self.output.flush()
+    }
+}
+
+/// A piece of output that is a string in JSON and itself in text.
+fn piece(out: &mut Vec<u8>, kind: &str, bytes: &[u8], is_json: bool) {
+    if is_json {
+        json::line(out, kind, |out| json::string(out, bytes));
+    } else {
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn find(maps: &[UserMap], index: usize) -> Result<&UserMap, PlayError> {
+    let found = maps.iter().find(|m| m.index == index);
+    found.ok_or(PlayError::NoMap(index))
+}
+
+fn map_error(what: &'static str, map: &UserMap, error: io::Error) -> PlayError {
+    PlayError::Map {
+        what,
+        name: map.name.clone(),
+        error,
+    }
+}

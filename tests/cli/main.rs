@@ -1,0 +1,5 @@
+//! Command lines, what they print, and their exit codes.
+
+mod bad_binary;
+mod commands;
+mod support;
