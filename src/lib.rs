@@ -3,8 +3,8 @@
 pub mod asm;
 pub mod codegen;
 pub mod ir;
-pub mod lang;
 pub mod kernel;
+pub mod lang;
 pub mod span;
 pub mod spec;
 pub mod sys;
