@@ -175,6 +175,16 @@ fn sites_and_semaphores_outside_of_their_segments_are_refused() {
 }
 
 #[test]
+fn notes_of_code_that_the_linker_dropped_are_left_out() {
+    let mut elf = sample();
+    elf.notes.push(note("message", 0, "8@%rax"));
+    let bytes = elf.write();
+    let image = Image::parse(&bytes).unwrap();
+    let probes = image.probes(|_, n| n == "message").unwrap();
+    assert_eq!((image.notes().len(), probes[0].sites.len()), (3, 2));
+}
+
+#[test]
 fn other_processors_are_listed_but_refused_by_name() {
     for (machine, name) in [
         (RISCV, "riscv64"),
