@@ -8,4 +8,4 @@ mod options;
 mod story;
 pub mod target;
 
-pub use options::Options;
+pub use options::{OptionError, Options};

@@ -8,6 +8,13 @@ use crate::sys::sdt;
 /// When the story begins: 2026-01-01, in Unix seconds. No clock is read, so that each run is the same.
 const EPOCH: i64 = 1_767_225_600;
 
+/// Probes that differ only in their name.
+type MessageProbe = fn(i64, &CStr, &CStr, &CStr, u64, &[u8]) -> bool;
+/// As above, for connections.
+type ConnectionProbe = fn(i64, &CStr, &CStr, u32, u64) -> bool;
+/// As above, for the coins of the cache.
+type CoinProbe = fn(&[u8; 32], u32, u32, i64, bool) -> bool;
+
 /// A wallet's name.
 const WALLET: &CStr = c"hot";
 
@@ -73,7 +80,7 @@ impl<'s> Story<'s> {
 
     fn message(&mut self, inbound: bool, peer: &Peer, kind: &CStr, len: usize) {
         let bytes = payload(len.min(self.payload), self.numbers.next());
-        let (name, probe): (_, fn(i64, &CStr, &CStr, &CStr, u64, &[u8]) -> bool) = match inbound {
+        let (name, probe): (_, MessageProbe) = match inbound {
             true => ("inbound", sdt::net_inbound_message),
             false => ("outbound", sdt::net_outbound_message),
         };
@@ -92,32 +99,25 @@ impl<'s> Story<'s> {
 
     fn handshake(&mut self, peer: &Peer) {
         let existing = self.round % PEERS.len() as u64;
-        let (name, probe): (_, fn(i64, &CStr, &CStr, u32, u64) -> bool) = match peer.inbound {
-            true => ("inbound", sdt::net_inbound_connection),
-            false => ("outbound", sdt::net_outbound_connection),
-        };
-        let fired = probe(peer.id, peer.addr, peer.conn_type, peer.network, existing);
-        self.tell(fired, || connection(name, peer, existing.cast_signed()));
+        self.connect(peer, existing);
         // Each round has one of both directions, so that no probe is ever silent.
         let other = &PEERS[if peer.inbound { 0 } else { 3 }];
-        let (name, probe): (_, fn(i64, &CStr, &CStr, u32, u64) -> bool) = match other.inbound {
-            true => ("inbound", sdt::net_inbound_connection),
-            false => ("outbound", sdt::net_outbound_connection),
-        };
-        let fired = probe(
-            other.id,
-            other.addr,
-            other.conn_type,
-            other.network,
-            existing,
-        );
-        self.tell(fired, || connection(name, other, existing.cast_signed()));
+        self.connect(other, existing);
         self.message(peer.inbound, peer, c"version", 102);
         self.message(!peer.inbound, peer, c"version", 102);
         for kind in [c"wtxidrelay", c"sendaddrv2", c"verack"] {
             self.message(true, peer, kind, 0);
             self.message(false, peer, kind, 0);
         }
+    }
+
+    fn connect(&mut self, peer: &Peer, existing: u64) {
+        let (name, probe): (_, ConnectionProbe) = match peer.inbound {
+            true => ("inbound", sdt::net_inbound_connection),
+            false => ("outbound", sdt::net_outbound_connection),
+        };
+        let fired = probe(peer.id, peer.addr, peer.conn_type, peer.network, existing);
+        self.tell(fired, || connection(name, peer, existing.cast_signed()));
     }
 
     fn keep_alive(&mut self, peer: &Peer) {
@@ -216,7 +216,7 @@ impl<'s> Story<'s> {
         self.message(true, peer, c"headers", 82);
         self.message(false, peer, c"getdata", 37);
         self.message(true, peer, c"block", self.payload);
-        let coins: [(_, fn(&[u8; 32], u32, u32, i64, bool) -> bool, _, _); 4] = [
+        let coins: [(_, CoinProbe, _, _); 4] = [
             ("spent", sdt::utxocache_spent, self.height - 7, false),
             ("add", sdt::utxocache_add, self.height, true),
             ("add", sdt::utxocache_add, self.height, false),

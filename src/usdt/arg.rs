@@ -9,6 +9,9 @@ use crate::usdt::reg::{Register, register};
 /// More arguments than this at one site are refused. `sys/sdt.h` makes up to 12.
 pub const MAX_ARGS: usize = 32;
 
+/// Characters within which a bracket must close; without a limit a string of open ones would cost quadratic time.
+const MAX_BRACKET: usize = 256;
+
 /// What an operand's meaning depends on, beside its text.
 pub(super) struct Scope<'s> {
     /// Processor of the file.
@@ -49,6 +52,7 @@ pub fn split_args(text: &str) -> impl Iterator<Item = &str> {
             let inside = close.and_then(|close| {
                 let (to, found) = rest[at..]
                     .char_indices()
+                    .take(MAX_BRACKET)
                     .find(|(_, x)| *x == close || *x == '@')?;
                 (found == close).then_some(to)
             });
@@ -315,9 +319,12 @@ fn terms(text: &str) -> Option<(Option<&str>, i64)> {
     let (mut symbol, mut sum) = (None, 0i64);
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let end = rest[1.min(rest.len())..]
-            .find(['+', '-'])
-            .map_or(rest.len(), |at| at + 1);
+        // A sign at the start belongs to the term, any later one begins the next.
+        let end = rest
+            .char_indices()
+            .skip(1)
+            .find(|(_, c)| matches!(c, '+' | '-'))
+            .map_or(rest.len(), |(at, _)| at);
         let (term, tail) = rest.split_at_checked(end)?;
         rest = tail;
         match number(term) {

@@ -20,7 +20,7 @@ mod note;
 mod reg;
 
 pub use arg::{MAX_ARGS, parse_args, split_args};
-pub use error::Error;
+pub use error::{Error, SiteError};
 pub use image::Image;
 pub use list::Listing;
 pub use note::Note;

@@ -108,7 +108,11 @@ impl<'a> Reader<'_, 'a> {
                 .ok_or(fail("it is longer than its section"))?;
             if kind == NOTE_TYPE && bytes.get(at + 12..owner_end) == Some(OWNER) {
                 let desc = bytes.get(desc_start..desc_end).unwrap_or_default();
-                notes.push(self.desc(desc).map_err(fail)?);
+                let note = self.desc(desc).map_err(fail)?;
+                // Address 0: the linker dropped the code as unused, but not its note.
+                if note.pc != note.moved {
+                    notes.push(note);
+                }
             }
             at = self.pad(desc_end);
         }
