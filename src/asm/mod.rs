@@ -2,12 +2,16 @@
 
 pub mod build;
 mod decode;
+pub mod disasm;
 mod encode;
+pub mod forms;
+pub mod helper;
 mod insn;
 mod label;
 mod raw;
 mod reg;
 pub mod table;
+pub mod text;
 
 pub use decode::{DecodeError, Field, decode, decode_at};
 pub use encode::{EncodeError, encode};
