@@ -53,8 +53,13 @@ const CPU_V4: &[[u8; 8]] = &[
     slot(0x37, 0x01, 1, 1),
 ];
 
+/// One encoded slot's bytes, several in a row.
+type Snippet = &'static [[u8; 8]];
+/// The field of [`Features`] that a probe decides.
+type Field = fn(&mut Features) -> &mut bool;
+
 /// What loads together as one valid program, and the field it decides.
-const SNIPPETS: &[(&[[u8; 8]], fn(&mut Features) -> &mut bool)] = &[
+const SNIPPETS: &[(Snippet, Field)] = &[
     (ATOMICS, |f| &mut f.atomics),
     (COOKIE, |f| &mut f.attach_cookie),
     (MAY_GOTO, |f| &mut f.may_goto),
@@ -63,7 +68,7 @@ const SNIPPETS: &[(&[[u8; 8]], fn(&mut Features) -> &mut bool)] = &[
 ];
 
 /// Helpers that want arguments no short program has, and the field each decides.
-const HELPERS: &[(u32, fn(&mut Features) -> &mut bool)] = &[
+const HELPERS: &[(u32, Field)] = &[
     (LOOP, |f| &mut f.bpf_loop),
     (FOR_EACH_MAP_ELEM, |f| &mut f.for_each_map_elem),
     (LOOKUP_PERCPU_ELEM, |f| &mut f.lookup_percpu),

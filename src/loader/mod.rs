@@ -1,4 +1,4 @@
-//! Blueprints to kernel objects: creates an [`Object`](crate::spec::Object)'s maps and loads its programs.
+//! Blueprints to kernel objects: creates an [`Object`]'s maps and loads its programs.
 
 mod btf;
 mod error;

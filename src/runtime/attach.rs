@@ -63,15 +63,13 @@ pub struct AttachOptions<'a> {
     pub cpus: &'a [u32],
 }
 
-/// A program attached somewhere; dropping detaches it.
+/// A program attached somewhere; dropping detaches it. A link goes at once, however many its sites; each perf uprobe waits
+/// for a grace period of about 0.1 s, one after the other (closing them from several threads is no faster).
 #[derive(Debug, Default)]
 pub struct Attachment {
     links: Vec<OwnedFd>,
     events: Vec<OwnedFd>,
 }
-
-/// Perf uprobes wait for a grace period each when they close; that many wait at once.
-const CLOSERS: usize = 16;
 
 impl Attachment {
     /// How many kernel objects hold it.
@@ -82,23 +80,6 @@ impl Attachment {
     /// Whether nothing holds it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        self.links.clear();
-        if self.events.len() < 3 {
-            return;
-        }
-        let mut events = std::mem::take(&mut self.events);
-        let share = events.len().div_ceil(CLOSERS);
-        std::thread::scope(|scope| {
-            while !events.is_empty() {
-                let rest = events.split_off(events.len().saturating_sub(share));
-                scope.spawn(move || drop(rest));
-            }
-        });
     }
 }
 

@@ -11,6 +11,9 @@ use std::{
 use baretrace::spec::UserSite;
 
 /// A probed function and its semaphore.
+///
+/// The kernel counts a semaphore once for every private mapping of the probed bytes, read-only ones included: a panic's
+/// backtrace, which maps this binary, makes later tests see 2 where they want 1. Look at the first failure only.
 pub(crate) struct Site {
     function: extern "C" fn(u64) -> u64,
     semaphore: &'static [AtomicU16; 2],

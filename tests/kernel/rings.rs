@@ -30,7 +30,10 @@ fn losses_are_counted() {
     let attached = attached.expect("attach");
     let mut fired = 0;
     let mut got = 0;
-    // The kernel tells of losses with the next record that fits on that CPU: fire until it has told on all of them.
+    // The kernel tells of losses with the next record that fits on the same CPU: stay on one, and fire on.
+    let mut one = nix::sched::CpuSet::new();
+    one.set(0).expect("cpu 0");
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &one).expect("affinity");
     for round in 0..200 {
         for _ in 0..if round == 0 { 1000 } else { 1 } {
             site.fire(fired);

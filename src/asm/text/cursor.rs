@@ -198,26 +198,24 @@ impl<'a> Cursor<'a> {
         let is_number = |token: Option<&Token<'_>>| token.is_some_and(|t| t.kind == Kind::Number);
         let text_at = |at: usize| self.tokens.get(at).map_or("", |token| token.text);
         if is_number(self.tokens.get(self.next)) && text_at(self.next + 1) == ":" {
-            let mut at = self.next + 2;
-            let byte = |at: usize| {
-                let text = text_at(at);
-                text.len() == 2 && u8::from_str_radix(text, 16).is_ok()
-            };
-            for _ in 0..2 {
-                if (at..at + 8).all(byte) {
-                    at += 8;
-                }
+            self.next += 2;
+        }
+        let byte = |at: usize| {
+            let text = self.tokens.get(at).map_or("", |token| token.text);
+            text.len() == 2 && u8::from_str_radix(text, 16).is_ok()
+        };
+        for _ in 0..2 {
+            if (self.next..self.next + 8).all(byte) {
+                self.next += 8;
             }
-            self.next = at;
         }
         let at = self.next;
         let code = self.tokens.get(at + 1).map_or("", |token| token.text);
         let text_at = |at: usize| self.tokens.get(at).map_or("", |token| token.text);
-        if text_at(at) == "(" && text_at(at + 2) == ")" && code.len() == 2 {
-            if let Ok(code) = u8::from_str_radix(code, 16) {
-                self.code = Some(code);
-                self.next += 3;
-            }
+        let in_parentheses = text_at(at) == "(" && text_at(at + 2) == ")" && code.len() == 2;
+        self.code = u8::from_str_radix(code, 16).ok().filter(|_| in_parentheses);
+        if self.code.is_some() {
+            self.next += 3;
         }
     }
 

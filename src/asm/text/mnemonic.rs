@@ -40,6 +40,9 @@ fn size_of(suffix: &str) -> Option<Size> {
         .map(|row| row.size)
 }
 
+/// A prefix of names, and what it makes of the size behind it.
+type Sized = (&'static str, fn(Size) -> Op);
+
 /// `add`, `add32`, `add64`.
 fn widths(word: &str) -> [(&str, Width); 2] {
     let narrow = word.strip_suffix("32").map(|name| (name, Width::W32));
@@ -94,7 +97,7 @@ fn op_of_table(word: &str) -> Option<Op> {
             }
         }
     }
-    let sized: [(&str, fn(Size) -> Op); 7] = [
+    let sized: [Sized; 7] = [
         ("ldx", |size| Op::Load(size, false)),
         ("stx", Op::StoreReg),
         ("st", Op::Store),

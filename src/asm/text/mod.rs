@@ -234,11 +234,14 @@ fn fault(line: Line<'_>, dialect: Dialect, found: (Span, Problem)) -> (Span, Pro
     }
 }
 
+/// Where a label is bound: the instruction's index, and the label's text.
+type Bound = Option<(usize, Span)>;
+
 /// Collects instructions and names while reading.
 #[derive(Default)]
 struct Reader<'a> {
     asm: Assembler,
-    labels: HashMap<&'a str, (Label, Option<(usize, Span)>)>,
+    labels: HashMap<&'a str, (Label, Bound)>,
     /// Labels in the order they are bound.
     order: Vec<&'a str>,
     /// First use of each label, for errors.

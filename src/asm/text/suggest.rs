@@ -28,7 +28,10 @@ pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
         return None;
     }
     let limit = (length / 3).max(1);
+    // The lengths alone put most names out of reach.
     names
+        .filter(|name| name.len().abs_diff(word.len()) <= 4 * limit)
+        .filter(|name| name.chars().count().abs_diff(length) <= limit)
         .map(|name| (distance(word, name), name))
         .filter(|(far, name)| *far <= limit && *far < name.len())
         .min()
