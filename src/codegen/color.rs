@@ -377,25 +377,23 @@ impl Colorer {
                 None => spilled.push(node),
             }
         }
+        let mut alias: Vec<u32> = (0..nodes as u32).collect();
         for node in 0..nodes as u32 {
             if self.state[node as usize] != State::Coalesced {
                 continue;
             }
             match self.resolve(FIRST + node) {
-                reg if reg < FIRST => {
-                    color[node as usize] = reg as u8;
-                    self.alias[node as usize] = node;
-                }
+                reg if reg < FIRST => color[node as usize] = reg as u8,
                 rep => {
                     color[node as usize] = color[(rep - FIRST) as usize];
-                    self.alias[node as usize] = rep - FIRST;
+                    alias[node as usize] = rep - FIRST;
                 }
             }
         }
         spilled.sort_unstable();
         Coloring {
             color,
-            alias: self.alias,
+            alias,
             spilled,
         }
     }
