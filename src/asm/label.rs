@@ -216,12 +216,31 @@ impl Assembler {
     /// # Errors
     /// [`LabelError`] for labels unbound, bound twice or behind the end, and for a `may_goto` out of reach.
     pub fn finish(self) -> Result<(Vec<Insn>, Vec<Option<Span>>), LabelError> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
         let targets = self.targets()?;
         let long = self.lengthen(&targets);
-        let starts = self.starts(&long);
+        self.resolve(&targets, &long)
+    }
+
+    /// As [`Assembler::finish`], but with one instruction for each that was appended.
+    ///
+    /// # Errors
+    /// Also [`LabelError::TooFar`] for every jump out of reach of `off`.
+    pub fn finish_near(self) -> Result<(Vec<Insn>, Vec<Option<Span>>), LabelError> {
+        let targets = self.targets()?;
+        self.resolve(&targets, &vec![false; self.items.len()])
+    }
+
+    /// Each instruction's origin, in the order they were appended.
+    pub fn spans(&self) -> impl Iterator<Item = Option<Span>> {
+        self.items.iter().map(|item| item.span)
+    }
+
+    fn resolve(
+        &self,
+        targets: &[Option<usize>],
+        long: &[bool],
+    ) -> Result<(Vec<Insn>, Vec<Option<Span>>), LabelError> {
+        let starts = self.starts(long);
         let mut insns = Vec::with_capacity(self.items.len());
         let mut spans = Vec::with_capacity(self.items.len());
         for (at, item) in self.items.iter().enumerate() {
@@ -247,6 +266,9 @@ impl Assembler {
 
     /// For each item the index of the item it refers to.
     fn targets(&self) -> Result<Vec<Option<usize>>, LabelError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
         let find = |(insn, item): (usize, &Item)| {
             let Some(label) = item.target else {
                 return Ok(None);

@@ -11,6 +11,7 @@ mod label;
 mod raw;
 mod reg;
 pub mod table;
+pub mod text;
 
 pub use decode::{DecodeError, Field, decode, decode_at};
 pub use encode::{EncodeError, encode};

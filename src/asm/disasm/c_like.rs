@@ -198,10 +198,10 @@ pub(super) fn write(
         ),
         Insn::LoadImm64 { dst, imm } => {
             write!(out, "{dst} = ")?;
-            write_wide(out, imm, around)?;
             match imm {
-                Imm64::Value(_) => out.write_str(" ll"),
-                _ => Ok(()),
+                Imm64::Value(value) if fl.llvm => write!(out, "{} ll", Hex(value.cast_signed())),
+                Imm64::Value(value) => write!(out, "{value:#x} ll"),
+                _ => write_wide(out, imm, around),
             }
         }
         Insn::LoadAbs { size, imm } => write!(

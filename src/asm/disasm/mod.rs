@@ -14,6 +14,7 @@ mod c_like;
 mod mnemonic;
 mod program;
 
+pub(in crate::asm) use program::target_slot;
 pub use program::{Options, lines, program};
 
 use super::Insn;
