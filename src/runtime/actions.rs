@@ -132,6 +132,11 @@ impl From<FormatError> for PlayError {
 /// Plays the records of one script.
 pub struct Player {
     groups: Vec<Ready>,
+    core: Core,
+}
+
+/// All of a player that one step of a group may use.
+struct Core {
     maps: Vec<UserMap>,
     /// For each map of the object: it is an array.
     arrays: Vec<bool>,
@@ -147,7 +152,12 @@ pub struct Player {
 
 impl fmt::Debug for Player {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Player({} groups, {:?})", self.groups.len(), self.output)
+        write!(
+            f,
+            "Player({} groups, {:?})",
+            self.groups.len(),
+            self.core.output
+        )
     }
 }
 
@@ -166,8 +176,7 @@ impl Player {
         errors: Box<dyn Write + Send>,
     ) -> Result<Self, PlayError> {
         let array = |kind| matches!(kind, MapKind::Array | MapKind::PercpuArray);
-        Ok(Player {
-            groups: compile::groups(object)?,
+        let core = Core {
             maps: compile::maps(object),
             arrays: object.maps.iter().map(|m| array(m.kind)).collect(),
             stacks: object.map_index(|role| *role == MapRole::Stacks),
@@ -183,17 +192,21 @@ impl Player {
             output,
             errors,
             scratch: Vec::new(),
+        };
+        Ok(Player {
+            groups: compile::groups(object)?,
+            core,
         })
     }
 
     /// Takes names of addresses from `symbols`.
     pub fn set_symbols(&mut self, symbols: Box<dyn Symbols + Send>) {
-        self.symbols = symbols;
+        self.core.symbols = symbols;
     }
 
     /// Takes wall-clock time from `clock`.
     pub fn set_clock(&mut self, clock: Clock) {
-        self.common.clock = clock;
+        self.core.common.clock = clock;
     }
 
     /// Does all that one record asks for, in order. Its output stays together.
@@ -212,34 +225,94 @@ impl Player {
             let Item::Group(id, args) = item? else {
                 continue;
             };
-            for index in 0.. {
-                // Taken out and put back, so that a step may use the rest of the player.
-                let Some(step) = self
-                    .groups
-                    .get_mut(id as usize)
-                    .and_then(|g| g.actions.get_mut(index))
-                else {
-                    break;
-                };
-                let step = std::mem::replace(step, Step::Exit(None));
-                let done = self.step(&step, &record, args, maps);
-                if let Some(place) = self
-                    .groups
-                    .get_mut(id as usize)
-                    .and_then(|g| g.actions.get_mut(index))
-                {
-                    *place = step;
-                }
-                exit = done?.or(exit);
+            let group = self.groups.get(id as usize).map_or(&[][..], |g| &g.actions);
+            for step in group {
+                exit = self.core.step(step, &record, args, maps)?.or(exit);
             }
         }
-        Ok(match (self.output.commit(), exit) {
+        Ok(match (self.core.output.commit(), exit) {
             (Sent::Closed, _) => Flow::PipeClosed,
             (_, Some(code)) => Flow::Exit(code),
             _ => Flow::Continue,
         })
     }
 
+    /// Prints all maps that hold something, in order of their names: what happens at the end of a script.
+    pub fn print_maps(&mut self, maps: &mut dyn MapReader) -> Result<Sent, PlayError> {
+        for user in &self.core.maps {
+            let entries = maps
+                .entries(user.index)
+                .map_err(|e| map_error("reading", user, e))?;
+            let mut env = Env {
+                structs: &self.core.structs,
+                symbols: &mut *self.core.symbols,
+                maps,
+                stacks: self.core.stacks,
+                common: &mut self.core.common,
+            };
+            let how = How {
+                json: self.core.options.form == Form::Json,
+                top: 0,
+                div: 1,
+                array: self.core.arrays.get(user.index) == Some(&true),
+                asked: false,
+            };
+            printmap::map(&mut self.core.output.buf, &mut env, user, entries, how);
+            self.core.output.commit();
+        }
+        Ok(self.core.output.flush())
+    }
+
+    /// Between the last event and the maps: two empty lines in text.
+    pub fn end(&mut self) -> Sent {
+        if self.core.options.form == Form::Text {
+            self.core.output.buf.extend_from_slice(b"\n\n");
+        }
+        self.core.output.commit()
+    }
+
+    /// Says how many probes are attached.
+    pub fn attached(&mut self, probes: usize) {
+        if self.core.options.form == Form::Json {
+            let text = format!(
+                "{{\"type\": \"attached_probes\", \"count\": {probes}, \"data\": {{\"probes\": {probes}}}}}\n"
+            );
+            self.core.output.buf.extend_from_slice(text.as_bytes());
+            self.core.output.commit();
+        } else {
+            let s = if probes == 1 { "" } else { "s" };
+            let _ = writeln!(self.core.errors, "Attached {probes} probe{s}");
+        }
+    }
+
+    /// Says that `count` events of `probe` were lost.
+    pub fn lost(&mut self, probe: &str, count: u64) {
+        if self.core.options.form == Form::Json {
+            let out = &mut self.core.output.buf;
+            let text = format!(
+                "{{\"type\": \"lost_events\", \"count\": {count}, \"data\": {{\"events\": {count}, \"probe\": "
+            );
+            out.extend_from_slice(text.as_bytes());
+            json::string(out, probe.as_bytes());
+            out.extend_from_slice(b"}}\n");
+            self.core.output.commit();
+        } else {
+            let _ = writeln!(self.core.errors, "Lost {count} events of {probe}");
+        }
+    }
+
+    /// No more records for now: lets whole lines be seen.
+    pub fn idle(&mut self) -> Sent {
+        self.core.output.idle()
+    }
+
+    /// Writes all that is buffered.
+    pub fn flush(&mut self) -> Sent {
+        self.core.output.flush()
+    }
+}
+
+impl Core {
     fn step<'r>(
         &mut self,
         step: &Step,
@@ -415,80 +488,6 @@ impl Player {
             line.push(b'\n');
         }
         let _ = self.errors.write_all(&line);
-    }
-
-    /// Prints all maps that hold something, in order of their names: what happens at the end of a script.
-    pub fn print_maps(&mut self, maps: &mut dyn MapReader) -> Result<Sent, PlayError> {
-        for user in &self.maps {
-            let entries = maps
-                .entries(user.index)
-                .map_err(|e| map_error("reading", user, e))?;
-            let mut env = Env {
-                structs: &self.structs,
-                symbols: &mut *self.symbols,
-                maps,
-                stacks: self.stacks,
-                common: &mut self.common,
-            };
-            let how = How {
-                json: self.options.form == Form::Json,
-                top: 0,
-                div: 1,
-                array: self.arrays.get(user.index) == Some(&true),
-                asked: false,
-            };
-            printmap::map(&mut self.output.buf, &mut env, user, entries, how);
-            self.output.commit();
-        }
-        Ok(self.output.flush())
-    }
-
-    /// Between the last event and the maps: two empty lines in text.
-    pub fn end(&mut self) -> Sent {
-        if self.options.form == Form::Text {
-            self.output.buf.extend_from_slice(b"\n\n");
-        }
-        self.output.commit()
-    }
-
-    /// Says how many probes are attached.
-    pub fn attached(&mut self, probes: usize) {
-        if self.options.form == Form::Json {
-            let text = format!(
-                "{{\"type\": \"attached_probes\", \"count\": {probes}, \"data\": {{\"probes\": {probes}}}}}\n"
-            );
-            self.output.buf.extend_from_slice(text.as_bytes());
-            self.output.commit();
-        } else {
-            let s = if probes == 1 { "" } else { "s" };
-            let _ = writeln!(self.errors, "Attached {probes} probe{s}");
-        }
-    }
-
-    /// Says that `count` events of `probe` were lost.
-    pub fn lost(&mut self, probe: &str, count: u64) {
-        if self.options.form == Form::Json {
-            let out = &mut self.output.buf;
-            let text = format!(
-                "{{\"type\": \"lost_events\", \"count\": {count}, \"data\": {{\"events\": {count}, \"probe\": "
-            );
-            out.extend_from_slice(text.as_bytes());
-            json::string(out, probe.as_bytes());
-            out.extend_from_slice(b"}}\n");
-            self.output.commit();
-        } else {
-            let _ = writeln!(self.errors, "Lost {count} events of {probe}");
-        }
-    }
-
-    /// No more records for now: lets whole lines be seen.
-    pub fn idle(&mut self) -> Sent {
-        self.output.idle()
-    }
-
-    /// Writes all that is buffered.
-    pub fn flush(&mut self) -> Sent {
-        self.output.flush()
     }
 }
 

@@ -38,10 +38,14 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds since 1970 of the time stamp `nanos` of `clock` (0 monotonic, 1 boot, 2 realtime, 3 tai).
+    pub fn wall(&self, clock: u8, nanos: u64) -> i128 {
+        i128::from(nanos) + self.offsets.get(usize::from(clock)).copied().unwrap_or(0)
+    }
+
     /// Appends the time stamp `nanos` of `clock`, in local time.
     pub fn strftime(&self, out: &mut Vec<u8>, format: &str, clock: u8, nanos: u64) {
-        let offset = self.offsets.get(usize::from(clock)).copied().unwrap_or(0);
-        format_time(out, format, i128::from(nanos) + offset);
+        format_time(out, format, self.wall(clock, nanos));
     }
 }
 

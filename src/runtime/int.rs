@@ -1,6 +1,7 @@
 //! Integers: reading them from bytes of any width, writing them as digits.
 
 /// Appends `n` in decimal.
+#[inline]
 pub fn push_u64(out: &mut Vec<u8>, mut n: u64) {
     let mut digits = [0u8; 20];
     let mut at = digits.len();
@@ -51,6 +52,7 @@ pub fn push_hex(out: &mut Vec<u8>, n: u64) {
 }
 
 /// An integer of 1, 2, 4 or 8 bytes in host order, extended to 64 bits; 0 for no bytes.
+#[inline]
 pub fn read(bytes: &[u8], signed: bool) -> u64 {
     match (bytes, signed) {
         (&[b], false) => u64::from(b),

@@ -42,8 +42,16 @@ enum Segment {
     Text(Vec<u8>),
     Arg(Spec, Field),
     /// `%s` of a string or `%d` of a number, no flags: most of what scripts print.
-    PlainStr(Field, u32),
-    PlainInt(Field, bool),
+    PlainStr {
+        at: u32,
+        size: u32,
+    },
+    PlainInt {
+        at: u32,
+        size: u32,
+        signed: bool,
+        long: bool,
+    },
 }
 
 /// A format with its arguments.
@@ -117,20 +125,25 @@ impl Format {
         for segment in &self.segments {
             match segment {
                 Segment::Text(text) => out.extend_from_slice(text),
-                Segment::PlainStr(field, size) => {
-                    let raw = record.field(args, field, env.structs)?;
-                    let (text, cut) = value::string(raw, *size, env.common.max_strlen);
+                &Segment::PlainStr { at, size } => {
+                    let raw = record.blob(args, at)?;
+                    let (text, cut) = value::string(raw, size, env.common.max_strlen);
                     out.extend_from_slice(text);
                     if cut {
                         out.extend_from_slice(env.common.trailer.as_bytes());
                     }
                 }
-                Segment::PlainInt(field, long) => {
-                    let raw = record.field(args, field, env.structs)?;
-                    let signed = matches!(field.ty, Type::Int { signed: true, .. });
-                    let n = int::read(raw.bytes, signed).cast_signed();
+                &Segment::PlainInt {
+                    at,
+                    size,
+                    signed,
+                    long,
+                } => {
+                    let bytes = args.get(at as usize..(at + size) as usize);
+                    let bytes = bytes.ok_or(RecordError::Field(at))?;
+                    let n = int::read(bytes, signed).cast_signed();
                     // C's `int` keeps the low 32 bits.
-                    int::push_i64(out, if *long { n } else { i64::from(n as i32) });
+                    int::push_i64(out, if long { n } else { i64::from(n as i32) });
                 }
                 Segment::Arg(spec, field) => {
                     let raw = record.field(args, field, env.structs)?;
@@ -149,10 +162,17 @@ fn segment(spec: Spec, field: Field) -> Segment {
         && !spec.zero
         && spec.width == 0
         && spec.precision.is_none();
-    match (spec.conv, &field.ty) {
-        (Conv::Str, &Type::Str { size }) if plain => Segment::PlainStr(field, size),
-        (Conv::Signed, Type::Int { .. }) if plain && spec.bits >= 32 => {
-            Segment::PlainInt(field, spec.bits == 64)
+    let at = field.at;
+    match (spec.conv, &field.ty, field.blob) {
+        (Conv::Str, &Type::Str { size }, true) if plain => Segment::PlainStr { at, size },
+        (Conv::Signed, &Type::Int { bits, signed }, false) if plain && spec.bits >= 32 => {
+            let (size, long) = (u32::from(bits) / 8, spec.bits == 64);
+            Segment::PlainInt {
+                at,
+                size,
+                signed,
+                long,
+            }
         }
         _ => Segment::Arg(spec, field),
     }

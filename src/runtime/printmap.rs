@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::{
     aggregate::{Total, combine, order},
+    clock::Clock,
     compile::UserMap,
     json,
     maps::Entry,
@@ -20,11 +21,16 @@ struct Row {
 }
 
 impl Row {
-    fn new(map: &UserMap, (key, mut cpus): Entry) -> Row {
-        let total = match &map.value {
+    fn new(map: &UserMap, (key, mut cpus): Entry, clock: &Clock) -> Row {
+        let mut total = match &map.value {
             Type::Agg(agg) => Some(combine(agg, &cpus)),
             _ => None,
         };
+        if let Some(Total::Series { points, .. }) = &mut total {
+            for (at, _) in points {
+                *at = u64::try_from(clock.wall(1, *at)).unwrap_or(*at);
+            }
+        }
         let value = if cpus.is_empty() {
             Vec::new()
         } else {
@@ -86,7 +92,10 @@ pub(super) fn map(
     how: How,
 ) {
     let entries = present(map, how.array, entries, env.structs);
-    let mut rows: Vec<Row> = entries.into_iter().map(|e| Row::new(map, e)).collect();
+    let mut rows: Vec<Row> = entries
+        .into_iter()
+        .map(|e| Row::new(map, e, &env.common.clock))
+        .collect();
     if rows.is_empty() {
         let zero = matches!(&map.value, Type::Int { .. })
             || matches!(&map.value, Type::Agg(a) if value::is_single(a));
@@ -94,7 +103,8 @@ pub(super) fn map(
             return;
         }
         let size = map.value.size(env.structs) as usize;
-        rows.push(Row::new(map, (Vec::new(), vec![vec![0; size]])));
+        let entry = (Vec::new(), vec![vec![0; size]]);
+        rows.push(Row::new(map, entry, &env.common.clock));
     }
     if let Some(key) = &map.key {
         rows.sort_by(|a, b| {
@@ -148,6 +158,7 @@ pub(super) fn entry(
     let row = Row::new(
         map,
         (Vec::new(), cpus.unwrap_or_else(|| vec![vec![0; size]])),
+        &env.common.clock,
     );
     if json {
         json::line(out, "value", |out| row_json(out, env, map, row, 1));

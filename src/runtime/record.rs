@@ -186,7 +186,13 @@ impl<'a> Record<'a> {
                 .ok_or(RecordError::Field(field.at))?;
             return Ok(Raw::fixed(bytes));
         }
-        let offset = u32_at(args, at).ok_or(RecordError::Field(field.at))?;
+        self.blob(args, field.at)
+    }
+
+    /// The bytes of the blob whose offset stands at `at` of `args`.
+    #[inline]
+    pub fn blob(&self, args: &'a [u8], at: u32) -> Result<Raw<'a>, RecordError> {
+        let offset = u32_at(args, at as usize).ok_or(RecordError::Field(at))?;
         if offset == 0 {
             return Ok(Raw {
                 bytes: &[],

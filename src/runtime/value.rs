@@ -1,6 +1,9 @@
 //! A value of any type as text, the way `print` shows it.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    ffi::CStr,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use super::{
     clock::Clock,
@@ -40,11 +43,7 @@ pub struct Common {
 
 /// The bytes of a string value without its NUL, and whether it filled its room.
 pub fn string<'a>(raw: Raw<'a>, size: u32, max_strlen: u32) -> (&'a [u8], bool) {
-    let len = raw.bytes.iter().position(|b| *b == 0);
-    let text = raw
-        .bytes
-        .get(..len.unwrap_or(raw.bytes.len()))
-        .unwrap_or(&[]);
+    let text = CStr::from_bytes_until_nul(raw.bytes).map_or(raw.bytes, CStr::to_bytes);
     // A fixed place as large as its literal is always full: only `str()`'s own size tells of a cut.
     let cut = text.len() + 1 >= size as usize && size > 1 && (raw.blob || size == max_strlen);
     (text, cut)

@@ -13,7 +13,7 @@
 //!
 //! `lhist`: bucket 0 is below `min`, bucket `1 + (n - min) / step` the steps, the last one `max` and above.
 //!
-//! `tseries`: each bucket is three `u64`: the epoch (`time / interval_ns`) that it holds, the value, and for `avg` the
+//! `tseries`: each bucket is three `u64`: the epoch (`nanoseconds since boot / interval_ns`) that it holds, the value, and for `avg` the
 //! number of values, for the others the time of the last one (0: the bucket is empty). Epoch `e` is in bucket
 //! `e % buckets`. How values in one bucket combine: [`TSERIES_LAST`] and the others.
 

@@ -46,11 +46,11 @@ pub enum Agg {
     Max { signed: bool },
     /// (sum, count) per CPU.
     Stats { signed: bool },
-    /// log2 buckets, u64 each, per CPU; bucket numbering in `lang::builtin`.
+    /// log2 buckets, u64 each, per CPU; bucket numbering in [`super::hist`].
     Hist { bits: u8 },
     /// linear buckets, u64 each, per CPU: below `min`, each step, `max` and above.
     Lhist { min: i64, max: i64, step: i64 },
-    /// ring of buckets in time.
+    /// ring of buckets in time, laid out in [`super::hist`].
     Tseries {
         agg: u8,
         interval_ns: u64,
@@ -233,8 +233,7 @@ impl Agg {
             Agg::Avg { .. } | Agg::Min { .. } | Agg::Max { .. } | Agg::Stats { .. } => 16,
             Agg::Hist { bits } => 8 * hist_buckets(*bits),
             Agg::Lhist { min, max, step } => {
-                let steps = (max - min + step - 1) / step.max(&1);
-                8 * (u32::try_from(steps).unwrap_or(0) + 2)
+                8 * (super::hist::lhist_steps(*min, *max, *step).saturating_add(2))
             }
             Agg::Tseries { buckets, .. } => 24 * buckets,
         }

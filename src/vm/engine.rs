@@ -14,8 +14,8 @@ use super::mem::{FRAMES, Frames, Image, ROW_SLOT, STACK_SIZE, Window};
 use super::space::{self, Part};
 use super::world::World;
 
-/// `may_goto` goes on that often (`BPF_MAX_LOOPS` in `include/linux/bpf.h`).
-const MAY_GOTO: u64 = 8 * 1024 * 1024;
+/// `may_goto` goes on that often (`BPF_MAX_TIMED_LOOPS` in `include/linux/bpf.h`; without its clock).
+const MAY_GOTO: u64 = 0xffff;
 
 /// One executed instruction, for a tracer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! Maps of a simulated machine: keys and values with addresses that stay.
 //!
 //! All values of a map lie in one pool. An entry is `cpus` values (1 if the map is not per CPU), each on an 8-byte
-//! boundary; an entry's place never changes while it lives.
+//! boundary; an entry's place never changes while it lives. In the addresses that programs see, values stand twice as
+//! far apart and more, so that running out of one never ends in another.
 
 use std::collections::HashMap;
 
@@ -31,6 +32,8 @@ pub struct MapStore {
     spec: MapSpec,
     cpus: usize,
     value_stride: usize,
+    /// Addresses of neighbouring values differ by `1 << shift`.
+    shift: u32,
     pool: Vec<u8>,
     /// Of a hash: key to entry. Of a stack map: unused.
     entries: HashMap<Box<[u8]>, usize>,
@@ -101,6 +104,7 @@ impl MapStore {
         let mut map = MapStore {
             cpus,
             value_stride,
+            shift: (value_stride * 2).next_power_of_two().trailing_zeros(),
             pool: vec![0; bytes],
             entries: HashMap::new(),
             keys: if form == Form::Stacks {
@@ -185,7 +189,7 @@ impl MapStore {
         }
     }
 
-    /// Offset in the pool of the value of `key` on `cpu`.
+    /// Address, from the map's first value on, of the value of `key` on `cpu`.
     pub(super) fn lookup(&mut self, key: &[u8], cpu: u32) -> Option<u64> {
         let cpu = if self.cpus == 1 { 0 } else { size(cpu) };
         if cpu >= self.cpus {
@@ -193,7 +197,11 @@ impl MapStore {
         }
         let entry = self.entry_of(key)?;
         self.touch(entry);
-        Some((entry * self.entry_size() + cpu * self.value_stride) as u64)
+        Some(self.seen_at(entry, cpu))
+    }
+
+    fn seen_at(&self, entry: usize, cpu: usize) -> u64 {
+        ((entry * self.cpus + cpu) as u64) << self.shift
     }
 
     fn touch(&mut self, entry: usize) {
@@ -357,7 +365,7 @@ impl MapStore {
         }
     }
 
-    /// Writes the key of a place and gives its value's offset on `cpu`; `None` for a free place.
+    /// Writes the key of a place and gives its value's address on `cpu`; `None` for a free place.
     pub(super) fn place(&self, at: usize, cpu: u32, key: &mut Vec<u8>) -> Option<u64> {
         key.clear();
         match form(self.spec.kind).0 {
@@ -365,7 +373,7 @@ impl MapStore {
             _ => key.extend_from_slice(self.keys.get(at)?.as_deref()?),
         }
         let cpu = if self.cpus == 1 { 0 } else { size(cpu) };
-        Some((at * self.entry_size() + cpu * self.value_stride) as u64)
+        Some(self.seen_at(at, cpu))
     }
 
     /// Whether programs may look up, update and walk it.
@@ -373,7 +381,7 @@ impl MapStore {
         matches!(form(self.spec.kind).0, Form::Array | Form::Hash { .. })
     }
 
-    /// Whether every bit of `size` bytes at `offset` is inside one value; then that range of the pool.
+    /// `len` bytes at an address, if they are inside one value.
     pub(super) fn bytes(&self, offset: u64, len: u64) -> Option<&[u8]> {
         let at = self.inside(offset, len)?;
         self.pool.get(at..at + usize::try_from(len).ok()?)
@@ -385,27 +393,22 @@ impl MapStore {
         self.pool.get_mut(at..at + usize::try_from(len).ok()?)
     }
 
+    /// Where in the pool those bytes are.
     fn inside(&self, offset: u64, len: u64) -> Option<usize> {
-        if self.value_stride == 0 {
+        let at = offset & ((1 << self.shift) - 1);
+        let size = u64::from(self.spec.value_size);
+        if len > size || at > size - len {
             return None;
         }
-        let offset = usize::try_from(offset).ok()?;
-        let len = usize::try_from(len).ok()?;
-        let at = if offset < self.value_stride {
-            offset
-        } else {
-            offset % self.value_stride
-        };
-        (size(self.spec.value_size) >= len && at <= size(self.spec.value_size) - len)
-            .then_some(offset)
+        let index = usize::try_from(offset >> self.shift).ok()?;
+        Some(index * self.value_stride + usize::try_from(at).ok()?)
     }
 
-    /// First offset and length of the value nearest to `offset`, for a message.
+    /// First address and length of the value that `offset` belongs to, for a message.
     pub(super) fn nearest(&self, offset: u64) -> Option<(u64, u64)> {
-        let stride = self.value_stride as u64;
-        let count = (self.pool.len() as u64).checked_div(stride)?;
-        let index = (offset / stride).min(count.checked_sub(1)?);
-        Some((index * stride, u64::from(self.spec.value_size)))
+        let count = (self.pool.len() as u64).checked_div(self.value_stride as u64)?;
+        let index = (offset >> self.shift).min(count.checked_sub(1)?);
+        Some((index << self.shift, u64::from(self.spec.value_size)))
     }
 
     /// Stores a stack trace, as `bpf_get_stackid` does: its id is a hash of its addresses.
@@ -494,7 +497,7 @@ mod tests {
     #[test]
     fn an_array_has_all_its_entries_always() {
         let mut array = map(MapKind::Array, 2);
-        assert_eq!(array.lookup(&key(1), 0), Some(8));
+        assert_eq!(array.lookup(&key(1), 0), Some(16));
         assert_eq!(array.lookup(&key(2), 0), None);
         assert_eq!(array.update(&key(2), &[0; 8], 0, 0), errno::E2BIG);
         assert_eq!(array.update(&key(0), &[0; 8], NOEXIST, 0), errno::EEXIST);

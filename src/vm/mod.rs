@@ -16,6 +16,8 @@ mod mem;
 mod quiet;
 mod space;
 mod supported;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use dry_run::{DryRunError, dry_run};

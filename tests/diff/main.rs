@@ -1,0 +1,86 @@
+//! The same random programs on the machine, on a direct evaluator of RFC 9669, and in the kernel: same registers and memory.
+//!
+//! `BARETRACE_DIFF_COUNT` programs (default 300) from `BARETRACE_DIFF_SEED` on. Without the right to load programs the
+//! kernel's part is left out, and said so.
+
+mod eval;
+mod generate;
+mod kernel;
+
+use baretrace::asm::encode;
+use baretrace::vm::{Options, exec};
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Err(_) => default,
+    }
+}
+
+fn listing(insns: &[baretrace::asm::Insn]) -> String {
+    insns
+        .iter()
+        .enumerate()
+        .map(|(at, insn)| format!("{at:4}: {insn:?}\n"))
+        .collect()
+}
+
+#[test]
+fn machine_evaluator_and_kernel_agree() {
+    let count = number("BARETRACE_DIFF_COUNT", 300);
+    let first = number("BARETRACE_DIFF_SEED", 1);
+    let kernel = kernel::available();
+    if let Err(why) = &kernel {
+        println!("without the kernel: {why}");
+    }
+    let (mut in_kernel, mut refused) = (0u64, 0u64);
+    let mut insns_run = 0usize;
+    for seed in first..first + count {
+        let (insns, input) = generate::program(seed);
+        insns_run += insns.len();
+        let mut want_mem = input.clone();
+        let want = eval::run(&insns, &mut want_mem);
+
+        let mut mem = input.clone();
+        let got = exec(&insns, &mut mem, Options::default())
+            .unwrap_or_else(|fault| panic!("seed {seed}: {fault}\n{}", listing(&insns)));
+        assert_eq!(got, want, "seed {seed}: r0\n{}", listing(&insns));
+        assert_eq!(mem, want_mem, "seed {seed}: memory\n{}", listing(&insns));
+
+        if kernel.is_err() {
+            continue;
+        }
+        let bytes = encode(&insns).unwrap();
+        let mut mem = input;
+        match kernel::run(&bytes, &mut mem) {
+            Ok(low) => {
+                assert_eq!(
+                    u64::from(low),
+                    want & 0xffff_ffff,
+                    "seed {seed}: r0 in the kernel\n{}",
+                    listing(&insns)
+                );
+                assert_eq!(
+                    mem,
+                    want_mem,
+                    "seed {seed}: memory in the kernel\n{}",
+                    listing(&insns)
+                );
+                in_kernel += 1;
+            }
+            Err(why) => {
+                refused += 1;
+                println!("seed {seed}: the kernel refuses: {why}");
+            }
+        }
+    }
+    println!(
+        "{count} programs, {insns_run} instructions; {in_kernel} also in the kernel, {refused} refused by it"
+    );
+    assert!(
+        refused * 20 <= count,
+        "{refused} of {count} programs refused by the kernel: the generator is off"
+    );
+}
