@@ -1,0 +1,289 @@
+//! Blocks and statements.
+
+use super::{Parsed, Parser};
+use crate::lang::{
+    ast::{BinOp, Block, Expr, ExprKind, Stmt, StmtKind, Tag, TypeExpr, TypeExprKind},
+    diag::Diagnostic,
+    token::Tok,
+};
+use crate::span::Span;
+
+const ASSIGN: &[(&str, Option<BinOp>)] = &[
+    ("=", None),
+    ("+=", Some(BinOp::Add)),
+    ("-=", Some(BinOp::Sub)),
+    ("*=", Some(BinOp::Mul)),
+    ("/=", Some(BinOp::Div)),
+    ("%=", Some(BinOp::Mod)),
+    ("&=", Some(BinOp::And)),
+    ("|=", Some(BinOp::Or)),
+    ("^=", Some(BinOp::Xor)),
+    ("<<=", Some(BinOp::Shl)),
+    (">>=", Some(BinOp::Shr)),
+];
+
+impl Parser<'_> {
+    /// `{ … }`; with `value` a last expression without semicolon is the block's value.
+    pub(super) fn block(&mut self, value: bool) -> Parsed<Block> {
+        self.nested(|p| p.block_inside(value))
+    }
+
+    fn block_inside(&mut self, value: bool) -> Parsed<Block> {
+        let open = self.want("{")?;
+        let predicate = std::mem::replace(&mut self.in_predicate, false);
+        let mut block = Block::default();
+        let close = loop {
+            if self.is("}") {
+                break self.next().span;
+            }
+            if self.eat(";") {
+                continue;
+            }
+            if self.peek().tok == Tok::Eof {
+                self.in_predicate = predicate;
+                return self.fail_with(
+                    Diagnostic::error(open, "block is not closed").help("close it with `}`"),
+                );
+            }
+            let nesting = self.nesting;
+            match self.stmt(value) {
+                Ok((stmt, None)) => block.stmts.push(stmt),
+                Ok((_, Some(expr))) => block.value = Some(Box::new(expr)),
+                Err(stop) => {
+                    if self.diags.len() >= super::MAX_ERRORS {
+                        return Err(stop);
+                    }
+                    self.nesting = nesting;
+                    self.skip_stmt();
+                }
+            }
+        };
+        self.in_predicate = predicate;
+        block.span = open.to(close);
+        Ok(block)
+    }
+
+    /// Goes on behind the next `;`, or before the `}` that closes this block.
+    fn skip_stmt(&mut self) {
+        let mut depth = 0usize;
+        loop {
+            match self.peek().tok {
+                Tok::Eof => return,
+                Tok::Sym("{") => depth += 1,
+                Tok::Sym("}") if depth == 0 => return,
+                Tok::Sym("}") => depth -= 1,
+                Tok::Sym(";") if depth == 0 => {
+                    self.next();
+                    return;
+                }
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// A statement, or with `value` the expression that ends the block.
+    fn stmt(&mut self, value: bool) -> Parsed<(Stmt, Option<Expr>)> {
+        let start = self.peek().span;
+        let kind = self.stmt_kind()?;
+        let span = start.to(self.last_span());
+        let braced = matches!(
+            kind,
+            StmtKind::If { .. }
+                | StmtKind::While { .. }
+                | StmtKind::ForMap { .. }
+                | StmtKind::ForRange { .. }
+                | StmtKind::Unroll { .. }
+                | StmtKind::Block(_)
+        );
+        if self.is("}") && value {
+            if let StmtKind::Expr(expr) = kind {
+                let stmt = Stmt {
+                    kind: StmtKind::Break,
+                    span,
+                };
+                return Ok((stmt, Some(expr)));
+            }
+        } else if !self.is("}") && !self.eat(";") && !braced {
+            let last = self.last_span();
+            let found = self.peek().tok.clone();
+            let place = Span::new(last.end.saturating_sub(1).max(last.start), last.end);
+            return self.fail_with(
+                Diagnostic::error(place, format!("expected `;` before {found}"))
+                    .label("statement ends here"),
+            );
+        }
+        Ok((Stmt { kind, span }, None))
+    }
+
+    fn stmt_kind(&mut self) -> Parsed<StmtKind> {
+        if self.is("{") {
+            return Ok(StmtKind::Block(self.block(false)?));
+        }
+        if let Tok::Ident(word) = self.peek().tok.clone() {
+            match word.as_str() {
+                "if" => return self.if_stmt(),
+                "while" => {
+                    self.next();
+                    let cond = self.expr()?;
+                    let body = self.block(false)?;
+                    return Ok(StmtKind::While { cond, body });
+                }
+                "for" => return self.for_stmt(),
+                "unroll" => {
+                    self.next();
+                    let count = self.expr()?;
+                    let body = self.block(false)?;
+                    return Ok(StmtKind::Unroll { count, body });
+                }
+                "let" => return self.let_stmt(),
+                "break" => {
+                    self.next();
+                    return Ok(StmtKind::Break);
+                }
+                "continue" => {
+                    self.next();
+                    return Ok(StmtKind::Continue);
+                }
+                "return" => {
+                    self.next();
+                    if self.is(";") || self.is("}") {
+                        return Ok(StmtKind::Return(None));
+                    }
+                    return Ok(StmtKind::Return(Some(self.expr()?)));
+                }
+                "else" => {
+                    let span = self.next().span;
+                    return self.fail(span, "`else` without `if`");
+                }
+                "_" if self.is_at(1, "=") => {
+                    self.next();
+                    self.next();
+                    return Ok(StmtKind::Discard(self.expr()?));
+                }
+                _ => {}
+            }
+        }
+        let target = self.expr()?;
+        for (symbol, op) in ASSIGN {
+            if self.is(symbol) {
+                let at = self.next().span;
+                if !matches!(target.kind, ExprKind::Var(_) | ExprKind::Map { .. }) {
+                    let help = match target.kind {
+                        ExprKind::Ident(ref name) => format!("variables are written `${name}`, maps `@{name}`"),
+                        _ => "only `$variables` and `@maps` can".to_string(),
+                    };
+                    return self.fail_with(
+                        Diagnostic::error(target.span, "this cannot be assigned to").help(help),
+                    );
+                }
+                let _ = at;
+                let value = self.expr()?;
+                return Ok(StmtKind::Assign {
+                    target,
+                    op: *op,
+                    value,
+                });
+            }
+        }
+        Ok(StmtKind::Expr(target))
+    }
+
+    fn if_stmt(&mut self) -> Parsed<StmtKind> {
+        self.next();
+        let cond = self.expr()?;
+        let then = self.block(false)?;
+        let els = if !self.eat_word("else") {
+            None
+        } else if self.is_word("if") {
+            let start = self.peek().span;
+            let kind = self.nested(Self::if_stmt)?;
+            let span = start.to(self.last_span());
+            Some(Block {
+                stmts: vec![Stmt { kind, span }],
+                value: None,
+                span,
+            })
+        } else {
+            Some(self.block(false)?)
+        };
+        Ok(StmtKind::If { cond, then, els })
+    }
+
+    fn var(&mut self) -> Parsed<Expr> {
+        let token = self.peek().clone();
+        match token.tok {
+            Tok::Var(name) => {
+                self.next();
+                self.make(ExprKind::Var(name), token.span, &[])
+            }
+            _ => self.expected("a variable (`$name`)"),
+        }
+    }
+
+    fn for_stmt(&mut self) -> Parsed<StmtKind> {
+        self.next();
+        let paren = self.eat("(");
+        let var = self.var()?;
+        self.want(":")?;
+        let start = self.expr()?;
+        if self.eat("..") {
+            let end = self.expr()?;
+            if paren {
+                self.want(")")?;
+            }
+            let body = self.block(false)?;
+            return Ok(StmtKind::ForRange {
+                var,
+                start,
+                end,
+                body,
+            });
+        }
+        if !matches!(start.kind, ExprKind::Map { .. }) {
+            return self.expected("`..` of a range");
+        }
+        if paren {
+            self.want(")")?;
+        }
+        let body = self.block(false)?;
+        Ok(StmtKind::ForMap {
+            var,
+            map: start,
+            body,
+        })
+    }
+
+    fn let_stmt(&mut self) -> Parsed<StmtKind> {
+        self.next();
+        if let Tok::Map(name) = self.peek().tok.clone() {
+            let span = self.next().span;
+            return self.fail_with(
+                Diagnostic::error(span, format!("map `@{name}` is declared inside a block"))
+                    .help("maps are declared outside of probes: `let @name = hash(100);`"),
+            );
+        }
+        let var = self.var()?;
+        let ty = if self.eat(":") {
+            Some(self.type_expr()?)
+        } else if matches!(self.peek().tok, Tok::Ident(_)) {
+            Some(self.type_expr()?)
+        } else {
+            None
+        };
+        let value = if self.eat("=") {
+            Some(self.expr()?)
+        } else {
+            None
+        };
+        Ok(StmtKind::Let { var, ty, value })
+    }
+}
+
+/// `struct x`, for tests and printing of tags.
+pub(super) fn tagged(tag: Tag, name: String, span: Span) -> TypeExpr {
+    TypeExpr {
+        kind: TypeExprKind::Tagged(tag, name),
+        span,
+    }
+}

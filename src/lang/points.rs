@@ -1,0 +1,522 @@
+//! Attach points: probe types by name, what stands between the colons, what the driver must look up.
+
+use super::ast::{AttachPoint, Item, Script};
+use super::constants;
+use super::diag::Diagnostic;
+use super::{number, suggest};
+use crate::spec::Interval;
+
+/// What the parts of an attach point mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `begin`.
+    Begin,
+    /// `end`.
+    End,
+    /// `self:signal:NAME`.
+    SelfSignal,
+    /// `test:NAME`.
+    Test,
+    /// `bench:NAME`.
+    Bench,
+    /// `interval:…`.
+    Interval,
+    /// `profile:…`.
+    Profile,
+    /// `software:EVENT:COUNT`.
+    Software,
+    /// `uprobe`, `uretprobe`, `usdt`: a binary and a place in it.
+    User,
+    /// `watchpoint:ADDR:LEN:MODE`.
+    Watch,
+    /// Not there, and why.
+    Refused(&'static str),
+}
+
+/// A probe type.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// Its name in the new spelling.
+    pub name: &'static str,
+    /// Short and old names.
+    pub aliases: &'static [&'static str],
+    /// What `probetype` yields.
+    pub probetype: &'static str,
+    /// How its parts read.
+    pub kind: Kind,
+}
+
+const fn row(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    probetype: &'static str,
+    kind: Kind,
+) -> Provider {
+    Provider {
+        name,
+        aliases,
+        probetype,
+        kind,
+    }
+}
+
+const KERNEL: Kind = Kind::Refused("kernel-side probes are not supported yet");
+
+/// All probe types of the language.
+pub const PROVIDERS: &[Provider] = &[
+    row("begin", &["BEGIN"], "special", Kind::Begin),
+    row("end", &["END"], "special", Kind::End),
+    row("self", &[], "special", Kind::SelfSignal),
+    row("test", &[], "test", Kind::Test),
+    row("bench", &[], "bench", Kind::Bench),
+    row("interval", &["i"], "interval", Kind::Interval),
+    row("profile", &["p"], "profile", Kind::Profile),
+    row("software", &["s"], "software", Kind::Software),
+    row("usdt", &["U"], "usdt", Kind::User),
+    row("uprobe", &["u"], "uprobe", Kind::User),
+    row("uretprobe", &["ur"], "uretprobe", Kind::User),
+    row("watchpoint", &["w"], "watchpoint", Kind::Watch),
+    row("asyncwatchpoint", &["aw"], "asyncwatchpoint", Kind::Watch),
+    row(
+        "hardware",
+        &["h"],
+        "hardware",
+        Kind::Refused("hardware counters are not supported yet; `profile` and `software` are"),
+    ),
+    row("kprobe", &["k"], "kprobe", KERNEL),
+    row("kretprobe", &["kr"], "kretprobe", KERNEL),
+    row("tracepoint", &["t"], "tracepoint", KERNEL),
+    row("rawtracepoint", &["rt"], "rawtracepoint", KERNEL),
+    row("fentry", &["f", "kfunc"], "fentry", KERNEL),
+    row("fexit", &["fr", "kretfunc"], "fexit", KERNEL),
+    row("iter", &["it"], "iter", KERNEL),
+];
+
+/// The probe type called `name`, in any of its spellings.
+pub fn provider(name: &str) -> Option<&'static Provider> {
+    PROVIDERS
+        .iter()
+        .find(|p| p.name == name || p.aliases.contains(&name))
+}
+
+/// Software events: name, `PERF_COUNT_SW_*`, events between two firings if the script names none.
+pub const SOFTWARE: &[(&str, u64, u64)] = &[
+    ("cpu-clock", 0, 1_000_000),
+    ("cpu", 0, 1_000_000),
+    ("task-clock", 1, 1_000_000),
+    ("page-faults", 2, 100),
+    ("faults", 2, 100),
+    ("context-switches", 3, 1000),
+    ("cs", 3, 1000),
+    ("cpu-migrations", 4, 1),
+    ("minor-faults", 5, 100),
+    ("major-faults", 6, 1),
+    ("alignment-faults", 7, 1),
+    ("emulation-faults", 8, 1),
+    ("dummy", 9, 1),
+    ("bpf-output", 10, 1),
+];
+
+/// What must be looked up in binaries before the script can be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// USDT probes; all fields are patterns with `*`, the path may be a library's name.
+    Usdt {
+        /// Binary as written.
+        path: String,
+        /// Provider; `None` for any.
+        provider: Option<String>,
+        /// Name.
+        name: String,
+    },
+    /// Functions.
+    Uprobe {
+        /// Binary as written.
+        path: String,
+        /// Symbol or pattern; empty for a bare address.
+        function: String,
+        /// Symbols are C++: the pattern is for the demangled name, and `Binary::functions` lists that.
+        cpp: bool,
+        /// Bytes behind the symbol, or the address.
+        offset: u64,
+        /// At return.
+        ret: bool,
+    },
+}
+
+impl Wanted {
+    /// The binary as written.
+    pub fn path(&self) -> &str {
+        match self {
+            Wanted::Usdt { path, .. } | Wanted::Uprobe { path, .. } => path,
+        }
+    }
+}
+
+/// Everything that the script's probes need looked up, each once, in script order. Points that cannot be read are
+/// left out: the checker reports them.
+pub fn wanted(script: &Script, params: &[String]) -> Vec<Wanted> {
+    let mut out = Vec::new();
+    for item in &script.items {
+        let Item::Probe(probe) = item else { continue };
+        for point in &probe.points {
+            let point = with_params(point, params);
+            if let Some(Ok(want)) = user(&point) {
+                if !out.contains(&want) {
+                    out.push(want);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The attach point with `$1`… put in; a parameter that was not given is empty.
+pub fn with_params(point: &AttachPoint, params: &[String]) -> AttachPoint {
+    AttachPoint {
+        parts: point.parts.iter().map(|p| put_in(p, params)).collect(),
+        ..point.clone()
+    }
+}
+
+fn put_in(text: &str, params: &[String]) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 1..];
+        let len = tail
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(tail.len());
+        match tail[..len].parse::<usize>() {
+            Ok(n) if n > 0 => out.push_str(params.get(n - 1).map_or("", String::as_str)),
+            _ => out.push_str(&rest[at..=at + len]),
+        }
+        rest = &tail[len..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What a `usdt`, `uprobe` or `uretprobe` wants; `None` for other probe types.
+pub fn user(point: &AttachPoint) -> Option<Result<Wanted, Diagnostic>> {
+    let row = provider(&point.provider).filter(|p| p.kind == Kind::User)?;
+    Some(if row.name == "usdt" {
+        usdt(point)
+    } else {
+        uprobe(point, row.name == "uretprobe")
+    })
+}
+
+fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
+    let wrong = |what: &str| {
+        Err(Diagnostic::error(point.span, format!("`usdt` lacks its {what}"))
+            .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`"))
+    };
+    let (path, provider, name) = match point.parts.as_slice() {
+        [path, name] => (path, None, name),
+        [path, provider, name] => (path, Some(provider), name),
+        [] | [_] => return wrong("binary or name"),
+        _ => {
+            return Err(Diagnostic::error(point.span, "`usdt` has too many parts")
+                .help("write `usdt:BINARY:PROVIDER:NAME`; a `:` within a part needs double quotes"));
+        }
+    };
+    if path.is_empty() {
+        return wrong("binary");
+    }
+    if name.is_empty() {
+        return wrong("name");
+    }
+    Ok(Wanted::Usdt {
+        path: path.clone(),
+        provider: provider.filter(|p| !p.is_empty()).cloned(),
+        name: name.clone(),
+    })
+}
+
+fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
+    let name = if ret { "uretprobe" } else { "uprobe" };
+    let lacks = |what: &str| {
+        Err(Diagnostic::error(point.span, format!("`{name}` lacks its {what}"))
+            .help(format!("write `{name}:BINARY:FUNCTION`")))
+    };
+    let parts: Vec<&str> = point.parts.iter().map(String::as_str).collect();
+    let (path, cpp, function) = match parts.as_slice() {
+        [] | [_] if parts.first().is_some_and(|p| p.contains('@')) => {
+            return lacks("line");
+        }
+        [] | [_] => return lacks("binary or function"),
+        ["cpp", path, rest @ ..] if !rest.is_empty() => (*path, true, rest.join(":")),
+        [path, "cpp", rest @ ..] if !rest.is_empty() => (*path, true, rest.join(":")),
+        [path, ..] if path.contains('@') => {
+            return Err(Diagnostic::error(
+                point.span,
+                "attaching to a source line is not supported yet",
+            )
+            .help("name the function, or an offset in it: `uprobe:BINARY:FUNCTION+OFFSET`"));
+        }
+        [path, function] => (*path, false, (*function).to_string()),
+        _ => {
+            return Err(Diagnostic::error(point.span, format!("`{name}` has too many parts"))
+                .help("a `:` within a function's name needs double quotes"));
+        }
+    };
+    if path.is_empty() {
+        return lacks("binary");
+    }
+    if function.is_empty() {
+        return lacks("function");
+    }
+    let (function, offset) = if function.starts_with(|c: char| c.is_ascii_digit()) {
+        let address = number::parse(&function).map_err(|m| Diagnostic::error(point.span, m))?;
+        (String::new(), address)
+    } else {
+        match function.rsplit_once('+') {
+            Some((symbol, offset)) if offset.starts_with(|c: char| c.is_ascii_digit()) => {
+                let offset = number::parse(offset).map_err(|m| Diagnostic::error(point.span, m))?;
+                (symbol.to_string(), offset)
+            }
+            _ => (function, 0),
+        }
+    };
+    if ret && (offset != 0 || function.is_empty()) {
+        return Err(Diagnostic::error(
+            point.span,
+            "`uretprobe` attaches to whole functions, not to offsets",
+        ));
+    }
+    Ok(Wanted::Uprobe {
+        path: path.to_string(),
+        function,
+        cpp,
+        offset,
+        ret,
+    })
+}
+
+/// How often `interval` or `profile` fires.
+pub fn timed(point: &AttachPoint) -> Result<Interval, Diagnostic> {
+    let name = provider(&point.provider).map_or("interval", |p| p.name);
+    let fail = |message: String| {
+        Err(Diagnostic::error(point.span, message).help(format!(
+            "write `{name}:s:1`, `{name}:ms:100`, `{name}:us:500`, `{name}:hz:99` or `{name}:1s`"
+        )))
+    };
+    let (unit, count) = match point.parts.as_slice() {
+        [count] => ("ns", count),
+        [unit, count] => (unit.as_str(), count),
+        [] => return fail(format!("`{name}` lacks its time")),
+        _ => return fail(format!("`{name}` has too many parts")),
+    };
+    let value = match number::parse(count) {
+        Ok(0) => return fail(format!("`{name}` of 0 never fires")),
+        Ok(value) => value,
+        Err(_) => return fail(format!("`{count}` is no number for `{name}`")),
+    };
+    let scale = match unit {
+        "hz" => return Ok(Interval::Hertz(value)),
+        "ns" if point.parts.len() == 1 => 1,
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        _ => return fail(format!("unknown unit `{unit}` of `{name}`")),
+    };
+    match value.checked_mul(scale) {
+        Some(nanos) => Ok(Interval::Nanos(nanos)),
+        None => fail(format!("`{name}` is longer than 584 years")),
+    }
+}
+
+/// `perf_event_attr.config` and period of a software event.
+pub fn software(point: &AttachPoint) -> Result<(u64, u64), Diagnostic> {
+    let (event, count) = match point.parts.as_slice() {
+        [event] => (event, ""),
+        [event, count] => (event, count.as_str()),
+        _ => {
+            return Err(Diagnostic::error(point.span, "`software` is `software:EVENT:COUNT`"));
+        }
+    };
+    let Some((_, config, default)) = SOFTWARE.iter().find(|(name, ..)| name == event) else {
+        let names = SOFTWARE.iter().map(|(name, ..)| *name);
+        return Err(
+            Diagnostic::error(point.span, format!("unknown software event `{event}`"))
+                .maybe_help(suggest::did_you_mean(event, names)),
+        );
+    };
+    if count.is_empty() {
+        return Ok((*config, *default));
+    }
+    match number::parse(count) {
+        Ok(n) if n > 0 => Ok((*config, n)),
+        _ => Err(Diagnostic::error(
+            point.span,
+            format!("`{count}` is no count of events"),
+        )),
+    }
+}
+
+/// Address, length and `HW_BREAKPOINT_*` bits of a watchpoint.
+pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
+    let fail = |message: String| {
+        Err(Diagnostic::error(point.span, message)
+            .help("write `watchpoint:ADDRESS:LENGTH:MODE`, e.g. `watchpoint:0x1000:8:rw`"))
+    };
+    let [addr, len, mode] = point.parts.as_slice() else {
+        return fail("`watchpoint` has three parts".to_string());
+    };
+    let Ok(addr) = number::parse(addr) else {
+        return fail(format!("`{addr}` is no address"));
+    };
+    let len = match number::parse(len) {
+        Ok(n) if matches!(n, 1 | 2 | 4 | 8) => n,
+        _ => return fail(format!("`{len}` is no length of a watchpoint (1, 2, 4, 8)")),
+    };
+    let mut bits = 0;
+    for c in mode.chars() {
+        let bit = match c {
+            'r' => 1,
+            'w' => 2,
+            'x' => 4,
+            _ => return fail(format!("`{mode}` is no mode of a watchpoint (r, w, x)")),
+        };
+        if bits & bit != 0 {
+            return fail(format!("mode `{mode}` says `{c}` twice"));
+        }
+        bits |= bit;
+    }
+    if bits == 0 || bits & 4 != 0 && bits != 4 {
+        return fail(format!("`{mode}` is no mode of a watchpoint (`x` stands alone)"));
+    }
+    Ok((addr, len, bits))
+}
+
+/// Number of a signal by name (with or without `SIG`) or number.
+pub fn signal(text: &str) -> Option<i32> {
+    if let Ok(n) = text.parse::<i32>() {
+        return (1..=64).contains(&n).then_some(n);
+    }
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    constants::SIGNALS
+        .iter()
+        .find(|(s, _)| s.strip_prefix("SIG") == Some(name))
+        .and_then(|(_, n)| i32::try_from(*n).ok())
+}
+
+/// Whether `text` matches a pattern with `*` (any run) and `?` (any character).
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let (p, t): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut i, mut j, mut star) = (0, 0, None);
+    while j < t.len() {
+        if i < p.len() && (p[i] == '?' || p[i] == t[j]) && p[i] != '*' {
+            i += 1;
+            j += 1;
+        } else if i < p.len() && p[i] == '*' {
+            star = Some((i, j));
+            i += 1;
+        } else if let Some((si, sj)) = star {
+            i = si + 1;
+            j = sj + 1;
+            star = Some((si, sj + 1));
+        } else {
+            return false;
+        }
+    }
+    p[i..].iter().all(|c| *c == '*')
+}
+
+/// Whether a part has wildcards.
+pub fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::span::Span;
+
+    fn point(text: &str) -> AttachPoint {
+        let mut parts = text.split(':').map(str::to_string);
+        AttachPoint {
+            provider: parts.next().unwrap_or_default(),
+            parts: parts.collect(),
+            span: Span::default(),
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = PROVIDERS
+            .iter()
+            .flat_map(|p| std::iter::once(&p.name).chain(p.aliases))
+            .collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn times() {
+        for (text, want) in [
+            ("interval:s:1", Interval::Nanos(1_000_000_000)),
+            ("i:1s", Interval::Nanos(1_000_000_000)),
+            ("i:1000000000", Interval::Nanos(1_000_000_000)),
+            ("p:hz:99", Interval::Hertz(99)),
+            ("profile:ms:100", Interval::Nanos(100_000_000)),
+        ] {
+            assert_eq!(timed(&point(text)), Ok(want), "{text}");
+        }
+        for text in ["interval", "i:s:0", "i:min:1", "i:s:x", "i:s:1:2"] {
+            assert!(timed(&point(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn user_points() {
+        let want = |text: &str| user(&with_params(&point(text), &["a".to_string()])).map(|r| r.ok());
+        let up = |function: &str, cpp, offset, ret| {
+            Some(Some(Wanted::Uprobe {
+                path: "/b".to_string(),
+                function: function.to_string(),
+                cpp,
+                offset,
+                ret,
+            }))
+        };
+        assert_eq!(want("u:/b:main"), up("main", false, 0, false));
+        assert_eq!(want("u:/b:main+0x10"), up("main", false, 16, false));
+        assert_eq!(want("u:/b:0x1000"), up("", false, 4096, false));
+        assert_eq!(want("ur:/b:cpp:ns::f*"), up("ns::f*", true, 0, true));
+        assert_eq!(want("u:cpp:/b:$1"), up("a", true, 0, false));
+        assert_eq!(want("ur:/b:f+1"), Some(None));
+        assert_eq!(
+            want("U:/b:x"),
+            Some(Some(Wanted::Usdt {
+                path: "/b".to_string(),
+                provider: None,
+                name: "x".to_string()
+            }))
+        );
+        assert_eq!(want("begin"), None);
+    }
+
+    #[test]
+    fn globs() {
+        assert!(glob("*", "") && glob("a*c", "abbc") && glob("*_message", "inbound_message"));
+        assert!(!glob("a*c", "abd") && !glob("", "a") && glob("a?c", "abc"));
+    }
+
+    #[test]
+    fn events_and_watchpoints() {
+        assert_eq!(software(&point("s:faults:100")), Ok((2, 100)));
+        assert_eq!(software(&point("s:cpu:")).is_err(), false);
+        assert!(software(&point("s:fault")).is_err());
+        assert_eq!(watch(&point("w:0x10:8:rw")), Ok((16, 8, 3)));
+        assert!(watch(&point("w:0x10:3:rw")).is_err());
+        assert!(watch(&point("w:0x10:8:rx")).is_err());
+        assert_eq!(signal("SIGUSR1"), Some(10));
+        assert_eq!(signal("9"), Some(9));
+        assert_eq!(signal("SIGFOO"), None);
+    }
+}
