@@ -413,7 +413,9 @@ pub fn decode_at(bytes: &[u8], slot: usize) -> Result<Insn, DecodeError> {
                     off: raw.off,
                 },
                 _ => {
-                    return Err(field.value(Field::Src, "0 (helper), 1 (local function) or 2 (kfunc)"));
+                    return Err(
+                        field.value(Field::Src, "0 (helper), 1 (local function) or 2 (kfunc)")
+                    );
                 }
             };
             if raw.src != 2 {

@@ -165,22 +165,10 @@ impl Insn {
             }
             Insn::AddrSpaceCast { dst, src, imm } => {
                 let code = table::alu_row(AluOp::Mov).code | SRC_X | CLASS_ALU64;
-                slot(
-                    code,
-                    dst.number(),
-                    src.number(),
-                    OFF_ADDR_SPACE_CAST,
-                    imm,
-                )
+                slot(code, dst.number(), src.number(), OFF_ADDR_SPACE_CAST, imm)
             }
             Insn::Endian { op, bits, dst } => match bits {
-                16 | 32 | 64 => slot(
-                    table::endian_row(op).code,
-                    dst.number(),
-                    0,
-                    0,
-                    bits as i32,
-                ),
+                16 | 32 | 64 => slot(table::endian_row(op).code, dst.number(), 0, 0, bits as i32),
                 _ => return Err(Unencodable::EndianBits(bits)),
             },
             Insn::Load {

@@ -154,9 +154,36 @@ const V6_6: Since = Since(6, 6);
 
 /// Arithmetic (RFC 9669 §4.1), in the order of [`AluOp`]'s variants.
 pub const ALU: &[AluRow] = &[
-    alu(AluOp::Add, 0x00, 0, "+=", "add", Group::Base, V3_18, "adds {src} to {dst}"),
-    alu(AluOp::Sub, 0x10, 0, "-=", "sub", Group::Base, V3_18, "subtracts {src} from {dst}"),
-    alu(AluOp::Mul, 0x20, 0, "*=", "mul", Group::Divmul, V3_18, "multiplies {dst} by {src}"),
+    alu(
+        AluOp::Add,
+        0x00,
+        0,
+        "+=",
+        "add",
+        Group::Base,
+        V3_18,
+        "adds {src} to {dst}",
+    ),
+    alu(
+        AluOp::Sub,
+        0x10,
+        0,
+        "-=",
+        "sub",
+        Group::Base,
+        V3_18,
+        "subtracts {src} from {dst}",
+    ),
+    alu(
+        AluOp::Mul,
+        0x20,
+        0,
+        "*=",
+        "mul",
+        Group::Divmul,
+        V3_18,
+        "multiplies {dst} by {src}",
+    ),
     alu(
         AluOp::Div,
         0x30,
@@ -197,7 +224,16 @@ pub const ALU: &[AluRow] = &[
         V6_6,
         "leaves in {dst} the remainder of its signed division by {src}, with the sign of {dst}; by zero leaves {dst} as it is",
     ),
-    alu(AluOp::Or, 0x40, 0, "|=", "or", Group::Base, V3_18, "sets in {dst} the bits of {src}"),
+    alu(
+        AluOp::Or,
+        0x40,
+        0,
+        "|=",
+        "or",
+        Group::Base,
+        V3_18,
+        "sets in {dst} the bits of {src}",
+    ),
     alu(
         AluOp::And,
         0x50,
@@ -208,7 +244,16 @@ pub const ALU: &[AluRow] = &[
         V3_18,
         "keeps in {dst} only the bits that {src} has too",
     ),
-    alu(AluOp::Xor, 0xa0, 0, "^=", "xor", Group::Base, V3_18, "flips in {dst} the bits of {src}"),
+    alu(
+        AluOp::Xor,
+        0xa0,
+        0,
+        "^=",
+        "xor",
+        Group::Base,
+        V3_18,
+        "flips in {dst} the bits of {src}",
+    ),
     alu(
         AluOp::Lsh,
         0x60,
@@ -239,7 +284,16 @@ pub const ALU: &[AluRow] = &[
         V3_18,
         "shifts {dst} right by {src} bits (modulo the width), copies of the sign come in",
     ),
-    alu(AluOp::Mov, 0xb0, 0, "=", "mov", Group::Base, V3_18, "copies {src} to {dst}"),
+    alu(
+        AluOp::Mov,
+        0xb0,
+        0,
+        "=",
+        "mov",
+        Group::Base,
+        V3_18,
+        "copies {src} to {dst}",
+    ),
 ];
 
 /// One condition of a jump.
@@ -283,16 +337,86 @@ pub const SINCE_JMP32: Since = Since(5, 1);
 /// Conditions (RFC 9669 §4.3), in the order of [`Cond`]'s variants.
 pub const CONDS: &[CondRow] = &[
     cond(Cond::Eq, 0x10, "==", "jeq", V3_18, "{dst} equals {src}"),
-    cond(Cond::Ne, 0x50, "!=", "jne", V3_18, "{dst} differs from {src}"),
-    cond(Cond::Gt, 0x20, ">", "jgt", V3_18, "{dst} is above {src}, unsigned"),
-    cond(Cond::Ge, 0x30, ">=", "jge", V3_18, "{dst} is above or equal to {src}, unsigned"),
-    cond(Cond::Lt, 0xa0, "<", "jlt", V4_14, "{dst} is below {src}, unsigned"),
-    cond(Cond::Le, 0xb0, "<=", "jle", V4_14, "{dst} is below or equal to {src}, unsigned"),
-    cond(Cond::Set, 0x40, "&", "jset", V3_18, "{dst} and {src} share a set bit"),
-    cond(Cond::Sgt, 0x60, "s>", "jsgt", V3_18, "{dst} is greater than {src}, signed"),
-    cond(Cond::Sge, 0x70, "s>=", "jsge", V3_18, "{dst} is greater than or equal to {src}, signed"),
-    cond(Cond::Slt, 0xc0, "s<", "jslt", V4_14, "{dst} is less than {src}, signed"),
-    cond(Cond::Sle, 0xd0, "s<=", "jsle", V4_14, "{dst} is less than or equal to {src}, signed"),
+    cond(
+        Cond::Ne,
+        0x50,
+        "!=",
+        "jne",
+        V3_18,
+        "{dst} differs from {src}",
+    ),
+    cond(
+        Cond::Gt,
+        0x20,
+        ">",
+        "jgt",
+        V3_18,
+        "{dst} is above {src}, unsigned",
+    ),
+    cond(
+        Cond::Ge,
+        0x30,
+        ">=",
+        "jge",
+        V3_18,
+        "{dst} is above or equal to {src}, unsigned",
+    ),
+    cond(
+        Cond::Lt,
+        0xa0,
+        "<",
+        "jlt",
+        V4_14,
+        "{dst} is below {src}, unsigned",
+    ),
+    cond(
+        Cond::Le,
+        0xb0,
+        "<=",
+        "jle",
+        V4_14,
+        "{dst} is below or equal to {src}, unsigned",
+    ),
+    cond(
+        Cond::Set,
+        0x40,
+        "&",
+        "jset",
+        V3_18,
+        "{dst} and {src} share a set bit",
+    ),
+    cond(
+        Cond::Sgt,
+        0x60,
+        "s>",
+        "jsgt",
+        V3_18,
+        "{dst} is greater than {src}, signed",
+    ),
+    cond(
+        Cond::Sge,
+        0x70,
+        "s>=",
+        "jsge",
+        V3_18,
+        "{dst} is greater than or equal to {src}, signed",
+    ),
+    cond(
+        Cond::Slt,
+        0xc0,
+        "s<",
+        "jslt",
+        V4_14,
+        "{dst} is less than {src}, signed",
+    ),
+    cond(
+        Cond::Sle,
+        0xd0,
+        "s<=",
+        "jsle",
+        V4_14,
+        "{dst} is less than or equal to {src}, signed",
+    ),
 ];
 
 /// One access size.
@@ -312,10 +436,34 @@ pub struct SizeRow {
 
 /// Sizes (RFC 9669 §5), in the order of [`Size`]'s variants.
 pub const SIZES: &[SizeRow] = &[
-    SizeRow { size: Size::B, code: 0x10, unsigned: "u8", signed: "s8", suffix: "b" },
-    SizeRow { size: Size::H, code: 0x08, unsigned: "u16", signed: "s16", suffix: "h" },
-    SizeRow { size: Size::W, code: 0x00, unsigned: "u32", signed: "s32", suffix: "w" },
-    SizeRow { size: Size::DW, code: 0x18, unsigned: "u64", signed: "s64", suffix: "dw" },
+    SizeRow {
+        size: Size::B,
+        code: 0x10,
+        unsigned: "u8",
+        signed: "s8",
+        suffix: "b",
+    },
+    SizeRow {
+        size: Size::H,
+        code: 0x08,
+        unsigned: "u16",
+        signed: "s16",
+        suffix: "h",
+    },
+    SizeRow {
+        size: Size::W,
+        code: 0x00,
+        unsigned: "u32",
+        signed: "s32",
+        suffix: "w",
+    },
+    SizeRow {
+        size: Size::DW,
+        code: 0x18,
+        unsigned: "u64",
+        signed: "s64",
+        suffix: "dw",
+    },
 ];
 
 /// One atomic operation.
@@ -355,8 +503,22 @@ const fn atomic(
 
 /// Atomic operations (RFC 9669 §5.3).
 pub const ATOMICS: &[AtomicRow] = &[
-    atomic(AtomicOp::Add { fetch: false }, 0x00, "+=", "add", V3_18, "adds {src} to {mem}"),
-    atomic(AtomicOp::Or { fetch: false }, 0x40, "|=", "or", V5_12, "sets in {mem} the bits of {src}"),
+    atomic(
+        AtomicOp::Add { fetch: false },
+        0x00,
+        "+=",
+        "add",
+        V3_18,
+        "adds {src} to {mem}",
+    ),
+    atomic(
+        AtomicOp::Or { fetch: false },
+        0x40,
+        "|=",
+        "or",
+        V5_12,
+        "sets in {mem} the bits of {src}",
+    ),
     atomic(
         AtomicOp::And { fetch: false },
         0x50,
@@ -365,7 +527,14 @@ pub const ATOMICS: &[AtomicRow] = &[
         V5_12,
         "keeps in {mem} only the bits that {src} has too",
     ),
-    atomic(AtomicOp::Xor { fetch: false }, 0xa0, "^=", "xor", V5_12, "flips in {mem} the bits of {src}"),
+    atomic(
+        AtomicOp::Xor { fetch: false },
+        0xa0,
+        "^=",
+        "xor",
+        V5_12,
+        "flips in {mem} the bits of {src}",
+    ),
     atomic(
         AtomicOp::Add { fetch: true },
         0x01,
@@ -480,7 +649,14 @@ pub struct PseudoRow {
 
 /// Wide immediates (RFC 9669 §5.4, `BPF_PSEUDO_*` in `include/uapi/linux/bpf.h`), by `src`.
 pub const PSEUDOS: &[PseudoRow] = &[
-    PseudoRow { src: 0, word: "", constant: "0", high: true, since: V3_18, means: "the 64-bit number" },
+    PseudoRow {
+        src: 0,
+        word: "",
+        constant: "0",
+        high: true,
+        since: V3_18,
+        means: "the 64-bit number",
+    },
     PseudoRow {
         src: 1,
         word: "map_by_fd",

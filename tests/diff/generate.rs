@@ -74,7 +74,7 @@ impl Random {
 }
 
 fn r(n: u8) -> Reg {
-    Reg::new(n).unwrap()
+    Reg::new(n).expect("a register's number")
 }
 
 fn mov(dst: Reg, src: Src) -> Insn {
