@@ -125,6 +125,7 @@ pub struct AluRow {
     pub means: &'static str,
 }
 
+#[expect(clippy::too_many_arguments, reason = "a row of the table")]
 const fn alu(
     op: AluOp,
     code: u8,

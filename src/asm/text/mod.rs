@@ -1,0 +1,412 @@
+//! Text to instructions: the kernel's dialect (which LLVM shares) and the mnemonic one.
+//!
+//! ```text
+//! kernel                              mnemonic
+//! loop:                               loop:
+//!   r1 = *(u64 *)(r0 +8)                ldxdw %r1, [%r0+8]       # comments: # // ;
+//!   if w1 s> 0xff goto loop             jsgt32 r1, 0xff, loop    # `%` is optional
+//!   r1 = map[hits]                      lddw r1, map[hits]       # maps by name, in order of appearance
+//!   call bpf_map_lookup_elem#1          call bpf_map_lookup_elem
+//!   call twice                          call local twice         # functions are labels
+//!   exit                                exit
+//! ```
+//!
+//! Lines of a verifier log, of `bpftool prog dump xlated` and of `llvm-objdump -d` may be pasted as they are: the slot
+//! number, the bytes, the code in parentheses and the `<symbol>` behind a target are read over.
+
+mod cursor;
+mod error;
+mod kernel;
+mod mnemonic;
+mod structure;
+mod suggest;
+
+pub use error::{Problem, TextError};
+
+use super::{Assembler, Imm64, Insn, Label, LabelError, helper};
+use crate::span::Span;
+use cursor::Cursor;
+use std::collections::HashMap;
+use std::fmt;
+use suggest::nearest;
+
+/// A way of writing instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// As in C: `r1 += 2` (kernel, bpftool, LLVM).
+    Kernel,
+    /// Operation first: `add r1, 2` (ubpf, rbpf, bpf_conformance).
+    Mnemonic,
+}
+
+impl Dialect {
+    const fn other(self) -> Dialect {
+        match self {
+            Dialect::Kernel => Dialect::Mnemonic,
+            Dialect::Mnemonic => Dialect::Kernel,
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dialect::Kernel => "kernel",
+            Dialect::Mnemonic => "mnemonic",
+        })
+    }
+}
+
+/// How to read a text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The dialect; found out from the text if not given.
+    pub dialect: Option<Dialect>,
+    /// Not a whole program: distances may lead out of it, and it may lack an `exit`.
+    pub fragment: bool,
+}
+
+/// What a text says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its instructions; maps by name are [`Imm64::MapIdx`] into `maps`.
+    pub insns: Vec<Insn>,
+    /// For each instruction its text.
+    pub spans: Vec<Span>,
+    /// Names of maps, by index.
+    pub maps: Vec<String>,
+    /// Labels and the index of the instruction each stands before.
+    pub labels: Vec<(String, usize)>,
+    /// The dialect it is written in.
+    pub dialect: Dialect,
+}
+
+impl Program {
+    /// Labels that are called or whose address is taken, with the slot each begins at.
+    pub fn functions(&self) -> Vec<(usize, &str)> {
+        let mut starts = Vec::with_capacity(self.insns.len());
+        let mut called = Vec::new();
+        let mut slot = 0;
+        for insn in &self.insns {
+            starts.push(slot);
+            let call = matches!(insn, Insn::Call { .. } | Insn::LoadImm64 { .. });
+            if let (true, Some(to)) = (call, super::disasm::target_slot(insn, slot)) {
+                called.push(to);
+            }
+            slot += insn.slots();
+        }
+        let place = |(name, at): &'_ (String, usize)| {
+            let slot = *starts.get(*at)?;
+            let is_called = called.iter().any(|to| usize::try_from(*to) == Ok(slot));
+            Some((slot, name.len())).filter(|_| is_called)
+        };
+        self.labels
+            .iter()
+            .filter_map(|label| Some((place(label)?.0, label.0.as_str())))
+            .collect()
+    }
+}
+
+/// What one line's parser found.
+struct Stmt<'a> {
+    insn: Insn,
+    /// A label it refers to.
+    target: Option<(&'a str, Span)>,
+    /// A map it names; its index is filled in later.
+    map: Option<&'a str>,
+}
+
+impl Stmt<'_> {
+    const fn plain(insn: Insn) -> Self {
+        Stmt {
+            insn,
+            target: None,
+            map: None,
+        }
+    }
+}
+
+type Parsed<T> = Result<T, (Span, Problem)>;
+
+/// Reads a program.
+///
+/// # Errors
+/// One [`TextError`] a faulty line; if all lines read, those of labels and of the program's structure.
+pub fn assemble(source: &str, options: Options) -> Result<Program, Vec<TextError>> {
+    let dialect = options.dialect.unwrap_or_else(|| guess(source));
+    match read(source, dialect, options.fragment) {
+        Ok(program) => Ok(program),
+        Err(found) => Err(found
+            .into_iter()
+            .map(|(span, problem)| TextError::new(source, span, problem))
+            .collect()),
+    }
+}
+
+/// Reads one instruction, in whichever dialect it is.
+///
+/// # Errors
+/// The [`TextError`] of the dialect that it looks like.
+pub fn parse_insn(text: &str) -> Result<Insn, TextError> {
+    let options = Options {
+        dialect: None,
+        fragment: true,
+    };
+    let whole = Span::new(0, u32::try_from(text.len()).unwrap_or(u32::MAX));
+    match assemble(text, options) {
+        Ok(program) => match program.insns.as_slice() {
+            [insn] => Ok(*insn),
+            [] => Err(TextError::new(text, whole, Problem::Empty)),
+            _ => Err(TextError::new(text, whole, Problem::SeveralInsns)),
+        },
+        Err(mut errors) if !errors.is_empty() => Err(errors.swap_remove(0)),
+        Err(_) => Err(TextError::new(text, whole, Problem::Empty)),
+    }
+}
+
+/// The dialect in which more lines read; the kernel's if both do as well.
+pub fn guess(source: &str) -> Dialect {
+    let mut score = 0_i64;
+    for line in lines(source).take(1000) {
+        let reads = |dialect| {
+            let mut cursor = Cursor::new(line);
+            cursor.label();
+            !cursor.at_end() && statement(&mut cursor, dialect).is_ok()
+        };
+        score += i64::from(reads(Dialect::Kernel)) - i64::from(reads(Dialect::Mnemonic));
+    }
+    match score {
+        0 => looks_like(source),
+        1.. => Dialect::Kernel,
+        _ => Dialect::Mnemonic,
+    }
+}
+
+/// For text that reads in neither: `=` and `goto` speak for the kernel's dialect, else commas for the other.
+fn looks_like(source: &str) -> Dialect {
+    let kernel = source.contains('=') || source.contains("goto") || !source.contains(',');
+    if kernel {
+        Dialect::Kernel
+    } else {
+        Dialect::Mnemonic
+    }
+}
+
+/// A line and the offset it begins at.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    text: &'a str,
+    start: usize,
+}
+
+fn lines(source: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut start = 0;
+    source.split('\n').map(move |text| {
+        let line = Line { text, start };
+        start += text.len() + 1;
+        line
+    })
+}
+
+/// One statement up to the line's end.
+fn statement<'a>(cursor: &mut Cursor<'a>, dialect: Dialect) -> Parsed<Stmt<'a>> {
+    cursor.skip_listing();
+    let all = cursor.all();
+    let stmt = match dialect {
+        Dialect::Kernel => kernel::parse(cursor)?,
+        Dialect::Mnemonic => mnemonic::parse(cursor)?,
+    };
+    cursor.finish()?;
+    if let Err(why) = stmt.insn.to_raw() {
+        return Err((all, Problem::Unencodable(why)));
+    }
+    Ok(stmt)
+}
+
+/// A line's fault, or the news that it is written in the other dialect.
+fn fault(line: Line<'_>, dialect: Dialect, found: (Span, Problem)) -> (Span, Problem) {
+    let mut cursor = Cursor::new(line);
+    cursor.label();
+    let all = cursor.all();
+    match statement(&mut cursor, dialect.other()) {
+        Ok(_) => (all, Problem::OtherDialect(dialect.other())),
+        Err(_) => found,
+    }
+}
+
+/// Where a label is bound: the instruction's index, and the label's text.
+type Bound = Option<(usize, Span)>;
+
+/// Collects instructions and names while reading.
+#[derive(Default)]
+struct Reader<'a> {
+    asm: Assembler,
+    labels: HashMap<&'a str, (Label, Bound)>,
+    /// Labels in the order they are bound.
+    order: Vec<&'a str>,
+    /// First use of each label, for errors.
+    uses: Vec<(&'a str, Span)>,
+    maps: Vec<String>,
+    map_index: HashMap<&'a str, i32>,
+    errors: Vec<(Span, Problem)>,
+}
+
+fn read(source: &str, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(Span, Problem)>> {
+    let mut reader = Reader::default();
+    for line in lines(source) {
+        let mut cursor = Cursor::new(line);
+        while let Some((name, span)) = cursor.label() {
+            reader.bind(name, span);
+        }
+        if cursor.at_end() {
+            continue;
+        }
+        let all = cursor.all();
+        match statement(&mut cursor, dialect) {
+            Ok(stmt) => {
+                if let Some(span) = hidden_statement(line, &cursor, dialect) {
+                    reader.errors.push((span, Problem::AfterSemicolon));
+                }
+                reader.push(stmt, all);
+            }
+            Err(found) => reader.errors.push(fault(line, dialect, found)),
+        }
+    }
+    let Reader { labels, uses, .. } = &reader;
+    let mut undefined = Vec::new();
+    for (name, span) in uses {
+        if matches!(labels.get(name), Some((_, None))) {
+            let bound = labels.iter().filter(|(_, (_, at))| at.is_some());
+            let near = nearest(name, bound.map(|(name, _)| *name)).map(str::to_owned);
+            let name = (*name).to_owned();
+            undefined.push((*span, Problem::UndefinedLabel { name, near }));
+        }
+    }
+    reader.errors.extend(undefined);
+    if !reader.errors.is_empty() {
+        return Err(reader.errors);
+    }
+    reader.finish(dialect, fragment)
+}
+
+/// An instruction after a `;` would be lost as a comment; its place.
+fn hidden_statement(line: Line<'_>, cursor: &Cursor<'_>, dialect: Dialect) -> Option<Span> {
+    let (offset, comment) = cursor.comment()?;
+    let rest = comment.strip_prefix(';')?;
+    let mut inner = Cursor::new(Line {
+        text: rest,
+        start: line.start + offset + 1,
+    });
+    let all = inner.all();
+    let reads = !inner.at_end() && statement(&mut inner, dialect).is_ok();
+    reads.then_some(all)
+}
+
+impl<'a> Reader<'a> {
+    fn bind(&mut self, name: &'a str, span: Span) {
+        let label = self.label(name);
+        let here = self.asm.len();
+        match self.labels.get_mut(name) {
+            Some((_, place @ None)) => {
+                *place = Some((here, span));
+                self.asm.bind(label);
+                self.order.push(name);
+            }
+            Some((_, Some((_, first)))) => {
+                let (name, first) = (name.to_owned(), *first);
+                self.errors
+                    .push((span, Problem::DuplicateLabel { name, first }));
+            }
+            None => {}
+        }
+    }
+
+    fn label(&mut self, name: &'a str) -> Label {
+        let asm = &mut self.asm;
+        self.labels
+            .entry(name)
+            .or_insert_with(|| (asm.label(), None))
+            .0
+    }
+
+    fn push(&mut self, mut stmt: Stmt<'a>, span: Span) {
+        if let Some(name) = stmt.map {
+            let idx = self.map(name);
+            if let Insn::LoadImm64 { imm, .. } = &mut stmt.insn {
+                *imm = match *imm {
+                    Imm64::MapIdxValue { off, .. } => Imm64::MapIdxValue { idx, off },
+                    _ => Imm64::MapIdx(idx),
+                };
+            }
+        }
+        match stmt.target {
+            None => self.asm.push(stmt.insn, Some(span)),
+            Some((name, at)) => {
+                self.uses.push((name, at));
+                let label = self.label(name);
+                self.asm.push_to(stmt.insn, label, Some(span));
+            }
+        }
+    }
+
+    fn map(&mut self, name: &'a str) -> i32 {
+        let maps = &mut self.maps;
+        *self.map_index.entry(name).or_insert_with(|| {
+            maps.push(name.to_owned());
+            i32::try_from(maps.len() - 1).unwrap_or(i32::MAX)
+        })
+    }
+
+    fn finish(self, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(Span, Problem)>> {
+        let spans: Vec<Span> = self.asm.spans().map(Option::unwrap_or_default).collect();
+        let at = |insn: usize| spans.get(insn).copied().unwrap_or_default();
+        let insns = match self.asm.finish_near() {
+            Ok((insns, _)) => insns,
+            Err(LabelError::TooFar { insn, distance }) => {
+                return Err(vec![(at(insn), Problem::TooFar { distance })]);
+            }
+            Err(LabelError::PastEnd { insn, .. }) => {
+                return Err(vec![(at(insn), Problem::LabelPastEnd)]);
+            }
+            Err(LabelError::Unbound { insn, .. } | LabelError::BoundTwice { second: insn, .. }) => {
+                return Err(vec![(at(insn), Problem::Empty)]);
+            }
+            Err(LabelError::Foreign { .. }) => return Err(vec![(at(0), Problem::Empty)]),
+        };
+        if !fragment {
+            let found = structure::check(&insns, &spans);
+            if !found.is_empty() {
+                return Err(found);
+            }
+        }
+        let labels = self
+            .order
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.labels.get(name)?.1?.0)))
+            .collect();
+        Ok(Program {
+            insns,
+            spans,
+            maps: self.maps,
+            labels,
+            dialect,
+        })
+    }
+}
+
+/// The helper of that name, or what is wrong with it.
+fn helper_named(name: &str, span: Span) -> Parsed<u32> {
+    match helper::by_name(name) {
+        Some(helper) => Ok(helper.id),
+        None => {
+            let full = format!("bpf_{}", name.strip_prefix("bpf_").unwrap_or(name));
+            let names = helper::HELPERS.iter().map(|helper| helper.name);
+            let near = nearest(&full, names).map(str::to_owned);
+            let name = name.to_owned();
+            Err((span, Problem::UnknownHelper { name, near }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
