@@ -1,11 +1,17 @@
 //! Passes over the IR: each a small file with a `run(&mut Func) -> bool` that says whether it changed anything.
 
 mod address;
+mod bits;
 mod common;
 mod dead;
 mod dominators;
 mod flow;
 mod fold;
+mod jump;
+mod merge;
+mod places;
+mod stores;
+mod values;
 
 use super::inst::{Func, Program};
 
@@ -15,15 +21,23 @@ type Pass = (&'static str, fn(&mut Func) -> bool);
 /// All passes, in the order they run.
 const PASSES: &[Pass] = &[
     ("flow", flow::run),
+    ("values", values::run),
     ("fold", fold::run),
     ("address", address::run),
     ("common", common::run),
+    ("bits", bits::run),
     ("dead", dead::run),
-    ("fold2", fold::run),
+    ("jump", jump::run),
     ("flow2", flow::run),
-    ("fold3", fold::run),
+    ("fold2", fold::run),
+    ("address2", address::run),
     ("common2", common::run),
+    ("bits2", bits::run),
+    ("fold3", fold::run),
+    ("stores", stores::run),
+    ("merge", merge::run),
     ("dead2", dead::run),
+    ("flow3", flow::run),
 ];
 
 /// Runs all passes; `seen` is called after each with its name and the program as it is then.
