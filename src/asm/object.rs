@@ -344,9 +344,18 @@ pub struct Relocation {
     pub here: Option<usize>,
     /// Whether it is a map, not data or code.
     pub is_map: bool,
+    /// Whether it is what a call goes to.
+    pub is_call: bool,
 }
 
 impl CodeSection {
+    /// Functions elsewhere that its instructions call, for [`super::disasm::Options::externs`].
+    pub fn externs(&self) -> Vec<(usize, &str)> {
+        let elsewhere = |r: &&Relocation| r.here.is_none() && r.is_call;
+        let found = self.relocations.iter().filter(elsewhere);
+        found.map(|r| (r.slot, r.name.as_str())).collect()
+    }
+
     /// Its instructions with names put in: wide immediates that refer to maps and data become loads of a map by
     /// index into the names returned, and calls within the section get their distance.
     ///
@@ -483,6 +492,7 @@ fn relocations(elf: &Elf<'_>, section: usize) -> Vec<Relocation> {
                 name: name.to_owned(),
                 here: here.filter(|_| symbol.st_shndx == section),
                 is_map: in_maps || symbol.st_shndx == 0,
+                is_call: entry.r_type == R_BPF_64_32,
             });
         }
     }
@@ -544,6 +554,7 @@ more:
             .map(|r| (r.slot, r.name.as_str()))
             .collect();
         assert_eq!(names, [(2, "twice"), (4, "more")]);
+        assert_eq!(main.externs(), names);
         assert_eq!(main.insns().unwrap().0.len(), 6);
         assert_eq!(text.insns().unwrap().0.len(), 6);
     }
