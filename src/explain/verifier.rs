@@ -44,16 +44,19 @@ pub const VERIFIER: &[Message] = &[
     row("R{} invalid mem access 'scalar'", "a number is used as an address: it was read from memory, computed, or is a pointer of the traced program", "read foreign memory with bpf_probe_read_user or bpf_probe_read_kernel", "kernel/bpf/verifier.c: check_mem_access"),
     row("R{} invalid mem access 'inv'", "a number is used as an address (kernels before 5.18 say `inv` for `scalar`)", "read foreign memory with bpf_probe_read_user or bpf_probe_read_kernel", "kernel/bpf/verifier.c: check_mem_access"),
     row("R{} invalid mem access 'map_ptr'", "a map itself is used as memory; its elements are behind a lookup", "call bpf_map_lookup_elem and use its result", "kernel/bpf/verifier.c: check_mem_access"),
+    row("only read from {} is supported", "a kernel structure is written to", "use the helper that changes what you want to change", "kernel/bpf/verifier.c: check_ptr_to_map_access"),
     row("R{} invalid mem access '{}'", "this kind of pointer cannot be used for memory access", "look at the register's type in the line above the message", "kernel/bpf/verifier.c: check_mem_access"),
     row("Possibly NULL pointer passed to {} arg{}", "a pointer that may be 0 goes to a function that does not take 0", "compare it with 0 first", "kernel/bpf/verifier.c: check_func_arg"),
     // Bounds.
     row("invalid access to map value, value_size={} off={} size={}", "an access reaches outside the map's value", "bring the offset into 0..=value_size-size with a test the verifier sees, or make the value larger", "kernel/bpf/verifier.c: check_mem_region_access"),
+    row("invalid access to map value pointer, value_size={} off={}", "a wide immediate points outside the map's value", "use an offset below value_size", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("invalid access to map key, key_size={} off={} size={}", "an access reaches outside the map's key", "bring the offset into the key", "kernel/bpf/verifier.c: check_mem_region_access"),
     row("invalid access to packet, off={} size={}", "an access to the packet that no comparison with the packet's end allows", "compare pointer plus size with data_end and leave if it is greater", "kernel/bpf/verifier.c: check_packet_access"),
     row("R{} offset is outside of the packet", "an access to the packet before any comparison with its end", "compare pointer plus size with data_end first", "kernel/bpf/verifier.c: check_packet_access"),
     row("invalid access to memory, mem_size={} off={} size={}", "an access reaches outside its memory", "bring offset and size into the memory's bounds", "kernel/bpf/verifier.c: check_mem_region_access"),
     row("R{} unbounded memory access, make sure to bounds check any such access", "an offset or length has no upper bound that the verifier knows", "compare it with a constant, or mask it (`r1 &= 63`), right before the use and in the same register", "kernel/bpf/verifier.c: check_mem_size_reg"),
     row("R{} min value is negative, either use unsigned {}", "an offset or length may be negative", "use unsigned comparisons or mask the value (`r1 &= const`)", "kernel/bpf/verifier.c: check_mem_region_access"),
+    row("R{} min value is outside of the allowed memory range", "the smallest possible offset already reaches outside the memory", "check the offset against the size of what the pointer came from", "kernel/bpf/verifier.c: check_mem_region_access"),
     row("R{} max value is outside of the allowed memory range", "the largest possible offset reaches outside the memory", "narrow the value down: compare it with a constant, or mask it", "kernel/bpf/verifier.c: check_mem_region_access"),
     row("R{} max value is outside of the array range", "the largest possible offset reaches outside the array", "narrow the value down: compare it with a constant, or mask it", "kernel/bpf/verifier.c: check_mem_region_access"),
     row("R{} invalid zero-sized read{}", "a length may be 0 where at least 1 is wanted", "leave before the call if the length is 0", "kernel/bpf/verifier.c: check_stack_range_initialized"),
@@ -65,6 +68,7 @@ pub const VERIFIER: &[Message] = &[
     row("read from map forbidden, value_size={} off={} size={}", "the map is write-only for programs", "create it without BPF_F_WRONLY_PROG, or do not read", "kernel/bpf/verifier.c: check_map_access_type"),
     // Stack.
     row("invalid read from stack {}off {}+{} size {}", "stack bytes are read that were never written", "write all of them first; padding between fields counts", "kernel/bpf/verifier.c: check_stack_read_fixed_off"),
+    row("invalid read from stack R{} off={} size={}", "an access reaches outside the frame of 512 bytes below r10", "use offsets -512 to -1 from r10, and the right size", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
     row("invalid indirect read from stack {}", "a helper would read stack bytes that were never written", "write all of them first; padding between fields counts", "kernel/bpf/verifier.c: check_stack_range_initialized"),
     row("invalid {} to stack R{} off={} size={}", "an access reaches outside the frame of 512 bytes below r10", "use offsets -512 to -1 from r10, and the right size", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
     row("invalid stack {}off={} size={}", "an access reaches outside the frame of 512 bytes below r10", "use offsets -512 to -1 from r10, and the right size", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
@@ -98,6 +102,7 @@ pub const VERIFIER: &[Message] = &[
     row("function calls are not allowed while holding a lock", "a call between bpf_spin_lock and bpf_spin_unlock", "do the call before or after", "kernel/bpf/verifier.c: check_func_call"),
     // References.
     row("Unreleased reference id={} alloc_insn={}", "what a helper gave (ring record, socket) is not given back on some path", "submit or discard the record, release the socket, on every path to exit; the instruction named took it", "kernel/bpf/verifier.c: check_reference_leak"),
+    row("BPF_EXIT instruction {} would lead to reference leak", "what a helper gave (ring record, socket) is not given back on some path", "submit or discard the record, release the socket, on every path to exit", "kernel/bpf/verifier.c: check_reference_leak"),
     row("release helper {} expects referenced PTR_TO_BTF_ID passed to {}", "what is released was not acquired", "pass the pointer the acquiring helper gave, unchanged", "kernel/bpf/verifier.c: check_release_regno"),
     row("BPF_EXIT instruction {} cannot be used inside bpf_spin_lock-ed region", "the program ends while it holds a lock", "unlock on every path", "kernel/bpf/verifier.c: check_resource_leak"),
     // Control flow.
@@ -121,7 +126,7 @@ pub const VERIFIER: &[Message] = &[
     // Maps and objects.
     row("fd {} is not pointing to valid bpf_map", "the map's file descriptor is not a map's", "create the map before the program and put its descriptor in", "kernel/bpf/verifier.c: add_used_map"),
     row("fd_idx without fd_array is invalid", "a map by index, but no array of descriptors was given at load", "give fd_array at load, or put descriptors in (source 1)", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
-    row("direct value access on this map type is not allowed", "addresses inside a value exist for array maps with one element", "look the element up, or use an array map", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
+    row("no direct value access support for this map type", "addresses inside a value exist for array maps with one element", "look the element up, or use an array map", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("pseudo btf_id {} in ldimm64 isn't {}", "the BTF id is not that of a variable", "look the id up in the running kernel's BTF", "kernel/bpf/verifier.c: __check_pseudo_btf_id"),
     row("kernel btf_id {} is not a function", "a call names a BTF id that is no function", "look the id up in the running kernel's BTF; ids differ between kernels", "kernel/bpf/verifier.c: add_kfunc_call"),
 ];
@@ -162,6 +167,22 @@ mod tests {
     #[test]
     fn lines_of_a_6_18_log_find_their_row() {
         for (line, pattern) in [
+            (
+                "R0 min value is outside of the allowed memory range",
+                "R{} min value is outside of the allowed memory range",
+            ),
+            (
+                "invalid read from stack R10 off=8 size=8",
+                "invalid read from stack R{} off={} size={}",
+            ),
+            (
+                "BPF_EXIT instruction in main prog would lead to reference leak",
+                "BPF_EXIT instruction {} would lead to reference leak",
+            ),
+            (
+                "only read from bpf_htab is supported",
+                "only read from {} is supported",
+            ),
             ("R2 !read_ok", "R{} !read_ok"),
             (
                 "R0 invalid mem access 'map_value_or_null'",
