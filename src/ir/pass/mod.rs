@@ -9,6 +9,7 @@ mod flow;
 mod fold;
 mod jump;
 mod merge;
+mod names;
 mod places;
 mod stores;
 mod values;
@@ -21,6 +22,7 @@ type Pass = (&'static str, fn(&mut Func) -> bool);
 /// All passes, in the order they run.
 const PASSES: &[Pass] = &[
     ("flow", flow::run),
+    ("names", names::run),
     ("values", values::run),
     ("fold", fold::run),
     ("address", address::run),
@@ -29,6 +31,7 @@ const PASSES: &[Pass] = &[
     ("dead", dead::run),
     ("jump", jump::run),
     ("flow2", flow::run),
+    ("names2", names::run),
     ("fold2", fold::run),
     ("address2", address::run),
     ("common2", common::run),
@@ -107,6 +110,20 @@ mod tests {
             text,
             "    v0 = ctx\n    v1 = load u64 [v0 + 8]\n    v3 = add v1, v1\n    exit v3\n"
         );
+    }
+
+    #[test]
+    fn a_reassigned_variable_is_followed() {
+        let text = passed(|b, ctx| {
+            let var = b.mov(2);
+            let sum = b.alu(AluOp::Add, var, 3);
+            b.push(Op::Mov {
+                dst: var,
+                src: Opnd::Reg(sum),
+            });
+            b.store(Size::DW, ctx, 0, var);
+        });
+        assert_eq!(text, "    v0 = ctx\n    store u64 [v0], 5\n    exit 0\n");
     }
 
     #[test]
