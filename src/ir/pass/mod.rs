@@ -11,6 +11,7 @@ mod jump;
 mod merge;
 mod names;
 mod places;
+mod reads;
 mod stores;
 mod values;
 
@@ -28,6 +29,7 @@ const PASSES: &[Pass] = &[
     ("address", address::run),
     ("common", common::run),
     ("bits", bits::run),
+    ("reads", reads::run),
     ("dead", dead::run),
     ("jump", jump::run),
     ("flow2", flow::run),
@@ -180,6 +182,28 @@ mod tests {
             text,
             "    v0 = ctx\n    v1 = load u64 [v0]\n    if v1 == 7 goto b1 else b2\n    exit 10\n    exit 20\n"
         );
+    }
+
+    #[test]
+    fn neighbouring_reads_are_one() {
+        let text = passed(|b, ctx| {
+            let p = b.load(Size::DW, ctx, 8);
+            let mut sum = b.mov(0);
+            for i in 0..4 {
+                let (slot, from, dst) = (b.slot(8, 8), b.alu(AluOp::Add, p, 31 - i), b.vreg());
+                b.push(Op::Slot { dst, slot, off: 0 });
+                b.push(Op::Call {
+                    dst: None,
+                    helper: 112,
+                    args: vec![dst.into(), Opnd::Imm(1), from.into()],
+                });
+                let byte = b.load(Size::B, dst, 0);
+                sum = b.alu(AluOp::Add, sum, byte);
+            }
+            b.end(Term::Exit(sum.into()));
+        });
+        assert_eq!(text.matches("call #112").count(), 1, "{text}");
+        assert!(text.contains(", 4, v"), "{text}");
     }
 
     #[test]
