@@ -271,7 +271,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// `arg0`, `arg1`, …, as one row.
-pub const ARG: Row = f("arg", "int64 argN", &[], 0, U64, "argument N of the function or probe").only(Arguments);
+pub const ARG: Row = f("arg", "int64 argN", &[], 0, I64, "argument N of the function or probe").only(Arguments);
 
 /// The row called `name`.
 pub fn row(name: &str) -> Option<&'static Row> {

@@ -67,7 +67,7 @@ fn messages() {
         ("begin { 'a' }", "there are no character literals"),
         ("begin { @x[] = 1 }", "`@x[]` lacks its key"),
         ("begin / 1 { }", "expected `/` at the end of the predicate, found `{`"),
-        ("begin exit() }", "expected `{` of the probe's action"),
+        ("begin exit() }", "expected `{` of the probe's action, found `exit`"),
         ("config = { a = 1 } config = { b = 2 } begin { }", "there is more than one config block"),
         ("begin { else { } }", "`else` without `if`"),
     ] {
