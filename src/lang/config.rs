@@ -8,7 +8,7 @@ use crate::span::Span;
 
 /// What a variable takes.
 enum Take {
-    /// A number from 1 to `u32::MAX`, or from 0.
+    /// A number from a least one up to [`MOST`].
     Number(fn(&mut Config, u32), u32),
     /// `true`, `false`, 1, 0.
     Flag(fn(&mut Config, bool)),
@@ -19,6 +19,9 @@ enum Take {
     /// Accepted; it has no meaning here.
     Nothing,
 }
+
+/// Largest value of a number: sizes stay far from 32 bits.
+const MOST: u32 = 1 << 24;
 
 /// Stack modes, by their number in `Type::Stack`.
 pub(super) const STACK_MODES: &[&str] = &["bpftrace", "perf", "raw", "build_id"];
@@ -33,29 +36,58 @@ const LICENSES: &[&str] = &[
 ];
 
 const VARIABLES: &[(&str, Take)] = &[
-    ("cache_user_symbols", Take::Word(&["PER_PROGRAM", "PER_PID", "NONE"], |_, _| {})),
+    (
+        "cache_user_symbols",
+        Take::Word(&["PER_PROGRAM", "PER_PID", "NONE"], |_, _| {}),
+    ),
     ("cpp_demangle", Take::Flag(|c, v| c.cpp_demangle = v)),
-    ("lazy_symbolication", Take::Flag(|c, v| c.lazy_symbolication = v)),
-    ("license", Take::Word(LICENSES, |c, i| c.license = LICENSES[usize::from(i)].to_string())),
+    (
+        "lazy_symbolication",
+        Take::Flag(|c, v| c.lazy_symbolication = v),
+    ),
+    (
+        "license",
+        Take::Word(LICENSES, |c, i| {
+            c.license = LICENSES[usize::from(i)].to_string()
+        }),
+    ),
     ("log_size", Take::Nothing),
     ("max_bpf_progs", Take::Nothing),
     ("max_cat_bytes", Take::Number(|c, v| c.max_cat_bytes = v, 1)),
     ("max_map_keys", Take::Number(|c, v| c.max_map_keys = v, 1)),
     ("max_probes", Take::Number(|c, v| c.max_probes = v, 1)),
     ("max_strlen", Take::Number(|c, v| c.max_strlen = v, 1)),
-    ("missing_probes", Take::Word(&["error", "warn", "ignore"], |c, i| {
-        c.missing_probes = match i {
-            0 => MissingProbes::Error,
-            1 => MissingProbes::Warn,
-            _ => MissingProbes::Ignore,
-        }
-    })),
-    ("on_stack_limit", Take::Number(|c, v| c.on_stack_limit = v, 0)),
-    ("perf_rb_pages", Take::Number(|c, v| c.perf_rb_pages = Some(v), 1)),
-    ("print_maps_on_exit", Take::Flag(|c, v| c.print_maps_on_exit = v)),
+    (
+        "missing_probes",
+        Take::Word(&["error", "warn", "ignore"], |c, i| {
+            c.missing_probes = match i {
+                0 => MissingProbes::Error,
+                1 => MissingProbes::Warn,
+                _ => MissingProbes::Ignore,
+            }
+        }),
+    ),
+    (
+        "on_stack_limit",
+        Take::Number(|c, v| c.on_stack_limit = v, 0),
+    ),
+    (
+        "perf_rb_pages",
+        Take::Number(|c, v| c.perf_rb_pages = Some(v), 1),
+    ),
+    (
+        "print_maps_on_exit",
+        Take::Flag(|c, v| c.print_maps_on_exit = v),
+    ),
     ("show_debug_info", Take::Flag(|c, v| c.show_debug_info = v)),
-    ("stack_mode", Take::Word(STACK_MODES, |c, i| c.stack_mode = i)),
-    ("str_trunc_trailer", Take::Text(|c, v| c.str_trunc_trailer = v)),
+    (
+        "stack_mode",
+        Take::Word(STACK_MODES, |c, i| c.stack_mode = i),
+    ),
+    (
+        "str_trunc_trailer",
+        Take::Text(|c, v| c.str_trunc_trailer = v),
+    ),
     ("unstable_dw_ustack", Take::Nothing),
     ("unstable_import", Take::Nothing),
     ("unstable_macro", Take::Nothing),
@@ -65,7 +97,14 @@ const VARIABLES: &[(&str, Take)] = &[
 ];
 
 /// Environment variables that start like config variables but are none.
-const NOT_CONFIG: &[&str] = &["btf", "kernel_source", "kernel_build", "vmlinux", "color", "kernel_btf"];
+const NOT_CONFIG: &[&str] = &[
+    "btf",
+    "kernel_source",
+    "kernel_build",
+    "vmlinux",
+    "color",
+    "kernel_btf",
+];
 
 impl Default for Config {
     fn default() -> Self {
@@ -123,8 +162,8 @@ fn set(config: &mut Config, name: &str, value: &str, span: Span, diags: &mut Vec
     };
     let wants = match take {
         Take::Number(put, least) => match super::number::parse(value).map(u32::try_from) {
-            Ok(Ok(n)) if n >= *least => return put(config, n),
-            _ => format!("a number of at least {least}"),
+            Ok(Ok(n)) if n >= *least && n <= MOST => return put(config, n),
+            _ => format!("a number from {least} to {MOST}"),
         },
         Take::Flag(put) => match value {
             "1" | "true" => return put(config, true),
@@ -153,7 +192,10 @@ mod tests {
 
     fn run(block: &str, env: &[(&str, &str)]) -> (Config, Vec<String>) {
         let script = crate::lang::parse(&format!("config = {{ {block} }} begin {{ }}")).unwrap();
-        let env: Vec<_> = env.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        let env: Vec<_> = env
+            .iter()
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+            .collect();
         let mut diags = Vec::new();
         let config = settle(&script.config, &env, &mut diags);
         (config, diags.into_iter().map(|d| d.message).collect())
@@ -172,10 +214,15 @@ mod tests {
 
     #[test]
     fn wrong_names_and_values_are_named() {
-        assert_eq!(run("max_strln = 1", &[]).1, ["unknown config variable `max_strln`"]);
+        assert_eq!(
+            run("max_strln = 1", &[]).1,
+            ["unknown config variable `max_strln`"]
+        );
         assert_eq!(
             run("stack_mode = perv", &[]).1,
-            ["config variable `stack_mode` is set to `perv`; it wants one of bpftrace, perf, raw, build_id"]
+            [
+                "config variable `stack_mode` is set to `perv`; it wants one of bpftrace, perf, raw, build_id"
+            ]
         );
         assert_eq!(run("max_strlen = 0", &[]).1.len(), 1);
     }

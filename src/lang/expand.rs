@@ -23,10 +23,7 @@ const MAX_EXPRS: usize = 400_000;
 ///
 /// # Errors
 /// Missing or faulty imports; macro calls that do not fit, recursion, bodies that reach out of their macro.
-pub fn expand(
-    mut script: Script,
-    imports: &[(String, String)],
-) -> Result<Script, Vec<Diagnostic>> {
+pub fn expand(mut script: Script, imports: &[(String, String)]) -> Result<Script, Vec<Diagnostic>> {
     let mut diags = Vec::new();
     merge_imports(&mut script, imports, &mut diags);
     let mut macros: HashMap<String, Vec<Macro>> = HashMap::new();
@@ -105,11 +102,7 @@ fn signature(mac: &Macro) -> Vec<u8> {
         .collect()
 }
 
-fn merge_imports(
-    script: &mut Script,
-    imports: &[(String, String)],
-    diags: &mut Vec<Diagnostic>,
-) {
+fn merge_imports(script: &mut Script, imports: &[(String, String)], diags: &mut Vec<Diagnostic>) {
     let mut done: Vec<String> = Vec::new();
     let mut waiting = std::mem::take(&mut script.imports);
     let mut items = Vec::new();
@@ -133,7 +126,10 @@ fn merge_imports(
             .map(|(_, t)| t)
             .collect();
         if texts.is_empty() {
-            diags.push(Diagnostic::error(span, format!("import `{path}` was not read")));
+            diags.push(Diagnostic::error(
+                span,
+                format!("import `{path}` was not read"),
+            ));
         }
         for text in texts {
             match parse(text) {
@@ -142,7 +138,9 @@ fn merge_imports(
                         let _ = name;
                         diags.push(Diagnostic::error(
                             span,
-                            format!("import `{path}` has a config block; only the script itself may"),
+                            format!(
+                                "import `{path}` has a config block; only the script itself may"
+                            ),
                         ));
                     }
                     place(&mut other, span);
@@ -292,13 +290,20 @@ impl Expander {
             let takes = candidates.first().map_or(0, |m| m.params.len());
             self.diags.push(Diagnostic::error(
                 e.span,
-                format!("macro `{}` takes {takes} arguments, {} given", name.text, args.len()),
+                format!(
+                    "macro `{}` takes {takes} arguments, {} given",
+                    name.text,
+                    args.len()
+                ),
             ));
             return;
         };
-        let fitting = same_count
-            .iter()
-            .find(|m| m.params.iter().zip(&args).all(|(p, a)| misfit(p, a).is_none()));
+        let fitting = same_count.iter().find(|m| {
+            m.params
+                .iter()
+                .zip(&args)
+                .all(|(p, a)| misfit(p, a).is_none())
+        });
         let Some(mac) = fitting.map(|m| (*m).clone()) else {
             let bad = first.params.iter().zip(&args);
             let diag = bad
@@ -322,10 +327,22 @@ impl Expander {
         let mut bindings = HashMap::new();
         for (param, arg) in mac.params.iter().zip(args) {
             match (param, arg) {
-                (MacroParam::Var(p), Expr { kind: ExprKind::Var(v), .. }) => {
+                (
+                    MacroParam::Var(p),
+                    Expr {
+                        kind: ExprKind::Var(v),
+                        ..
+                    },
+                ) => {
                     bindings.insert(format!("${}", p.text), Binding::Var(v));
                 }
-                (MacroParam::Map(p), Expr { kind: ExprKind::Map { name, .. }, .. }) => {
+                (
+                    MacroParam::Map(p),
+                    Expr {
+                        kind: ExprKind::Map { name, .. },
+                        ..
+                    },
+                ) => {
                     bindings.insert(format!("@{}", p.text), Binding::Map(name));
                 }
                 (MacroParam::Expr(p), arg) => {
@@ -440,7 +457,10 @@ impl Putting<'_> {
                                 self.mac.name.text
                             ),
                         )
-                        .help(format!("take it as a parameter: `macro {}(@{name})`", self.mac.name.text)),
+                        .help(format!(
+                            "take it as a parameter: `macro {}(@{name})`",
+                            self.mac.name.text
+                        )),
                     ),
                 }
                 if let Some(key) = key {
@@ -456,7 +476,9 @@ impl Putting<'_> {
             kind => children_mut(kind, &mut |c| self.child(c)),
         }
         // Bodies of the standard library have no place in the script.
-        if self.mac.name.span.end as usize <= STDLIB.len() && STDLIB.contains(&format!("macro {}(", self.mac.name.text)) {
+        if self.mac.name.span.end as usize <= STDLIB.len()
+            && STDLIB.contains(&format!("macro {}(", self.mac.name.text))
+        {
             e.span = self.call;
         }
     }
@@ -486,27 +508,44 @@ mod tests {
     fn calls_become_bodies() {
         let macros = "macro one { 1 } macro inc(x) { x + one } macro both($a, @b) { $a += 1; @b += $a; let $t = 2; $t }
             macro cast(t, v) { (t*)v }";
-        assert_eq!(body(&format!("{macros} begin {{ $x = inc(inc(2)) * one(); }}")), "begin { $x = (2 + 1 + 1) * 1; }");
+        assert_eq!(
+            body(&format!("{macros} begin {{ $x = inc(inc(2)) * one(); }}")),
+            "begin { $x = (2 + 1 + 1) * 1; }"
+        );
         assert_eq!(
             body(&format!("{macros} begin {{ $y = both($q, @m) }}")),
             "begin { $y = { $q += 1; @m += $q; let $__both_1_t = 2; $__both_1_t }; }"
         );
         assert_eq!(
-            body(&format!("{macros} begin {{ $p = cast(typeof(uint8), -1); $r = cast($p, 1) }}")),
+            body(&format!(
+                "{macros} begin {{ $p = cast(typeof(uint8), -1); $r = cast($p, 1) }}"
+            )),
             "begin { $p = (uint8*)(-1); $r = (typeof($p)*)1; }"
         );
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert_eq!(errors("macro a() { b() } macro b() { a() } begin { a() }", &[]), ["macro `a` calls itself"]);
+        assert_eq!(
+            errors("macro a() { b() } macro b() { a() } begin { a() }", &[]),
+            ["macro `a` calls itself"]
+        );
         assert_eq!(
             errors("macro a() { @x++ } begin { a() }", &[]),
             ["macro `a` uses `@x`, which is not passed to it"]
         );
-        assert_eq!(errors("macro a($x) { $x } begin { a(1) }", &[]), ["macro `a` wants a variable (`$x`) here"]);
-        assert_eq!(errors("macro a($x) { $x } begin { a() }", &[]), ["macro `a` takes 1 arguments, 0 given"]);
-        assert_eq!(errors("macro a(x) { x } macro a(y) { y } begin { }", &[]), ["macro `a` is defined twice"]);
+        assert_eq!(
+            errors("macro a($x) { $x } begin { a(1) }", &[]),
+            ["macro `a` wants a variable (`$x`) here"]
+        );
+        assert_eq!(
+            errors("macro a($x) { $x } begin { a() }", &[]),
+            ["macro `a` takes 1 arguments, 0 given"]
+        );
+        assert_eq!(
+            errors("macro a(x) { x } macro a(y) { y } begin { }", &[]),
+            ["macro `a` is defined twice"]
+        );
     }
 
     #[test]
@@ -521,7 +560,10 @@ mod tests {
 
     #[test]
     fn imports_are_merged() {
-        let lib = ("lib.bt".to_string(), "import \"b.bt\"; macro two { 2 } begin { exit() }".to_string());
+        let lib = (
+            "lib.bt".to_string(),
+            "import \"b.bt\"; macro two { 2 } begin { exit() }".to_string(),
+        );
         let b = ("b.bt".to_string(), "struct s { int x; }".to_string());
         let script = parse("import \"lib.bt\"; import \"lib.bt\"; end { print(two) }").unwrap();
         let script = expand(script, &[lib, b]).unwrap();
@@ -531,6 +573,9 @@ mod tests {
             errors("import \"c.bt\"; end { }", &[bad]),
             ["c.bt:2:6: expected an expression, found `}`"]
         );
-        assert_eq!(errors("import \"d.bt\"; end { }", &[]), ["import `d.bt` was not read"]);
+        assert_eq!(
+            errors("import \"d.bt\"; end { }", &[]),
+            ["import `d.bt` was not read"]
+        );
     }
 }

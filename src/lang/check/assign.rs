@@ -77,7 +77,11 @@ impl Checker<'_> {
                         self.compound(target, op, value, old)
                     }
                 };
-                let literals = if op.is_none() { self.literal(value) } else { None };
+                let literals = if op.is_none() {
+                    self.literal(value)
+                } else {
+                    None
+                };
                 self.give_map(id, &ty, literals, value);
                 let ty = self.map_type(id);
                 self.set(target, ty.clone());
@@ -103,7 +107,11 @@ impl Checker<'_> {
                     Some(id) => id,
                     None => self.declare_var(target, name),
                 };
-                let literals = if op.is_none() { self.literal(value) } else { None };
+                let literals = if op.is_none() {
+                    self.literal(value)
+                } else {
+                    None
+                };
                 self.resolve(target, Res::Var(id));
                 self.give_var(id, name, &ty, literals, value);
                 let ty = self.vars[id.0 as usize].ty.clone().unwrap_or(Type::Void);
@@ -122,8 +130,11 @@ impl Checker<'_> {
         if let (Type::Agg(agg), true) = (&ty, self.last) {
             let name = words::agg_name(agg);
             self.say(
-                Diagnostic::error(target.span, format!("this map holds an aggregation ({name}())"))
-                    .help(format!("feed it with `= {name}(…)`")),
+                Diagnostic::error(
+                    target.span,
+                    format!("this map holds an aggregation ({name}())"),
+                )
+                .help(format!("feed it with `= {name}(…)`")),
             );
             return Type::Void;
         }
@@ -165,7 +176,9 @@ impl Checker<'_> {
 
     /// `let $x: type = value`.
     pub(super) fn let_var(&mut self, var: &Expr, ty: Option<&TypeExpr>, value: Option<&Expr>) {
-        let ExprKind::Var(name) = &var.kind else { return };
+        let ExprKind::Var(name) = &var.kind else {
+            return;
+        };
         let given = value.map(|v| (self.value(v), self.literal(v), v));
         if self.lookup(name).is_some() {
             self.say(
@@ -196,7 +209,9 @@ impl Checker<'_> {
 
     /// A variable of a loop.
     pub(super) fn loop_var(&mut self, var: &Expr, ty: Type) {
-        let ExprKind::Var(name) = &var.kind else { return };
+        let ExprKind::Var(name) = &var.kind else {
+            return;
+        };
         if self.lookup(name).is_some() {
             self.say(
                 Diagnostic::error(var.span, format!("`${name}` is declared already"))
@@ -235,8 +250,11 @@ impl Checker<'_> {
                 _ => {
                     let called = words::agg_name(agg);
                     self.say(
-                        Diagnostic::error(value.span, format!("`{called}()` can only stand in a map"))
-                            .help(format!("write `@{name} = {called}(…)`")),
+                        Diagnostic::error(
+                            value.span,
+                            format!("`{called}()` can only stand in a map"),
+                        )
+                        .help(format!("write `@{name} = {called}(…)`")),
                     );
                     return;
                 }
@@ -282,7 +300,10 @@ impl Checker<'_> {
                     words::a(&old, &self.structs.defs),
                     words::a(ty, &self.structs.defs),
                 );
-                self.say(Diagnostic::error(span, format!("{what} holds {old}, this is {new}")));
+                self.say(Diagnostic::error(
+                    span,
+                    format!("{what} holds {old}, this is {new}"),
+                ));
             }
         }
     }
@@ -290,7 +311,11 @@ impl Checker<'_> {
     // --- maps -------------------------------------------------------------------------------------------------
 
     pub(super) fn map_type(&self, id: MapId) -> Type {
-        self.maps[id.0 as usize].value.ty.clone().unwrap_or(Type::Void)
+        self.maps[id.0 as usize]
+            .value
+            .ty
+            .clone()
+            .unwrap_or(Type::Void)
     }
 
     pub(super) fn map_read(&mut self, e: &Expr, name: &str, key: Option<&Expr>) -> Type {
@@ -309,7 +334,10 @@ impl Checker<'_> {
         let keyed = self.maps[id.0 as usize].keyed;
         if keyed.is_some_and(|k| k != key.is_some()) {
             let diag = if key.is_some() {
-                Diagnostic::error(span, format!("`@{name}` has no keys elsewhere, here it has one"))
+                Diagnostic::error(
+                    span,
+                    format!("`@{name}` has no keys elsewhere, here it has one"),
+                )
             } else {
                 Diagnostic::error(span, format!("`@{name}` has keys, here it has none"))
                     .help(format!("name the key: `@{name}[…]`"))
@@ -370,7 +398,10 @@ impl Checker<'_> {
                 Some(number) => ty = number,
                 None => {
                     let called = words::agg_name(agg);
-                    self.error(value.span, format!("a map of `{called}()` cannot be copied"));
+                    self.error(
+                        value.span,
+                        format!("a map of `{called}()` cannot be copied"),
+                    );
                     return;
                 }
             }
@@ -442,7 +473,10 @@ impl Checker<'_> {
         if clash {
             let shown = words::a(ty, &self.structs.defs);
             let symbol = "`++` and `--` work";
-            let diag = Diagnostic::error(target.span, format!("{symbol} on integers, this is {shown}"));
+            let diag = Diagnostic::error(
+                target.span,
+                format!("{symbol} on integers, this is {shown}"),
+            );
             self.say(match ty {
                 Type::Agg(Agg::Count) => diag.help("count with `= count()` everywhere"),
                 _ => diag,

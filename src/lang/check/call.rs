@@ -60,7 +60,8 @@ impl Checker<'_> {
         };
         if let Some(why) = row.refused {
             self.say(
-                Diagnostic::error(name.span, format!("`{}` is not supported", name.text)).label(why),
+                Diagnostic::error(name.span, format!("`{}` is not supported", name.text))
+                    .label(why),
             );
             return Type::Void;
         }
@@ -157,7 +158,10 @@ impl Checker<'_> {
                 Point::Uprobe { .. } if index >= registers => {
                     self.say(
                         Diagnostic::error(e.span, format!("`arg{index}` is not in a register"))
-                            .help(format!("functions have `arg0` to `arg{}` there", registers - 1)),
+                            .help(format!(
+                                "functions have `arg0` to `arg{}` there",
+                                registers - 1
+                            )),
                     );
                     return Type::I64;
                 }
@@ -212,7 +216,12 @@ impl Checker<'_> {
     fn plain_args(&mut self, row: &Row, args: &[&Expr]) -> Vec<Type> {
         let mut types = Vec::new();
         for (i, arg) in args.iter().enumerate() {
-            let want = row.args.get(i).or(row.args.last()).copied().unwrap_or(Want::Any);
+            let want = row
+                .args
+                .get(i)
+                .or(row.args.last())
+                .copied()
+                .unwrap_or(Want::Any);
             types.push(self.argument_of(row.name, want, arg));
         }
         types
@@ -221,7 +230,10 @@ impl Checker<'_> {
     fn argument_of(&mut self, function: &str, want: Want, arg: &Expr) -> Type {
         let wrong = |ck: &mut Self, what: &str, ty: &Type| {
             let shown = words::a(ty, &ck.structs.defs);
-            ck.error(arg.span, format!("`{function}` wants {what}, this is {shown}"));
+            ck.error(
+                arg.span,
+                format!("`{function}` wants {what}, this is {shown}"),
+            );
         };
         match want {
             Want::Int | Want::ConstInt | Want::Ptr => {
@@ -229,9 +241,14 @@ impl Checker<'_> {
                 let fine = matches!(
                     ty,
                     Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. } | Type::Ptr(_)
-                ) || want == Want::Ptr && matches!(ty, Type::Array(..) | Type::Str { .. } | Type::Struct(_));
+                ) || want == Want::Ptr
+                    && matches!(ty, Type::Array(..) | Type::Str { .. } | Type::Struct(_));
                 if !fine {
-                    let what = if want == Want::Ptr { "a pointer" } else { "an integer" };
+                    let what = if want == Want::Ptr {
+                        "a pointer"
+                    } else {
+                        "an integer"
+                    };
                     wrong(self, what, &ty);
                 } else if want == Want::ConstInt && self.konst(arg).is_none() && ty != Type::Void {
                     self.say(
@@ -246,8 +263,10 @@ impl Checker<'_> {
             }
             Want::Str => {
                 let ty = self.value(arg);
-                let fine = matches!(ty, Type::Void | Type::Str { .. } | Type::Ptr(_) | Type::Buf { .. })
-                    || matches!(&ty, Type::Array(elem, _) if matches!(**elem, Type::Int { bits: 8, .. }))
+                let fine = matches!(
+                    ty,
+                    Type::Void | Type::Str { .. } | Type::Ptr(_) | Type::Buf { .. }
+                ) || matches!(&ty, Type::Array(elem, _) if matches!(**elem, Type::Int { bits: 8, .. }))
                     || self.as_string(arg);
                 if !fine {
                     let shown = words::a(&ty, &self.structs.defs);
@@ -318,7 +337,10 @@ impl Checker<'_> {
     fn const_u32(&mut self, arg: &Expr, what: &str, least: i128, most: i128) -> Option<u32> {
         let v = self.konst(arg)?;
         if v < least || v > most {
-            self.error(arg.span, format!("{what} is {v}; it must be {least} to {most}"));
+            self.error(
+                arg.span,
+                format!("{what} is {v}; it must be {least} to {most}"),
+            );
             return None;
         }
         u32::try_from(v).ok()
@@ -391,7 +413,10 @@ impl Checker<'_> {
                 let ty = self.value(args[0]);
                 if !matches!(ty, Type::Void | Type::Str { .. }) {
                     let shown = words::a(&ty, &self.structs.defs);
-                    self.error(args[0].span, format!("this must be a string, it is {shown}"));
+                    self.error(
+                        args[0].span,
+                        format!("this must be a string, it is {shown}"),
+                    );
                 }
                 Type::Void
             }
@@ -399,10 +424,16 @@ impl Checker<'_> {
             "clear" | "zero" => {
                 if let Some(id) = self.map_arg(row.name, args[0]) {
                     let ty = self.map_type(id);
-                    let number = matches!(ty, Type::Void | Type::Int { .. } | Type::Agg(_) | Type::Bool);
+                    let number = matches!(
+                        ty,
+                        Type::Void | Type::Int { .. } | Type::Agg(_) | Type::Bool
+                    );
                     if row.name == "zero" && !number {
                         let shown = words::a(&ty, &self.structs.defs);
-                        self.error(args[0].span, format!("`zero` works on numbers, this map holds {shown}"));
+                        self.error(
+                            args[0].span,
+                            format!("`zero` works on numbers, this map holds {shown}"),
+                        );
                     }
                 }
                 Type::Void
@@ -454,15 +485,21 @@ impl Checker<'_> {
                     }
                 } else if !matches!(ty, Type::Void | Type::Int { .. } | Type::Enum { .. }) {
                     let shown = words::a(&ty, &self.structs.defs);
-                    self.error(args[0].span, format!("`{}` wants a signal, this is {shown}", row.name));
+                    self.error(
+                        args[0].span,
+                        format!("`{}` wants a signal, this is {shown}", row.name),
+                    );
                 }
                 Type::Void
             }
             "ntop" => self.ntop(&args),
             "pton" => self.pton(e, &args),
-            "is_str" | "is_ptr" | "is_array" | "is_integer" | "is_unsigned_integer" | "is_literal" => {
-                self.type_test(row.name, e, args[0])
-            }
+            "is_str"
+            | "is_ptr"
+            | "is_array"
+            | "is_integer"
+            | "is_unsigned_integer"
+            | "is_literal" => self.type_test(row.name, e, args[0]),
             "exit" => {
                 self.plain_args(row, &args);
                 Type::Void
@@ -488,7 +525,10 @@ impl Checker<'_> {
                     }
                 } else if !matches!(&ty, Type::Void | Type::Ptr(_) | Type::Array(..)) {
                     let shown = words::a(&ty, &self.structs.defs);
-                    self.error(args[0].span, format!("`{}` wants a string, this is {shown}", row.name));
+                    self.error(
+                        args[0].span,
+                        format!("`{}` wants a string, this is {shown}", row.name),
+                    );
                 }
                 self.yields(row, e)
             }
@@ -655,8 +695,11 @@ impl Checker<'_> {
                     if let Some(id) = self.map_arg("delete", only) {
                         if self.maps[id.0 as usize].keyed == Some(true) {
                             self.say(
-                                Diagnostic::error(only.span, format!("`@{name}` has keys, none is named"))
-                                    .help(format!("write `delete(@{name}, key)`, or `clear(@{name})`")),
+                                Diagnostic::error(
+                                    only.span,
+                                    format!("`@{name}` has keys, none is named"),
+                                )
+                                .help(format!("write `delete(@{name}, key)`, or `clear(@{name})`")),
                             );
                         } else {
                             self.maps[id.0 as usize].keyed = Some(false);
@@ -699,7 +742,10 @@ impl Checker<'_> {
         let ty = self.value(args[0]);
         if !matches!(ty, Type::Void | Type::Stack { .. }) {
             let shown = words::a(&ty, &self.structs.defs);
-            self.error(args[0].span, format!("`len` wants a map or a stack, this is {shown}"));
+            self.error(
+                args[0].span,
+                format!("`len` wants a map or a stack, this is {shown}"),
+            );
         }
         Type::I64
     }
@@ -736,17 +782,28 @@ impl Checker<'_> {
                     return Type::Void;
                 };
                 if step <= 0 || min >= max {
-                    let what = if step <= 0 { "a positive step" } else { "a range that is not empty" };
-                    self.error(args[0].span.to(args[3].span), format!("`lhist` wants {what}"));
+                    let what = if step <= 0 {
+                        "a positive step"
+                    } else {
+                        "a range that is not empty"
+                    };
+                    self.error(
+                        args[0].span.to(args[3].span),
+                        format!("`lhist` wants {what}"),
+                    );
                     return Type::Void;
                 }
-                if (max - min + step - 1) / step > 1000 {
+                if (max - min + step - 1) / step > 1000 || i64::try_from(max - min + step).is_err()
+                {
                     self.say(
                         Diagnostic::error(
                             args[1].span.to(args[3].span),
-                            format!("`lhist` of {} buckets, more than 1000", (max - min + step - 1) / step),
+                            format!(
+                                "`lhist` of {} buckets, more than 1000",
+                                (max - min + step - 1) / step
+                            ),
                         )
-                        .help("take a larger step"),
+                        .help("take a larger step or a smaller range"),
                     );
                     return Type::Void;
                 }
@@ -854,7 +911,10 @@ impl Checker<'_> {
         if let (ExprKind::Param(n), Some(skip)) = (&param.kind, skip) {
             let text = self.param_text(*n).into_bytes();
             let Some(rest) = usize::try_from(skip).ok().and_then(|s| text.get(s..)) else {
-                self.error(args[0].span, format!("parameter has {} bytes only", text.len()));
+                self.error(
+                    args[0].span,
+                    format!("parameter has {} bytes only", text.len()),
+                );
                 return Type::Str { size };
             };
             let cut = rest.len().min(size.saturating_sub(1) as usize);
@@ -864,7 +924,9 @@ impl Checker<'_> {
         let ty = self.value(args[0]);
         match &ty {
             Type::Void | Type::Int { .. } | Type::Ptr(_) => Type::Str { size },
-            Type::Str { size: own } => Type::Str { size: (*own).min(size) },
+            Type::Str { size: own } => Type::Str {
+                size: (*own).min(size),
+            },
             Type::Array(elem, len) if matches!(**elem, Type::Int { bits: 8, .. }) => Type::Str {
                 size: len.saturating_add(1).min(size),
             },
@@ -873,7 +935,10 @@ impl Checker<'_> {
             },
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(args[0].span, format!("`str` wants a pointer, this is {shown}"));
+                self.error(
+                    args[0].span,
+                    format!("`str` wants a pointer, this is {shown}"),
+                );
                 Type::Str { size }
             }
         }
@@ -889,7 +954,10 @@ impl Checker<'_> {
             Type::Int { .. } | Type::Ptr(_) | Type::Void | Type::Buf { .. } => None,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(args[0].span, format!("`buf` wants a pointer or array, this is {shown}"));
+                self.error(
+                    args[0].span,
+                    format!("`buf` wants a pointer or array, this is {shown}"),
+                );
                 None
             }
         };
@@ -920,7 +988,12 @@ impl Checker<'_> {
         self.argument_of("getopt", Want::ConstStr, args[0]);
         let name = self.konst_str(args[0]).unwrap_or_default();
         let name = String::from_utf8_lossy(&name).into_owned();
-        let given = self.target.named.iter().find(|(n, _)| *n == name).map(|(_, v)| v.clone());
+        let given = self
+            .target
+            .named
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v.clone());
         let default = match args.get(1) {
             Some(default) => self.value(default),
             None => Type::Bool,
@@ -952,7 +1025,8 @@ impl Checker<'_> {
                             Some(rest) => (-1, rest),
                             None => (1, text),
                         };
-                        let digits = Some(digits).filter(|d| d.starts_with(|c: char| c.is_ascii_digit()));
+                        let digits =
+                            Some(digits).filter(|d| d.starts_with(|c: char| c.is_ascii_digit()));
                         let n = digits.and_then(|d| crate::lang::number::parse(d).ok());
                         if n.is_none() {
                             self.error(e.span, format!("`--{name}` wants a number, not `{text}`"));
@@ -1066,7 +1140,9 @@ impl Checker<'_> {
 
     /// `fail` is reached: that is the error.
     fn fail(&mut self, e: &Expr, args: &[&Expr]) {
-        let Some(format) = self.konst_str(args[0]) else { return };
+        let Some(format) = self.konst_str(args[0]) else {
+            return;
+        };
         let mut text = String::from_utf8_lossy(&format).into_owned();
         for arg in &args[1..] {
             let shown = match (self.konst(arg), self.konst_str(arg)) {
@@ -1146,7 +1222,10 @@ impl Checker<'_> {
         };
         let mut names = Vec::new();
         if !member_path(path, &mut names) {
-            self.error(path.span, "`offsetof` wants a member: `offsetof(struct x, a.b)`");
+            self.error(
+                path.span,
+                "`offsetof` wants a member: `offsetof(struct x, a.b)`",
+            );
             return Type::U64;
         }
         match self.member_offset(ty, &names) {
@@ -1168,7 +1247,10 @@ impl Checker<'_> {
             };
             match self.structs.member(id, name) {
                 Some((_, _, Some(_))) => {
-                    self.error(*span, format!("`{name}` is a bit-field, which has no offset"));
+                    self.error(
+                        *span,
+                        format!("`{name}` is a bit-field, which has no offset"),
+                    );
                     return None;
                 }
                 Some((offset, inner, None)) => {
@@ -1191,7 +1273,10 @@ impl Checker<'_> {
 
     fn container_of(&mut self, e: &Expr, args: &[Arg]) -> Type {
         let [Arg::Expr(ptr), ty, Arg::Expr(member)] = args else {
-            self.error(e.span, "`container_of` is `container_of(ptr, struct x, member)`");
+            self.error(
+                e.span,
+                "`container_of` is `container_of(ptr, struct x, member)`",
+            );
             return Type::Void;
         };
         self.argument_of("container_of", Want::Ptr, ptr);

@@ -54,13 +54,23 @@ impl Checker<'_> {
                 }
                 to
             }
-            (Type::Array(..) | Type::Buf { .. } | Type::Str { .. } | Type::Struct(_), Type::Ptr(_)) => to,
-            (a, Type::Array(elem, len)) if scalar(a) || matches!(a, Type::Str { .. } | Type::Array(..) | Type::Buf { .. }) => {
+            (
+                Type::Array(..) | Type::Buf { .. } | Type::Str { .. } | Type::Struct(_),
+                Type::Ptr(_),
+            ) => to,
+            (a, Type::Array(elem, len))
+                if scalar(a)
+                    || matches!(a, Type::Str { .. } | Type::Array(..) | Type::Buf { .. }) =>
+            {
                 let elem_size = elem.size(defs).max(1);
                 let mut size = a.size(defs);
                 if let (true, Some(_)) = (self.literal(inner).is_some(), self.konst(inner)) {
                     // A literal is as wide as the array wants, or 64 bits.
-                    size = if *len == 0 { 8 } else { (elem_size * len).min(8) };
+                    size = if *len == 0 {
+                        8
+                    } else {
+                        (elem_size * len).min(8)
+                    };
                 }
                 if *len == 0 {
                     if size % elem_size != 0 {
@@ -89,8 +99,17 @@ impl Checker<'_> {
                 }
                 to
             }
-            (a, Type::Str { .. }) if scalar(a) || matches!(a, Type::Str { .. } | Type::Array(..)) => to,
-            (a, Type::Buf { .. }) if scalar(a) || matches!(a, Type::Str { .. } | Type::Array(..) | Type::Buf { .. }) => to,
+            (a, Type::Str { .. })
+                if scalar(a) || matches!(a, Type::Str { .. } | Type::Array(..)) =>
+            {
+                to
+            }
+            (a, Type::Buf { .. })
+                if scalar(a)
+                    || matches!(a, Type::Str { .. } | Type::Array(..) | Type::Buf { .. }) =>
+            {
+                to
+            }
             (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
                 if matches!(inner.kind, ExprKind::Tuple(_)) {
                     self.coerce(inner, &to);

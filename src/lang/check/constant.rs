@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn operators() {
         let run = |text: &str| {
-            let script = crate::lang::parse(&format!("enum e {{ A = {text} }}; begin {{ }}")).unwrap();
+            let script =
+                crate::lang::parse(&format!("enum e {{ A = {text} }}; begin {{ }}")).unwrap();
             match &script.defs[..] {
                 [crate::lang::ast::CDef::Enum { values, .. }] => {
                     eval(values[0].1.as_ref().unwrap(), &|n| (n == "B").then_some(7))

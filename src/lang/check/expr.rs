@@ -11,6 +11,9 @@ use crate::lang::{
 };
 use crate::{span::Span, spec::Type};
 
+/// Largest tuple or record in bytes.
+const MAX_TUPLE: u64 = 1 << 26;
+
 impl Checker<'_> {
     /// The type of an expression; `Void` where it is not known (yet) or there is no value.
     pub(super) fn expr(&mut self, e: &Expr) -> Type {
@@ -137,14 +140,15 @@ impl Checker<'_> {
             ExprKind::Cast { ty, expr } => self.cast(e, ty, expr),
             ExprKind::Tuple(elems) => {
                 let types = elems.iter().map(|x| self.element(x)).collect();
-                Type::Tuple(types)
+                self.bounded(e, Type::Tuple(types))
             }
-            ExprKind::Record(fields) => Type::Record(
-                fields
+            ExprKind::Record(fields) => {
+                let types = fields
                     .iter()
                     .map(|(n, x)| (n.text.clone(), self.element(x)))
-                    .collect(),
-            ),
+                    .collect();
+                self.bounded(e, Type::Record(types))
+            }
             ExprKind::Block(block) => {
                 self.scopes.push(std::collections::HashMap::new());
                 self.stmts(block);
@@ -162,10 +166,31 @@ impl Checker<'_> {
                 ty
             }
             ExprKind::Type(_) => {
-                self.error(e.span, "a type has no value; it stands in casts and `sizeof`");
+                self.error(
+                    e.span,
+                    "a type has no value; it stands in casts and `sizeof`",
+                );
                 Type::Void
             }
         }
+    }
+
+    /// Refuses a tuple or record whose size would not be a number any more.
+    fn bounded(&mut self, e: &Expr, ty: Type) -> Type {
+        let total: u64 = match &ty {
+            Type::Tuple(types) => types.iter().map(|t| self.size64(t)).sum(),
+            Type::Record(types) => types.iter().map(|(_, t)| self.size64(t)).sum(),
+            _ => 0,
+        };
+        if total > MAX_TUPLE {
+            self.error(e.span, "tuple is larger than 64 MiB");
+            return Type::Void;
+        }
+        ty
+    }
+
+    fn size64(&self, ty: &Type) -> u64 {
+        u64::from(ty.size(&self.structs.defs)) + 8
     }
 
     /// An element of a tuple or record.
@@ -257,9 +282,7 @@ impl Checker<'_> {
         } else if self.map_ids.contains_key(word) {
             help = Some(format!("maps are written `@{word}`"));
         }
-        self.say(
-            Diagnostic::error(e.span, format!("unknown builtin `{word}`")).maybe_help(help),
-        );
+        self.say(Diagnostic::error(e.span, format!("unknown builtin `{word}`")).maybe_help(help));
         Type::Void
     }
 
@@ -307,8 +330,9 @@ impl Checker<'_> {
             .map_or(String::new(), |s| s.name.clone());
         if !self.structs.is_complete(id) {
             self.say(
-                Diagnostic::error(base.span, format!("`{struct_name}` is not defined"))
-                    .help(format!("define it at the top of the script: `{struct_name} {{ … }};`")),
+                Diagnostic::error(base.span, format!("`{struct_name}` is not defined")).help(
+                    format!("define it at the top of the script: `{struct_name} {{ … }};`"),
+                ),
             );
             return Type::Void;
         }
@@ -427,14 +451,20 @@ impl Checker<'_> {
             Type::Void | Type::Int { .. } | Type::Enum { .. } | Type::Bool
         ) {
             let shown = words::a(&at, &self.structs.defs);
-            self.error(index.span, format!("index wants an integer, this is {shown}"));
+            self.error(
+                index.span,
+                format!("index wants an integer, this is {shown}"),
+            );
         }
         let constant = self.konst(index);
         match &ty {
             Type::Tuple(_) | Type::Record(_) => match constant {
                 Some(at) => self.item(e, &ty, at),
                 None => {
-                    self.error(index.span, "the index of a tuple must be known at compile time");
+                    self.error(
+                        index.span,
+                        "the index of a tuple must be known at compile time",
+                    );
                     Type::Void
                 }
             },
@@ -457,7 +487,10 @@ impl Checker<'_> {
             Type::Void => Type::Void,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(base.span, format!("`[…]` wants an array or pointer, this is {shown}"));
+                self.error(
+                    base.span,
+                    format!("`[…]` wants an array or pointer, this is {shown}"),
+                );
                 Type::Void
             }
         }
@@ -466,7 +499,10 @@ impl Checker<'_> {
     fn bounds(&mut self, index: &Expr, constant: Option<i128>, len: u32) {
         if let Some(at) = constant {
             if at < 0 || len > 0 && at >= i128::from(len) {
-                self.error(index.span, format!("index {at} is outside of the {len} elements"));
+                self.error(
+                    index.span,
+                    format!("index {at} is outside of the {len} elements"),
+                );
             }
         }
     }
@@ -509,7 +545,10 @@ impl Checker<'_> {
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
                 let symbol = if op == UnOp::Neg { "-" } else { "~" };
-                self.error(e.span, format!("`{symbol}` wants an integer, this is {shown}"));
+                self.error(
+                    e.span,
+                    format!("`{symbol}` wants an integer, this is {shown}"),
+                );
                 return Type::Void;
             }
         };
@@ -670,7 +709,9 @@ impl Checker<'_> {
                 | (Type::Int { .. } | Type::Ptr(_), Type::Str { .. }) => {
                     diag.help("read the string that a number points to with `str(…)`")
                 }
-                (Type::Str { .. }, Type::Str { .. }) => diag.help("strings have `==` and `!=` only"),
+                (Type::Str { .. }, Type::Str { .. }) => {
+                    diag.help("strings have `==` and `!=` only")
+                }
                 _ => diag,
             };
             self.say(diag);
@@ -705,15 +746,13 @@ impl Checker<'_> {
             }
             (Type::Int { .. }, Type::Ptr(_)) if op == BinOp::Add => return b.clone(),
             (Type::Ptr(p), Type::Ptr(q)) if op == BinOp::Sub && p == q => return Type::I64,
-            (
-                Type::Int { bits, signed },
-                Type::Int {
-                    bits: m,
-                    signed: s,
-                },
-            ) => ((*bits, *signed), (*m, *s)),
+            (Type::Int { bits, signed }, Type::Int { bits: m, signed: s }) => {
+                ((*bits, *signed), (*m, *s))
+            }
             _ => {
-                let bad = if matches!(a, Type::Int { .. } | Type::Ptr(_)) && !matches!(b, Type::Int { .. }) {
+                let bad = if matches!(a, Type::Int { .. } | Type::Ptr(_))
+                    && !matches!(b, Type::Int { .. })
+                {
                     (right, b)
                 } else {
                     (left, a)
@@ -755,7 +794,13 @@ impl Checker<'_> {
                 _ => unify::join_ints(x, y).0,
             };
             match (op, joined) {
-                (BinOp::Sub, Type::Int { bits, signed: false }) => Type::Int {
+                (
+                    BinOp::Sub,
+                    Type::Int {
+                        bits,
+                        signed: false,
+                    },
+                ) => Type::Int {
                     bits: bits.saturating_mul(2).min(64),
                     signed: true,
                 },

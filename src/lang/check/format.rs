@@ -64,8 +64,12 @@ fn conversions(format: &[u8]) -> Result<Vec<Conversion>, String> {
                 let shown: String = chars[start..(i + 1).min(chars.len())].iter().collect();
                 return Err(match found {
                     Some('*') => "a width of `*` is not supported".to_string(),
-                    Some(_) => format!("unknown conversion `{shown}`; a percent sign is written `%%`"),
-                    None => format!("conversion `{shown}` is cut off; a percent sign is written `%%`"),
+                    Some(_) => {
+                        format!("unknown conversion `{shown}`; a percent sign is written `%%`")
+                    }
+                    None => {
+                        format!("conversion `{shown}` is cut off; a percent sign is written `%%`")
+                    }
                 });
             }
         };
@@ -89,8 +93,11 @@ impl Checker<'_> {
         }
         let Some(text) = self.konst_str(format) else {
             self.say(
-                Diagnostic::error(format.span, format!("format of `{name}` must be a string literal"))
-                    .help(format!("write `{name}(\"%s\", …)`")),
+                Diagnostic::error(
+                    format.span,
+                    format!("format of `{name}` must be a string literal"),
+                )
+                .help(format!("write `{name}(\"%s\", …)`")),
             );
             return;
         };
@@ -99,7 +106,8 @@ impl Checker<'_> {
             Err(message) => return self.error(format.span, message),
         };
         if conversions.len() != args.len() {
-            let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+            let plural =
+                |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
             self.say(
                 Diagnostic::error(
                     call.span,
@@ -109,7 +117,11 @@ impl Checker<'_> {
                         plural(args.len(), "argument"),
                     ),
                 )
-                .maybe_help(conversions.get(args.len()).map(|c| format!("nothing is given for `{}`", c.text))),
+                .maybe_help(
+                    conversions
+                        .get(args.len())
+                        .map(|c| format!("nothing is given for `{}`", c.text)),
+                ),
             );
             return;
         }
@@ -153,9 +165,10 @@ impl Checker<'_> {
                 Some("print it with `%d`, or read the string it points to with `str(…)`")
             }
             (Takes::Number, Type::Str { .. }) => Some("print it with `%s`"),
-            (Takes::Text | Takes::Number, Type::Tuple(_) | Type::Record(_) | Type::Struct(_) | Type::Agg(_)) => {
-                Some("print it with `print(…)`")
-            }
+            (
+                Takes::Text | Takes::Number,
+                Type::Tuple(_) | Type::Record(_) | Type::Struct(_) | Type::Agg(_),
+            ) => Some("print it with `print(…)`"),
             _ => None,
         };
         self.say(

@@ -61,7 +61,10 @@ pub fn check(
         diags.push(
             Diagnostic::error(
                 probes.last().map(|(p, _)| p.span).unwrap_or_default(),
-                format!("script has {total} probes, more than {}", settings.max_probes),
+                format!(
+                    "script has {total} probes, more than {}",
+                    settings.max_probes
+                ),
             )
             .help("raise the config variable `max_probes`"),
         );
@@ -87,7 +90,6 @@ pub fn check(
         last: false,
         loops: 0,
         points: &[],
-        depth: 0,
     };
     ck.declare_maps(&items);
     let mut walks = 0;
@@ -199,7 +201,6 @@ struct Checker<'a> {
     last: bool,
     loops: usize,
     points: &'a [CheckedPoint],
-    depth: usize,
 }
 
 impl<'a> Checker<'a> {
@@ -242,7 +243,10 @@ impl<'a> Checker<'a> {
             if max_entries == 0 {
                 said.push(Diagnostic::error(
                     decl.span,
-                    format!("map `@{}` cannot have {} keys", decl.name.text, decl.max_entries),
+                    format!(
+                        "map `@{}` cannot have {} keys",
+                        decl.name.text, decl.max_entries
+                    ),
                 ));
             }
             let id = self.map_id(&decl.name.text, decl.name.span);
@@ -289,8 +293,11 @@ impl<'a> Checker<'a> {
                 ));
             } else if map.value.ty.is_none() {
                 self.diags.push(
-                    Diagnostic::error(map.span, format!("map `@{}` is never given a value", map.name))
-                        .help(format!("assign to it somewhere: `@{} = …`", map.name)),
+                    Diagnostic::error(
+                        map.span,
+                        format!("map `@{}` is never given a value", map.name),
+                    )
+                    .help(format!("assign to it somewhere: `@{} = …`", map.name)),
                 );
             }
         }

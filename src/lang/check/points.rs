@@ -59,7 +59,9 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
         Kind::End => alone(Point::End),
         Kind::SelfSignal => single(signal(point)),
         Kind::Test | Kind::Bench => single(match point.parts.as_slice() {
-            [label] if !label.is_empty() => Ok(Point::Manual(label.clone(), row.kind == Kind::Bench)),
+            [label] if !label.is_empty() => {
+                Ok(Point::Manual(label.clone(), row.kind == Kind::Bench))
+            }
             _ => Err(
                 Diagnostic::error(point.span, format!("`{}` wants a name", row.name))
                     .help(format!("write `{}:NAME`", row.name)),
@@ -154,7 +156,8 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                     continue;
                 }
                 for (symbol, start, size) in &binary.functions {
-                    if !glob(function, symbol) && !(*cpp && bare(symbol) == function.as_str())
+                    if !glob(function, symbol)
+                        && !(*cpp && bare(symbol) == function.as_str())
                         && !(*cpp && glob(function, bare(symbol)))
                     {
                         continue;
@@ -165,7 +168,11 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                             format!("offset {offset} is behind `{symbol}`, which has {size} bytes"),
                         )));
                     }
-                    let tail = if *offset != 0 { format!("+{offset}") } else { String::new() };
+                    let tail = if *offset != 0 {
+                        format!("+{offset}")
+                    } else {
+                        String::new()
+                    };
                     let lang = if *cpp { "cpp:" } else { "" };
                     found.push((
                         format!("{word}:{}:{lang}{symbol}{tail}", shown(binary)),

@@ -70,7 +70,10 @@ impl Checker<'_> {
             } => {
                 for bound in [start, end] {
                     let ty = self.number_of(bound);
-                    if !matches!(ty, Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }) {
+                    if !matches!(
+                        ty,
+                        Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
+                    ) {
                         let shown = words::a(&ty, &self.structs.defs);
                         self.error(bound.span, format!("range wants integers, this is {shown}"));
                     }
@@ -86,14 +89,20 @@ impl Checker<'_> {
                     Some(n) if n < 1 => self.error(count.span, format!("`unroll` of {n} times")),
                     Some(n) if n > MAX_UNROLL => {
                         self.say(
-                            Diagnostic::error(count.span, format!("`unroll` of {n} times, more than {MAX_UNROLL}"))
-                                .help("use `for ($i : 0..n) { … }`"),
+                            Diagnostic::error(
+                                count.span,
+                                format!("`unroll` of {n} times, more than {MAX_UNROLL}"),
+                            )
+                            .help("use `for ($i : 0..n) { … }`"),
                         );
                     }
                     Some(_) => {}
                     None => self.say(
-                        Diagnostic::error(count.span, "`unroll` wants a count that is known at compile time")
-                            .help("use `for ($i : 0..n) { … }`"),
+                        Diagnostic::error(
+                            count.span,
+                            "`unroll` wants a count that is known at compile time",
+                        )
+                        .help("use `for ($i : 0..n) { … }`"),
                     ),
                 }
                 self.looped(body);
@@ -101,16 +110,26 @@ impl Checker<'_> {
             StmtKind::Block(block) => self.block(block),
             StmtKind::Break | StmtKind::Continue => {
                 if self.loops == 0 {
-                    let word = if stmt.kind == StmtKind::Break { "break" } else { "continue" };
+                    let word = if stmt.kind == StmtKind::Break {
+                        "break"
+                    } else {
+                        "continue"
+                    };
                     self.error(stmt.span, format!("`{word}` outside of a loop"));
                 }
             }
             StmtKind::Return(value) => {
                 if let Some(value) = value {
                     let ty = self.number_of(value);
-                    if !matches!(ty, Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }) {
+                    if !matches!(
+                        ty,
+                        Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
+                    ) {
                         let shown = words::a(&ty, &self.structs.defs);
-                        self.error(value.span, format!("`return` wants an integer, this is {shown}"));
+                        self.error(
+                            value.span,
+                            format!("`return` wants an integer, this is {shown}"),
+                        );
                     }
                 }
             }
@@ -143,7 +162,10 @@ impl Checker<'_> {
                 Some(ty) => ty,
                 None => {
                     let called = words::agg_name(&agg);
-                    self.error(map.span, format!("`for` over a map of `{called}()` is not supported"));
+                    self.error(
+                        map.span,
+                        format!("`for` over a map of `{called}()` is not supported"),
+                    );
                     Type::Void
                 }
             },

@@ -116,7 +116,8 @@ impl Structs {
                 ));
             }
             list.push((next, name.text.clone()));
-            self.values.insert(name.text.clone(), (next, tag.to_string()));
+            self.values
+                .insert(name.text.clone(), (next, tag.to_string()));
             next = next.wrapping_add(1);
         }
         let wide = list
@@ -128,7 +129,10 @@ impl Structs {
             values: list,
         };
         if self.enums.insert(tag.to_string(), ty).is_some() && !tag.is_empty() {
-            return Err(Diagnostic::error(span, format!("`enum {tag}` is defined twice")));
+            return Err(Diagnostic::error(
+                span,
+                format!("`enum {tag}` is defined twice"),
+            ));
         }
         Ok(())
     }
@@ -142,7 +146,11 @@ impl Structs {
     }
 
     fn define(&mut self, def: &CStruct) -> Result<StructId, Diagnostic> {
-        let keyword = if def.tag == Tag::Union { "union" } else { "struct" };
+        let keyword = if def.tag == Tag::Union {
+            "union"
+        } else {
+            "struct"
+        };
         let key = if def.name.is_empty() {
             format!("{keyword} <anonymous {}>", self.defs.len())
         } else {
@@ -150,7 +158,10 @@ impl Structs {
         };
         let id = self.id(key.clone());
         if self.is_complete(id) {
-            return Err(Diagnostic::error(def.span, format!("`{key}` is defined twice")));
+            return Err(Diagnostic::error(
+                def.span,
+                format!("`{key}` is defined twice"),
+            ));
         }
         let mut layout = Layout {
             union: def.tag == Tag::Union,
@@ -176,7 +187,10 @@ impl Structs {
         let bytes = layout.size.max(layout.bit.div_ceil(8));
         let size = bytes.next_multiple_of(u64::from(layout.align));
         if size > MAX_SIZE {
-            return Err(Diagnostic::error(def.span, format!("`{key}` is larger than 16 MiB")));
+            return Err(Diagnostic::error(
+                def.span,
+                format!("`{key}` is larger than 16 MiB"),
+            ));
         }
         let align = layout.align;
         let fields = layout.fields;
@@ -238,7 +252,9 @@ impl Structs {
 
     /// Whether a bare name is a type.
     pub(super) fn is_type(&self, name: &str) -> bool {
-        self.typedefs.contains_key(name) || named(name).is_some() || matches!(name, "string" | "buffer")
+        self.typedefs.contains_key(name)
+            || named(name).is_some()
+            || matches!(name, "string" | "buffer")
     }
 
     /// The type that is written. `type_of` gives the type of `typeof`'s expression and of names that are no type.
@@ -265,7 +281,8 @@ impl Structs {
                     _ => match named(name).or_else(|| self.meant.get(name).cloned()) {
                         Some(ty) => ty,
                         None => {
-                            let tagged = self.ids.keys().find(|k| k.split(' ').nth(1) == Some(name));
+                            let tagged =
+                                self.ids.keys().find(|k| k.split(' ').nth(1) == Some(name));
                             let help = match tagged {
                                 Some(key) => Some(format!("write `{key}`")),
                                 None => suggest::did_you_mean(
@@ -286,7 +303,11 @@ impl Structs {
                 None => return unknown(&format!("enum {name}"), None),
             },
             TypeExprKind::Tagged(tag, name) => {
-                let keyword = if *tag == Tag::Union { "union" } else { "struct" };
+                let keyword = if *tag == Tag::Union {
+                    "union"
+                } else {
+                    "struct"
+                };
                 Type::Struct(self.id(format!("{keyword} {name}")))
             }
             TypeExprKind::Pointer(inner) => Type::Ptr(Box::new(self.written(inner, type_of)?)),
@@ -296,7 +317,10 @@ impl Structs {
                     Some(expr) => self.constant(expr)?,
                     None => 0,
                 };
-                let len = self.array_len(&elem, len, ty.span)?;
+                let parameter =
+                    matches!(&inner.kind, TypeExprKind::Named(n) if n == "string" || n == "buffer");
+                let counted = if parameter { &Type::U8 } else { &elem };
+                let len = self.array_len(counted, len, ty.span)?;
                 match (&inner.kind, elem) {
                     (TypeExprKind::Named(n), Type::Str { .. }) if n == "string" => {
                         Type::Str { size: len.max(1) }
@@ -364,10 +388,12 @@ fn named(name: &str) -> Option<Type> {
     }
     let int = |bits, signed| Some(Type::Int { bits, signed });
     let words: Vec<&str> = name.split(' ').collect();
-    if words
-        .iter()
-        .all(|w| matches!(*w, "unsigned" | "signed" | "char" | "short" | "int" | "long"))
-    {
+    if words.iter().all(|w| {
+        matches!(
+            *w,
+            "unsigned" | "signed" | "char" | "short" | "int" | "long"
+        )
+    }) {
         let signed = !words.contains(&"unsigned");
         let bits = if words.contains(&"char") {
             8
@@ -390,7 +416,8 @@ fn named(name: &str) -> Option<Type> {
         _ => {}
     }
     let short = name.trim_start_matches("__").trim_end_matches("_t");
-    let (signed, bits) = if let Some(bits) = short.strip_prefix("uint").or(short.strip_prefix('u')) {
+    let (signed, bits) = if let Some(bits) = short.strip_prefix("uint").or(short.strip_prefix('u'))
+    {
         (false, bits)
     } else {
         (true, short.strip_prefix("int").or(short.strip_prefix('s'))?)
@@ -427,7 +454,11 @@ impl Layout {
             self.bit = 0;
         }
         let size = u64::from(ty.size(defs));
-        let align = if self.packed { 1 } else { ty.align(defs).max(1) };
+        let align = if self.packed {
+            1
+        } else {
+            ty.align(defs).max(1)
+        };
         match member.bits {
             Some(width) => return self.bit_field(member, ty, width, align),
             None => {
@@ -540,7 +571,10 @@ mod tests {
     fn members_lie_as_a_c_compiler_lays_them() {
         assert_eq!(
             offsets("struct s { char a; int b; short c; long d[2]; char *e; }"),
-            (40, vec![f("a", 0), f("b", 4), f("c", 8), f("d", 16), f("e", 32)])
+            (
+                40,
+                vec![f("a", 0), f("b", 4), f("c", 8), f("d", 16), f("e", 32)]
+            )
         );
         assert_eq!(
             offsets("struct s { char a; int b; } __attribute__((packed))"),
@@ -549,7 +583,15 @@ mod tests {
         let bits = |name: &str, at, first, width| (name.to_string(), at, Some((first, width)));
         assert_eq!(
             offsets("struct s { int a : 3; int b : 30; unsigned char c : 4; int : 0; char d; }"),
-            (16, vec![bits("a", 0, 0, 3), bits("b", 4, 0, 30), bits("c", 8, 0, 4), f("d", 12)])
+            (
+                16,
+                vec![
+                    bits("a", 0, 0, 3),
+                    bits("b", 4, 0, 30),
+                    bits("c", 8, 0, 4),
+                    f("d", 12)
+                ]
+            )
         );
     }
 
@@ -563,11 +605,23 @@ mod tests {
 
     #[test]
     fn faults_are_named() {
-        assert_eq!(layout("struct s { struct t x; }").1, ["`struct t` is not known here"]);
-        assert_eq!(layout("struct s { struct s x; }").1, ["`struct s` is not known here"]);
+        assert_eq!(
+            layout("struct s { struct t x; }").1,
+            ["`struct t` is not known here"]
+        );
+        assert_eq!(
+            layout("struct s { struct s x; }").1,
+            ["`struct s` is not known here"]
+        );
         assert_eq!(layout("struct s { foo x; }").1, ["unknown type `foo`"]);
-        assert_eq!(layout("struct s { int x[-1]; }").1, ["array cannot have -1 elements"]);
-        assert_eq!(layout("enum a { X } ; enum b { X }").1, ["enumerator `X` is defined twice"]);
+        assert_eq!(
+            layout("struct s { int x[-1]; }").1,
+            ["array cannot have -1 elements"]
+        );
+        assert_eq!(
+            layout("enum a { X } ; enum b { X }").1,
+            ["enumerator `X` is defined twice"]
+        );
     }
 
     #[test]

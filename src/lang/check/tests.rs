@@ -20,7 +20,11 @@ fn arg(size: u8, loc: ArgLoc) -> UsdtArg {
 }
 
 fn target() -> Target {
-    let regs = |n: usize| (0..n).map(|_| arg(8, ArgLoc::Reg { reg: 80 })).collect::<Vec<_>>();
+    let regs = |n: usize| {
+        (0..n)
+            .map(|_| arg(8, ArgLoc::Reg { reg: 80 }))
+            .collect::<Vec<_>>()
+    };
     let probe = |provider: &str, name: &str, args: Vec<UsdtArg>| UsdtProbe {
         provider: provider.to_string(),
         name: name.to_string(),
@@ -31,7 +35,10 @@ fn target() -> Target {
         }],
     };
     let mut odd = regs(1);
-    odd.push(arg(8, ArgLoc::Unreadable("register xmm0 holds floats".to_string())));
+    odd.push(arg(
+        8,
+        ArgLoc::Unreadable("register xmm0 holds floats".to_string()),
+    ));
     let bitcoind = Binary {
         written: "./build/bin/bitcoind".to_string(),
         path: PathBuf::from("/b/bitcoind"),
@@ -62,7 +69,10 @@ fn target() -> Target {
         cpus: 4,
         binaries: vec![bitcoind],
         params: vec!["100".to_string(), "hello".to_string()],
-        named: vec![("size".to_string(), Some("5".to_string())), ("on".to_string(), None)],
+        named: vec![
+            ("size".to_string(), Some("5".to_string())),
+            ("on".to_string(), None),
+        ],
         pid: None,
         cpid: None,
         config: Vec::new(),
@@ -137,8 +147,17 @@ interval:s:1 { @[comm, pid] = count(); }
         checked.probes[1].points[0].name,
         "usdt:./build/bin/bitcoind:net:inbound_message"
     );
-    assert_eq!(checked.probes[1].points[0].point, Point::Usdt { binary: 0, probe: 0 });
-    assert_eq!(checked.vars, [Type::I64, Type::Str { size: 1024 }, Type::I64]);
+    assert_eq!(
+        checked.probes[1].points[0].point,
+        Point::Usdt {
+            binary: 0,
+            probe: 0
+        }
+    );
+    assert_eq!(
+        checked.vars,
+        [Type::I64, Type::Str { size: 1024 }, Type::I64]
+    );
     assert_eq!(checked.maps[0].value, Type::Agg(Agg::Count));
     assert_eq!(
         checked.maps[0].key,
@@ -149,26 +168,47 @@ interval:s:1 { @[comm, pid] = count(); }
     };
     assert_eq!(checked.res.get(&value.id), Some(&Res::Arg(4)));
     assert!(matches!(value.kind, ExprKind::Ident(_)));
-    assert!(checked.script.items.iter().all(|i| !matches!(i, Item::Macro(_))));
+    assert!(
+        checked
+            .script
+            .items
+            .iter()
+            .all(|i| !matches!(i, Item::Macro(_)))
+    );
 }
 
 #[test]
 fn integers_take_the_documented_types() {
     for (body, want) in [
-        ("$a = 0; $b = -1; $c = 128; $d = 18446744073709551615", "int8 int8 int16 uint64"),
+        (
+            "$a = 0; $b = -1; $c = 128; $d = 18446744073709551615",
+            "int8 int8 int16 uint64",
+        ),
         ("$a = 1; $a = (uint64)2", "uint64"),
         ("$a = 1; $b = -1000; $a = $b", "int16 int16"),
         ("$a = (uint32)5 + (uint8)3", "uint32"),
-        ("$a = (uint64)1 - (uint64)2; $b = (uint64)1 + (-2)", "int64 int64"),
+        (
+            "$a = (uint64)1 - (uint64)2; $b = (uint64)1 + (-2)",
+            "int64 int64",
+        ),
         ("$c = (uint64)1; $d = (int64)-1; $c = $d", "int64 int64"),
         ("$a = 1; $a++", "int64"),
         ("$a = 0; while ($a < 100) { $a = $a + 1; }", "int64"),
-        ("$a = pid; $b = pid + 1; $c = nsecs / 1000", "uint32 uint32 uint64"),
-        ("$a = 1 == 1; $b = !5; $c = arg0 > 3 && pid", "bool bool bool"),
+        (
+            "$a = pid; $b = pid + 1; $c = nsecs / 1000",
+            "uint32 uint32 uint64",
+        ),
+        (
+            "$a = 1 == 1; $b = !5; $c = arg0 > 3 && pid",
+            "bool bool bool",
+        ),
         ("$a = 1m; $b = 1 << 16", "int64 int32"),
         ("let $a: uint16 = 1; let $b: int32; $b = 5", "uint16 int32"),
         ("$a = (uint8)300; $b = sizeof(uint32*[10])", "uint8 uint64"),
-        ("$a = pid ? 1 : 1000; $b = pid ? \"a\" : \"abc\"", "int16 string[4]"),
+        (
+            "$a = pid ? 1 : 1000; $b = pid ? \"a\" : \"abc\"",
+            "int16 string[4]",
+        ),
     ] {
         assert_eq!(vars(body).join(" "), want, "{body}");
     }
@@ -177,22 +217,45 @@ fn integers_take_the_documented_types() {
 #[test]
 fn composite_types() {
     for (body, want) in [
-        ("$s = (struct s*)arg0; $a = $s.a; $n = $s->name; $x = $s.next.raw; $y = $x[1]; $b = $s.b",
-         "struct s* int32 string[8] uint8[4] uint8 uint32"),
+        (
+            "$s = (struct s*)arg0; $a = $s.a; $n = $s->name; $x = $s.next.raw; $y = $x[1]; $b = $s.b",
+            "struct s* int32 string[8] uint8[4] uint8 uint32",
+        ),
         ("$s = *(struct s*)arg0; $a = $s.a", "struct s int32"),
-        ("$t = (1, \"ab\", (pid,)); $a = $t.1; $b = $t[1 - 1]; $c = $t.2.0", "(int8, string[3], (uint32)) string[3] int8 uint32"),
-        ("$r = (color=\"green\", size=2); $a = $r.size", "(color=string[6], size=int8) int8"),
-        ("$a = (int8[8])12345; $b = (uint64)$a; $c = (uint8[])pid; $d = (bool[2])(uint16)1", "int8[8] uint64 uint8[4] bool[2]"),
-        ("$p = (uint8*)arg0; $q = $p + 31; $b = *$q; $c = $p[3]", "uint8* uint8* uint8 uint8"),
+        (
+            "$t = (1, \"ab\", (pid,)); $a = $t.1; $b = $t[1 - 1]; $c = $t.2.0",
+            "(int8, string[3], (uint32)) string[3] int8 uint32",
+        ),
+        (
+            "$r = (color=\"green\", size=2); $a = $r.size",
+            "(color=string[6], size=int8) int8",
+        ),
+        (
+            "$a = (int8[8])12345; $b = (uint64)$a; $c = (uint8[])pid; $d = (bool[2])(uint16)1",
+            "int8[8] uint64 uint8[4] bool[2]",
+        ),
+        (
+            "$p = (uint8*)arg0; $q = $p + 31; $b = *$q; $c = $p[3]",
+            "uint8* uint8* uint8 uint8",
+        ),
         ("$a = 1; $b = &$a; $c = *$b", "int8 int8* int8"),
         ("$a = A; $b = (enum e)7", "enum e enum e"),
-        ("$a = ustack(perf, 3); $b = usym(arg0); $c = ntop(pid); $d = buf(arg0, 8); $e = str(arg0, 16)",
-         "ustack_t usym_t inet buffer[8] string[16]"),
-        ("$a = pton(\"127.0.0.1\"); $b = (uint32)$a; $c = str_concat(\"ab\", \"c\"); $d = \"abc\"[0]",
-         "uint8[4] uint32 string[4] int8"),
-        ("$a = { let $b = 1; $b }; let $z; if (pid) { $z = \"hello\" }", "int8 int8 string[6]"),
-        ("$a = (typeof(pid))2; $b = offsetof(struct s, next); $c = container_of((void*)arg0, struct s, name)",
-         "uint32 uint64 struct s*"),
+        (
+            "$a = ustack(perf, 3); $b = usym(arg0); $c = ntop(pid); $d = buf(arg0, 8); $e = str(arg0, 16)",
+            "ustack_t usym_t inet buffer[8] string[16]",
+        ),
+        (
+            "$a = pton(\"127.0.0.1\"); $b = (uint32)$a; $c = str_concat(\"ab\", \"c\"); $d = \"abc\"[0]",
+            "uint8[4] uint32 string[4] int8",
+        ),
+        (
+            "$a = { let $b = 1; $b }; let $z; if (pid) { $z = \"hello\" }",
+            "int8 int8 string[6]",
+        ),
+        (
+            "$a = (typeof(pid))2; $b = offsetof(struct s, next); $c = container_of((void*)arg0, struct s, name)",
+            "uint32 uint64 struct s*",
+        ),
     ] {
         let mut found = vars(body);
         if body.starts_with("$a = { let") {
@@ -206,29 +269,66 @@ fn composite_types() {
 
 #[test]
 fn maps_take_their_types_from_the_whole_script() {
-    assert_eq!(map("begin { @x = @x + 1 } end { print(@x) }", "x"), (None, Type::I64));
-    assert_eq!(map("begin { print(@y); @x = @y; @y = nsecs }", "x").1, Type::U64);
+    assert_eq!(
+        map("begin { @x = @x + 1 } end { print(@x) }", "x"),
+        (None, Type::I64)
+    );
+    assert_eq!(
+        map("begin { print(@y); @x = @y; @y = nsecs }", "x").1,
+        Type::U64
+    );
     assert_eq!(map("begin { @[1] = 1; @[pid] = 2 }", "").0, Some(Type::U32));
-    assert_eq!(map("begin { @[1, \"a\"]++; @[1000, \"abc\"]++ }", ""), (
-        Some(Type::Tuple(vec![Type::Int { bits: 16, signed: true }, Type::Str { size: 4 }])),
-        Type::I64
-    ));
-    assert_eq!(map("begin { @h = hist(pid, 2); @l = lhist(1, 0, 10, 1); }", "h").1, Type::Agg(Agg::Hist { bits: 2 }));
-    assert_eq!(map("begin { @s = sum(pid); @s = sum(-1) }", "s").1, Type::Agg(Agg::Sum { signed: true }));
-    assert_eq!(map("let @m = lruhash(7); begin { @m[1] = 1 }", "m").1, Type::Int { bits: 8, signed: true });
-    let checked = fine("begin { @[comm] = count(); for ($kv : @) { @b = $kv.1; @c = $kv.0 } if (@ [comm] > 3) { } }");
+    assert_eq!(
+        map("begin { @[1, \"a\"]++; @[1000, \"abc\"]++ }", ""),
+        (
+            Some(Type::Tuple(vec![
+                Type::Int {
+                    bits: 16,
+                    signed: true
+                },
+                Type::Str { size: 4 }
+            ])),
+            Type::I64
+        )
+    );
+    assert_eq!(
+        map("begin { @h = hist(pid, 2); @l = lhist(1, 0, 10, 1); }", "h").1,
+        Type::Agg(Agg::Hist { bits: 2 })
+    );
+    assert_eq!(
+        map("begin { @s = sum(pid); @s = sum(-1) }", "s").1,
+        Type::Agg(Agg::Sum { signed: true })
+    );
+    assert_eq!(
+        map("let @m = lruhash(7); begin { @m[1] = 1 }", "m").1,
+        Type::Int {
+            bits: 8,
+            signed: true
+        }
+    );
+    let checked = fine(
+        "begin { @[comm] = count(); for ($kv : @) { @b = $kv.1; @c = $kv.0 } if (@ [comm] > 3) { } }",
+    );
     assert_eq!(checked.maps[1].value, Type::I64);
 }
 
 #[test]
 fn constants_are_folded() {
-    let checked = fine("begin { print(1 + 2 * 3); print(-5 / 2); print($1); print($2); print(str($2 + 1)); print($#); \
-        print(getopt(\"size\", 1)); print(getopt(\"on\")); print(getopt(\"x\", \"y\")); print(\"a\" == \"a\"); print((uint8)300) }");
+    let checked = fine(
+        "begin { print(1 + 2 * 3); print(-5 / 2); print($1); print($2); print(str($2 + 1)); print($#); \
+        print(getopt(\"size\", 1)); print(getopt(\"on\")); print(getopt(\"x\", \"y\")); print(\"a\" == \"a\"); print((uint8)300) }",
+    );
     let mut found = Vec::new();
     for stmt in &checked.probes[0].body.stmts {
-        let StmtKind::Expr(call) = &stmt.kind else { continue };
-        let ExprKind::Call { args, .. } = &call.kind else { continue };
-        let crate::lang::ast::Arg::Expr(e) = &args[0] else { continue };
+        let StmtKind::Expr(call) = &stmt.kind else {
+            continue;
+        };
+        let ExprKind::Call { args, .. } = &call.kind else {
+            continue;
+        };
+        let crate::lang::ast::Arg::Expr(e) = &args[0] else {
+            continue;
+        };
         found.push(match checked.res.get(&e.id) {
             Some(Res::Int(n)) => n.to_string(),
             Some(Res::Str(s)) => String::from_utf8_lossy(s).into_owned(),
@@ -240,9 +340,17 @@ fn constants_are_folded() {
 
 #[test]
 fn dead_branches_are_not_checked() {
-    fine("begin { if ($1 < 2) { fail(\"too small: %d\", $1); } if (is_str(1)) { $x = 1 + \"a\"; } }");
-    refused("begin { if ($1 > 2) { fail(\"too large: %d\", $1); } }", "too large: 100");
-    refused("begin { static_assert(sizeof(uint32) == 8, \"not eight\"); }", "not eight");
+    fine(
+        "begin { if ($1 < 2) { fail(\"too small: %d\", $1); } if (is_str(1)) { $x = 1 + \"a\"; } }",
+    );
+    refused(
+        "begin { if ($1 > 2) { fail(\"too large: %d\", $1); } }",
+        "too large: 100",
+    );
+    refused(
+        "begin { static_assert(sizeof(uint32) == 8, \"not eight\"); }",
+        "not eight",
+    );
 }
 
 #[test]
@@ -251,48 +359,143 @@ fn messages() {
         ("begin { print(pidd) }", "unknown builtin `pidd`"),
         ("begin { prnt(1) }", "unknown function `prnt`"),
         ("begin { print($x) }", "undefined variable `$x`"),
-        ("begin { if (pid) { $x = 1 } print($x) }", "undefined variable `$x`"),
-        ("begin { let $x; if (pid) { let $x = 1 } }", "`$x` is declared already"),
-        ("begin { @x = \"a\"; @x = 1 }", "`@x` holds a string, this is an integer (int8)"),
-        ("begin { $x = \"a\"; $x = 1 }", "`$x` holds a string, this is an integer (int8)"),
-        ("begin { @x[1] = 1; @x[\"a\"] = 1 }", "key of `@x` is an integer (int8) elsewhere, this is a string"),
-        ("begin { @x[1] = 1; @x = 1 }", "`@x` has keys, here it has none"),
-        ("begin { @x = count(); @x = 1 }", "`@x` holds an aggregation (count()), this is an integer (int8)"),
-        ("begin { @x = count(); @x = sum(1) }", "`@x` holds an aggregation (count()), this is an aggregation (sum())"),
-        ("begin { $x = count() }", "`count()` can only stand in a map"),
+        (
+            "begin { if (pid) { $x = 1 } print($x) }",
+            "undefined variable `$x`",
+        ),
+        (
+            "begin { let $x; if (pid) { let $x = 1 } }",
+            "`$x` is declared already",
+        ),
+        (
+            "begin { @x = \"a\"; @x = 1 }",
+            "`@x` holds a string, this is an integer (int8)",
+        ),
+        (
+            "begin { $x = \"a\"; $x = 1 }",
+            "`$x` holds a string, this is an integer (int8)",
+        ),
+        (
+            "begin { @x[1] = 1; @x[\"a\"] = 1 }",
+            "key of `@x` is an integer (int8) elsewhere, this is a string",
+        ),
+        (
+            "begin { @x[1] = 1; @x = 1 }",
+            "`@x` has keys, here it has none",
+        ),
+        (
+            "begin { @x = count(); @x = 1 }",
+            "`@x` holds an aggregation (count()), this is an integer (int8)",
+        ),
+        (
+            "begin { @x = count(); @x = sum(1) }",
+            "`@x` holds an aggregation (count()), this is an aggregation (sum())",
+        ),
+        (
+            "begin { $x = count() }",
+            "`count()` can only stand in a map",
+        ),
         ("begin { print(@x) }", "map `@x` is never given a value"),
-        ("begin { printf(\"%d\", \"a\") }", "`%d` wants an integer, this is a string"),
-        ("begin { printf(\"%s\", pid) }", "`%s` wants a string, this is an integer (uint32)"),
-        ("begin { printf(\"%d %d\", 1) }", "format has 2 conversions, `printf` got 1 argument"),
-        ("begin { printf(\"%y\") }", "unknown conversion `%y`; a percent sign is written `%%`"),
-        ("begin { printf(comm) }", "format of `printf` must be a string literal"),
+        (
+            "begin { printf(\"%d\", \"a\") }",
+            "`%d` wants an integer, this is a string",
+        ),
+        (
+            "begin { printf(\"%s\", pid) }",
+            "`%s` wants a string, this is an integer (uint32)",
+        ),
+        (
+            "begin { printf(\"%d %d\", 1) }",
+            "format has 2 conversions, `printf` got 1 argument",
+        ),
+        (
+            "begin { printf(\"%y\") }",
+            "unknown conversion `%y`; a percent sign is written `%%`",
+        ),
+        (
+            "begin { printf(comm) }",
+            "format of `printf` must be a string literal",
+        ),
         ("begin { system(\"ls\") }", "`system` is unsafe"),
         ("begin { print(arg0) }", "`arg0` has no meaning in `begin`"),
-        ("u:./build/bin/bitcoind:main { print(retval) }", "`retval` has no meaning in `uprobe:./build/bin/bitcoind:main`"),
-        ("u:./build/bin/bitcoind:main { print(arg6) }", "`arg6` is not in a register"),
-        ("U:./build/bin/bitcoind:net:misbehaving_connection { print(arg2) }",
-         "`net:misbehaving_connection` has 2 arguments, `arg0` to `arg1`"),
-        ("U:./build/bin/bitcoind:test:odd { print(arg1) }", "`arg1` of `test:odd` cannot be read"),
-        ("U:./build/bin/bitcoind:net:inbound_mesage { }", "`./build/bin/bitcoind` has no USDT probe `net:inbound_mesage`"),
-        ("U:./build/bin/bitcoind:nett:inbound_message { }", "`./build/bin/bitcoind` has no USDT provider `nett`"),
-        ("u:./build/bin/bitcoind:mian { }", "`./build/bin/bitcoind` has no function `mian`"),
-        ("u:./build/bin/bitcoind:main+200 { }", "offset 200 is behind `main`, which has 100 bytes"),
+        (
+            "u:./build/bin/bitcoind:main { print(retval) }",
+            "`retval` has no meaning in `uprobe:./build/bin/bitcoind:main`",
+        ),
+        (
+            "u:./build/bin/bitcoind:main { print(arg6) }",
+            "`arg6` is not in a register",
+        ),
+        (
+            "U:./build/bin/bitcoind:net:misbehaving_connection { print(arg2) }",
+            "`net:misbehaving_connection` has 2 arguments, `arg0` to `arg1`",
+        ),
+        (
+            "U:./build/bin/bitcoind:test:odd { print(arg1) }",
+            "`arg1` of `test:odd` cannot be read",
+        ),
+        (
+            "U:./build/bin/bitcoind:net:inbound_mesage { }",
+            "`./build/bin/bitcoind` has no USDT probe `net:inbound_mesage`",
+        ),
+        (
+            "U:./build/bin/bitcoind:nett:inbound_message { }",
+            "`./build/bin/bitcoind` has no USDT provider `nett`",
+        ),
+        (
+            "u:./build/bin/bitcoind:mian { }",
+            "`./build/bin/bitcoind` has no function `mian`",
+        ),
+        (
+            "u:./build/bin/bitcoind:main+200 { }",
+            "offset 200 is behind `main`, which has 100 bytes",
+        ),
         ("U:/nix:a:b { }", "no binary `/nix`"),
-        ("kprobe:vfs_read { }", "probe type `kprobe` is not supported"),
-        ("begin { unroll(pid) { } }", "`unroll` wants a count that is known at compile time"),
+        (
+            "kprobe:vfs_read { }",
+            "probe type `kprobe` is not supported",
+        ),
+        (
+            "begin { unroll(pid) { } }",
+            "`unroll` wants a count that is known at compile time",
+        ),
         ("begin { break; }", "`break` outside of a loop"),
-        ("begin { $x = 1 + \"a\" }", "`+` works on integers, this is a string"),
-        ("begin { print(1 == \"a\") }", "an integer (int8) cannot be compared with a string"),
+        (
+            "begin { $x = 1 + \"a\" }",
+            "`+` works on integers, this is a string",
+        ),
+        (
+            "begin { print(1 == \"a\") }",
+            "an integer (int8) cannot be compared with a string",
+        ),
         ("begin { print(1 / 0) }", "division by zero"),
-        ("begin { $x = (struct nope *)0; print($x.a) }", "`struct nope` is not defined"),
-        ("struct s { int abc; }; begin { $x = (struct s *)0; print($x.abd) }", "`struct s` has no member `abd`"),
-        ("begin { let $x: uint16 = -1; }", "-1 does not fit in uint16"),
+        (
+            "begin { $x = (struct nope *)0; print($x.a) }",
+            "`struct nope` is not defined",
+        ),
+        (
+            "struct s { int abc; }; begin { $x = (struct s *)0; print($x.abd) }",
+            "`struct s` has no member `abd`",
+        ),
+        (
+            "begin { let $x: uint16 = -1; }",
+            "-1 does not fit in uint16",
+        ),
         ("begin { let $x: foo = 1; }", "unknown type `foo`"),
-        ("begin { $x = (1, 2); print($x.2) }", "a tuple (int8, int8) has no item 2"),
-        ("begin { has_key(@x, 1); @x = 1 }", "`@x` has keys, here it has none"),
+        (
+            "begin { $x = (1, 2); print($x.2) }",
+            "a tuple (int8, int8) has no item 2",
+        ),
+        (
+            "begin { has_key(@x, 1); @x = 1 }",
+            "`@x` has keys, here it has none",
+        ),
         ("begin { $x = print(1) }", "`print()` yields no value"),
         ("begin { str }", "`str` is a function"),
-        ("begin { @x = hist(1, 9) }", "precision of `hist` is 9; it must be 0 to 5"),
+        (
+            "begin { @x = hist(1, 9) }",
+            "precision of `hist` is 9; it must be 0 to 5",
+        ),
         ("begin { kaddr(\"x\") }", "`kaddr` is not supported"),
         ("begin { signal(\"KILLL\") }", "`signal` is unsafe"),
         ("", "script has no probes"),
@@ -303,30 +506,48 @@ fn messages() {
 
 #[test]
 fn several_errors_come_at_once() {
-    let errors = run("begin { print(pidd); print($x); $y = 1 + \"a\"; }").expect_err("three errors");
+    let errors =
+        run("begin { print(pidd); print($x); $y = 1 + \"a\"; }").expect_err("three errors");
     assert_eq!(errors.len(), 3, "{errors:?}");
 }
 
 #[test]
 fn warnings() {
     let warned = |source: &str| run(source).expect("fine").1;
-    assert_eq!(warned("begin { @a[1] = 1; has_key(@a, 1); }"), ["value is not used"]);
-    assert_eq!(warned("begin { @a[1] = 1; _ = has_key(@a, 1); delete(@a, 1); 1 == 1 ? print(1) : print(2); }"), Vec::<String>::new());
-    assert_eq!(warned("let @b = hash(5); begin { }"), ["map `@b` is declared and never used"]);
+    assert_eq!(
+        warned("begin { @a[1] = 1; has_key(@a, 1); }"),
+        ["value is not used"]
+    );
+    assert_eq!(
+        warned(
+            "begin { @a[1] = 1; _ = has_key(@a, 1); delete(@a, 1); 1 == 1 ? print(1) : print(2); }"
+        ),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        warned("let @b = hash(5); begin { }"),
+        ["map `@b` is declared and never used"]
+    );
 }
 
 #[test]
 fn wildcards_and_languages() {
-    let checked = fine("usdt:./build/bin/bitcoind:net:*bound_message { print(arg5) } u:./build/bin/bitcoind:ma* { print(probe) } \
-        u:./build/bin/bitcoind:cpp:\"ns::f\" { }");
+    let checked = fine(
+        "usdt:./build/bin/bitcoind:net:*bound_message { print(arg5) } u:./build/bin/bitcoind:ma* { print(probe) } \
+        u:./build/bin/bitcoind:cpp:\"ns::f\" { }",
+    );
     let count: Vec<usize> = checked.probes.iter().map(|p| p.points.len()).collect();
     assert_eq!(count, [2, 2, 1]);
-    assert_eq!(checked.probes[1].points[1].name, "uprobe:./build/bin/bitcoind:malloc");
+    assert_eq!(
+        checked.probes[1].points[1].name,
+        "uprobe:./build/bin/bitcoind:malloc"
+    );
 }
 
 #[test]
 fn missing_probes_can_be_ignored() {
-    let source = "config = { missing_probes = warn } usdt:./build/bin/bitcoind:net:nope { } begin { }";
+    let source =
+        "config = { missing_probes = warn } usdt:./build/bin/bitcoind:net:nope { } begin { }";
     let (checked, warnings) = run(source).expect("fine");
     assert_eq!((checked.probes.len(), warnings.len()), (1, 1));
 }
@@ -362,5 +583,170 @@ END { print(@durations); clear(@durations); }
         .iter()
         .map(|m| format!("{}:{}", m.name, super::words::name(&m.value, &[])))
         .collect();
-    assert_eq!(names.join(" "), "inputs:int64 durations:hist_t end:uint64 start:uint64");
+    assert_eq!(
+        names.join(" "),
+        "inputs:int64 durations:hist_t end:uint64 start:uint64"
+    );
+}
+
+/// Numbers that repeat.
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap_or(0) % n.max(1)
+    }
+}
+
+/// Scripts of random expressions over all functions, operators and types: checked or refused, never a panic.
+#[test]
+fn no_script_makes_it_panic() {
+    let mut rng = Rng(0x1234_5678_9abc_def1);
+    let types = [
+        "uint8",
+        "int64",
+        "struct s*",
+        "struct s",
+        "string",
+        "string[8]",
+        "buffer[4]",
+        "uint8[8]",
+        "int8[]",
+        "void*",
+        "bool",
+        "enum e",
+        "nope",
+        "uint8*[3]",
+        "(int8, string)",
+    ];
+    let leaves = [
+        "0",
+        "1",
+        "-1",
+        "255",
+        "9223372036854775807",
+        "18446744073709551615",
+        "true",
+        "\"abc\"",
+        "\"%d %s\"",
+        "$1",
+        "$2",
+        "$3",
+        "$#",
+        "$a",
+        "$b",
+        "$c",
+        "@",
+        "@m",
+        "@m[1]",
+        "@n[1, \"a\"]",
+        "pid",
+        "comm",
+        "arg0",
+        "arg9",
+        "nsecs",
+        "A",
+        "probe",
+        "boot",
+        "perf",
+        "()",
+        "SIGKILL",
+        "config.max_strlen",
+        "name",
+    ];
+    let infix = [
+        "+", "-", "*", "/", "%", "<<", ">>", "&", "|", "^", "&&", "||", "==", "!=", "<", ">=",
+    ];
+    fn expr(
+        rng: &mut Rng,
+        depth: usize,
+        leaves: &[&str],
+        infix: &[&str],
+        types: &[&str],
+    ) -> String {
+        let sub = |rng: &mut Rng| expr(rng, depth.saturating_sub(1), leaves, infix, types);
+        if depth == 0 {
+            return leaves[rng.below(leaves.len())].to_string();
+        }
+        match rng.below(12) {
+            0 | 1 => format!(
+                "({} {} {})",
+                sub(rng),
+                infix[rng.below(infix.len())],
+                sub(rng)
+            ),
+            2 => format!("(({}){})", types[rng.below(types.len())], sub(rng)),
+            3 => format!("({} ? {} : {})", sub(rng), sub(rng), sub(rng)),
+            4 => format!("({}, {})", sub(rng), sub(rng)),
+            5 => format!(
+                "({}).{}",
+                sub(rng),
+                ["0", "1", "a", "next", "x"][rng.below(5)]
+            ),
+            6 => format!("({})[{}]", sub(rng), sub(rng)),
+            7 => format!("{}({})", ["-", "!", "~", "*", "&"][rng.below(5)], sub(rng)),
+            8 => format!("(x={}, a={})", sub(rng), sub(rng)),
+            9 => format!("{{ $z = {}; $z }}", sub(rng)),
+            _ => {
+                let rows = crate::lang::builtin::ROWS;
+                let args: Vec<String> = (0..rng.below(5)).map(|_| sub(rng)).collect();
+                format!("{}({})", rows[rng.below(rows.len())].name, args.join(", "))
+            }
+        }
+    }
+    let mut fine = 0;
+    for _ in 0..1500 {
+        let mut body = String::from("$a = 1; $b = \"x\"; $c = (struct s*)arg0; ");
+        for _ in 0..rng.below(5) + 1 {
+            let depth = rng.below(4);
+            let e = expr(&mut rng, depth, &leaves, &infix, &types);
+            body += &match rng.below(8) {
+                0 => format!("@m[{e}] = 1; "),
+                1 => format!("@ = {e}; "),
+                2 => format!("$a = {e}; "),
+                3 => format!("if ({e}) {{ @n[1, \"a\"] = $a; }} "),
+                4 => format!(
+                    "let $v{}: {} = {e}; ",
+                    body.len(),
+                    types[rng.below(types.len())]
+                ),
+                5 => format!("$a += {e}; @m[1]++; "),
+                6 => format!("for ($i{} : 0..{e}) {{ $a = $a + 1; }} ", body.len()),
+                _ => format!("print({e}); "),
+            };
+        }
+        let source = format!(
+            "struct s {{ int a; struct s *next; char name[8]; unsigned b : 3; }}; enum e {{ A }}; U:./build/bin/bitcoind:net:inbound_message {{ {body} }}"
+        );
+        fine += usize::from(run(&source).is_ok());
+    }
+    assert!(fine > 50, "only {fine} scripts were accepted");
+}
+
+/// Damaged scripts, as an editor leaves them.
+#[test]
+fn no_damage_makes_it_panic() {
+    let source =
+        include_str!("../../../tests/lang/syntax.bt").replace("import \"helpers.bt\";", "");
+    let chars: Vec<char> = source.chars().collect();
+    let mut rng = Rng(77);
+    for _ in 0..300 {
+        let mut text = chars.clone();
+        for _ in 0..rng.below(3) + 1 {
+            let at = rng.below(text.len());
+            let to = (at + rng.below(12)).min(text.len());
+            match rng.below(2) {
+                0 => drop(text.drain(at..to)),
+                _ => {
+                    let piece: Vec<char> = text[at..to].to_vec();
+                    let into = rng.below(text.len());
+                    text.splice(into..into, piece);
+                }
+            }
+        }
+        let _ = run(&text.into_iter().collect::<String>());
+    }
 }

@@ -134,7 +134,11 @@ pub(super) fn join(
 }
 
 fn joined(ty: Type, lost: bool) -> Join {
-    if lost { Join::SignLost(ty) } else { Join::Same(ty) }
+    if lost {
+        Join::SignLost(ty)
+    } else {
+        Join::Same(ty)
+    }
 }
 
 fn fits(ty: &Type, (least, largest): (i128, i128)) -> bool {
@@ -215,6 +219,9 @@ mod tests {
             join(&int(8, true), Some((-1, -1)), &Type::U64, None),
             Join::SignLost(_)
         ));
-        assert!(matches!(join(&Type::I64, None, &Type::Str { size: 4 }, None), Join::Clash));
+        assert!(matches!(
+            join(&Type::I64, None, &Type::Str { size: 4 }, None),
+            Join::Clash
+        ));
     }
 }
