@@ -140,11 +140,7 @@ impl Printer {
     }
 
     fn c_struct(&mut self, def: &CStruct) {
-        self.put(if def.tag == Tag::Union {
-            "union "
-        } else {
-            "struct "
-        });
+        self.put(if def.tag == Tag::Union { "union " } else { "struct " });
         if !def.name.is_empty() {
             self.put(&def.name);
             self.put(" ");
@@ -534,9 +530,7 @@ impl Printer {
                 self.put(")");
                 let tight = matches!(
                     expr.kind,
-                    ExprKind::Unary { .. }
-                        | ExprKind::Step { prefix: true, .. }
-                        | ExprKind::Block(_)
+                    ExprKind::Unary { .. } | ExprKind::Step { prefix: true, .. } | ExprKind::Block(_)
                 );
                 self.expr(expr, if tight { u8::MAX } else { UNARY });
             }
@@ -583,11 +577,9 @@ fn power(expr: &Expr) -> u8 {
     }
 }
 
-fn symbol(op: BinOp) -> &'static str {
-    INFIX
-        .iter()
-        .find(|(_, o, _)| *o == op)
-        .map_or("", |(s, ..)| s)
+/// The operator as written.
+pub fn symbol(op: BinOp) -> &'static str {
+    INFIX.iter().find(|(_, o, _)| *o == op).map_or("", |(s, ..)| s)
 }
 
 /// An attach point, parts quoted where they need it.

@@ -19,6 +19,7 @@ use crate::span::Span;
 use std::collections::HashSet;
 
 pub(super) use expr::{INFIX, PREFIX};
+pub(super) use types::TYPE_NAMES;
 
 /// Deepest nesting of blocks, parentheses and types.
 const MAX_NESTING: usize = 80;
