@@ -39,8 +39,6 @@ pub enum Res {
     },
     /// Element of a tuple or record.
     Item(u32),
-    /// `argN`.
-    Arg(u32),
 }
 
 /// A map with its types.
