@@ -7,6 +7,7 @@ pub mod codegen;
 pub mod compile;
 pub mod demo;
 pub mod elf;
+pub mod explain;
 pub mod ir;
 pub mod kernel;
 pub mod lang;

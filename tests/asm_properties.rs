@@ -1,5 +1,7 @@
 //! Properties of the assembler on random input: identity where it accepts, no panic anywhere.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use baretrace::asm::disasm::Style;
 use baretrace::asm::text::{self, Dialect};
 use baretrace::asm::{Insn, Raw, decode, disasm, encode, forms};

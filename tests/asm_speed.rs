@@ -1,5 +1,7 @@
 //! Speed of the assembler; run with `cargo test --release --test asm_speed -- --ignored --nocapture`.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use baretrace::asm::{decode, disasm, encode, forms, text};
 use std::time::Instant;
 

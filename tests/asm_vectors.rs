@@ -9,6 +9,8 @@
 //!
 //! `BLESS=1 cargo test --test asm_vectors` writes the file anew from the tables.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use baretrace::asm::disasm::Style;
 use baretrace::asm::{decode, encode, forms, text};
 use std::fmt::Write as _;

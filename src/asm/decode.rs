@@ -679,3 +679,156 @@ impl Check {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::encode;
+
+    #[test]
+    fn faults_name_slot_and_field() {
+        // Behind a good slot, so that every fault is in slot 1.
+        let rows: &[(&[u8], Option<Field>, &str)] = &[
+            (&[0xb7, 0, 0], None, "only 3 of 8 bytes"),
+            (
+                &[0x18, 1, 0, 0, 1, 0, 0, 0],
+                None,
+                "second slot of a wide immediate is missing",
+            ),
+            (&[0xff, 0, 0, 0, 0, 0, 0, 0], Some(Field::Code), "code 0xff"),
+            (
+                &[0xb7, 0x0b, 0, 0, 0, 0, 0, 0],
+                Some(Field::Dst),
+                "there is no r11",
+            ),
+            (
+                &[0xbf, 0xf0, 0, 0, 0, 0, 0, 0],
+                Some(Field::Src),
+                "there is no r15",
+            ),
+            (
+                &[0xb7, 0x10, 0, 0, 0, 0, 0, 0],
+                Some(Field::Src),
+                "`src` is 1, but",
+            ),
+            (
+                &[0x07, 0, 1, 0, 0, 0, 0, 0],
+                Some(Field::Off),
+                "`off` is 1, but",
+            ),
+            (
+                &[0x37, 0, 2, 0, 0, 0, 0, 0],
+                Some(Field::Off),
+                "0 (unsigned) or 1 (signed)",
+            ),
+            (
+                &[0x95, 0, 0, 0, 1, 0, 0, 0],
+                Some(Field::Imm),
+                "`imm` is 1, but",
+            ),
+            (
+                &[0xd4, 0, 0, 0, 8, 0, 0, 0],
+                Some(Field::Imm),
+                "16, 32 or 64",
+            ),
+            (
+                &[0xbf, 0, 4, 0, 0, 0, 0, 0],
+                Some(Field::Off),
+                "sign extension",
+            ),
+            (
+                &[0xdb, 0, 0, 0, 2, 0, 0, 0],
+                Some(Field::Imm),
+                "0xe1 (xchg)",
+            ),
+            (
+                &[0xd3, 0, 0, 0, 0, 0, 0, 0],
+                Some(Field::Imm),
+                "load-acquire",
+            ),
+            (
+                &[0x85, 0x30, 0, 0, 0, 0, 0, 0],
+                Some(Field::Src),
+                "2 (kfunc)",
+            ),
+            (
+                &[0xe5, 0x10, 0, 0, 0, 0, 0, 0],
+                Some(Field::Src),
+                "may_goto",
+            ),
+        ];
+        for (bytes, field, message) in rows {
+            let mut all = vec![0xb7, 0, 0, 0, 0, 0, 0, 0];
+            all.extend(*bytes);
+            let error = decode(&all).unwrap_err();
+            assert_eq!(error.slot(), 1, "{bytes:x?}");
+            assert_eq!(error.field(), *field, "{bytes:x?}");
+            let text = error.to_string();
+            assert!(text.contains(message), "{bytes:x?}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_second_slot_is_checked_too() {
+        for at in [0, 1, 2] {
+            let mut bytes = [0; 16];
+            bytes[0] = 0x18;
+            bytes[8 + at] = 1;
+            let error = decode(&bytes).unwrap_err();
+            assert_eq!(error.slot(), 1);
+            assert!(matches!(error, DecodeError::Reserved { .. }));
+        }
+        // A map by descriptor has no upper half.
+        let bytes = [0x18, 0x11, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
+        assert_eq!(decode(&bytes).unwrap_err().field(), Some(Field::Imm));
+    }
+
+    #[test]
+    fn what_has_no_bytes_is_refused() {
+        let (dst, src) = (Reg::R0, Reg::R1);
+        for (insn, message) in [
+            (
+                Insn::Movsx {
+                    width: Width::W32,
+                    from: Size::W,
+                    dst,
+                    src,
+                },
+                "encode insn 1: a sign-extending move from 32 to 32 bits",
+            ),
+            (
+                Insn::Endian {
+                    op: EndianOp::ToBe,
+                    bits: 8,
+                    dst,
+                },
+                "byte order of 8 bits",
+            ),
+            (
+                Insn::Load {
+                    size: Size::DW,
+                    signed: true,
+                    dst,
+                    src,
+                    off: 0,
+                },
+                "a sign-extending load of 8 bytes",
+            ),
+            (
+                atomic_insn(AtomicOp::Xchg, Size::B, dst, 0, src),
+                "an atomic operation on 1 byte",
+            ),
+            (
+                Insn::LoadAbs {
+                    size: Size::DW,
+                    imm: 0,
+                },
+                "a packet load of 8 bytes",
+            ),
+        ] {
+            let error = encode(&[Insn::Exit, insn]).unwrap_err();
+            assert_eq!((error.insn, error.slot), (1, 1));
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+}

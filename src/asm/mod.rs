@@ -8,6 +8,7 @@ pub mod forms;
 pub mod helper;
 mod insn;
 mod label;
+pub mod object;
 mod raw;
 mod reg;
 pub mod table;

@@ -251,3 +251,32 @@ impl fmt::Display for Program {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        asm::{AluOp, Cond, Size},
+        ir::{FuncBuilder, Op},
+    };
+
+    #[test]
+    fn text_of_a_function() {
+        let mut b = FuncBuilder::new("probe");
+        let (slot, ctx, at) = (b.slot(8, 8), b.vreg(), b.vreg());
+        b.push(Op::Ctx { dst: ctx });
+        b.push(Op::Slot {
+            dst: at,
+            slot,
+            off: 0,
+        });
+        let arg = b.load(Size::W, ctx, 112);
+        let sum = b.alu(AluOp::Add, arg, -8);
+        b.store(Size::DW, at, 0, sum);
+        let (then, els) = (b.block(), b.block());
+        b.branch(Cond::Sgt, sum, 0, then, els);
+        let want = "func probe\n  s0: 8 bytes, align 8\n  b0:\n    v0 = ctx\n    v1 = &s0 + 0\n    \
+                    v2 = load u32 [v0 + 112]\n    v3 = add v2, -8\n    store u64 [v1], v3\n    \
+                    if v3 s> 0 goto b1 else b2\n  b1:\n    exit 0\n  b2:\n    exit 0\n";
+        assert_eq!(b.finish().to_string(), want);
+    }
+}

@@ -189,3 +189,71 @@ fn maybe_unset(func: &Func) -> Option<VReg> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        asm::{AluOp, Cond},
+        ir::{BlockId, FuncBuilder, Opnd, SlotId},
+    };
+
+    fn fault(build: impl FnOnce(&mut FuncBuilder)) -> String {
+        let mut b = FuncBuilder::new("f");
+        build(&mut b);
+        let program = Program {
+            funcs: vec![b.finish()],
+        };
+        verify(&program).map_or_else(|e| e.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn broken_rules_are_named() {
+        assert_eq!(
+            fault(|b| {
+                let dst = b.vreg();
+                let slot = SlotId(3);
+                b.push(Op::Slot { dst, slot, off: 0 });
+            }),
+            "f · b0:0 · no slot s3"
+        );
+        assert_eq!(
+            fault(|b| b.end(Term::Goto(BlockId(7)))),
+            "f · b0:0 · no block b7"
+        );
+        assert_eq!(
+            fault(|b| {
+                b.call(5, &[Opnd::Imm(0); 6]);
+            }),
+            "f · b0:0 · 6 arguments, 5 allowed"
+        );
+    }
+
+    #[test]
+    fn a_register_must_be_written_on_every_path() {
+        let diamond = |both: bool| {
+            fault(move |b| {
+                let (then, els, join) = (b.block(), b.block(), b.block());
+                let (asked, dst) = (b.mov(1), b.vreg());
+                b.branch(Cond::Eq, asked, 0, then, els);
+                for side in [then, els] {
+                    b.switch_to(side);
+                    if both || side == then {
+                        b.push(Op::Mov {
+                            dst,
+                            src: Opnd::Imm(2),
+                        });
+                    }
+                    b.end(Term::Goto(join));
+                }
+                b.switch_to(join);
+                b.alu(AluOp::Add, dst, 1);
+            })
+        };
+        assert_eq!(diamond(true), "fine");
+        assert_eq!(
+            diamond(false),
+            "f · v1 is read where it may not have been written"
+        );
+    }
+}

@@ -30,7 +30,7 @@ pub enum DryRunError {
         /// On which context.
         context: &'static str,
         /// Where and why.
-        fault: Fault,
+        fault: Box<Fault>,
     },
 }
 
@@ -52,7 +52,7 @@ impl std::error::Error for DryRunError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             DryRunError::Unsupported(why) => Some(why),
-            DryRunError::Fault { fault, .. } => Some(fault),
+            DryRunError::Fault { fault, .. } => Some(fault.as_ref()),
         }
     }
 }
@@ -93,7 +93,7 @@ pub fn dry_run(object: &Object) -> Result<(), DryRunError> {
                         program: index,
                         probe: program.probe.clone(),
                         context: name,
-                        fault,
+                        fault: Box::new(fault),
                     })?;
             }
         }

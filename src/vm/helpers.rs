@@ -239,15 +239,10 @@ impl From {
 }
 
 /// Runs `f` on the memory that is probed and the room for the copy.
-fn probe(
-    e: &mut Engine,
-    from: From,
-    a: Args,
-    f: fn(Source<'_>, u64, &mut [u8]) -> i64,
-) -> Outcome {
+fn probe(e: &mut Engine, from: From, a: Args, f: fn(Source<'_>, u64, &mut [u8]) -> i64) -> Outcome {
     let size = a[1] & 0xffff_ffff;
     let addr = a[2];
-    let room = usize::try_from(e.write(a[0], size)?.len()).unwrap_or(0);
+    let room = e.write(a[0], size)?.len();
     let mut buffer = std::mem::take(&mut e.buffers[0]);
     buffer.clear();
     buffer.extend_from_slice(e.read(a[0], size)?);
@@ -256,7 +251,9 @@ fn probe(
     } else {
         f(Source::Kernel(e), addr, &mut buffer[..room])
     };
-    let result = e.write(a[0], size).map(|room| room.copy_from_slice(&buffer));
+    let result = e
+        .write(a[0], size)
+        .map(|room| room.copy_from_slice(&buffer));
     e.buffers[0] = buffer;
     result?;
     answer(done)
@@ -477,7 +474,7 @@ fn get_stackid(e: &mut Engine, a: Args) -> Outcome {
 
 fn get_stack(e: &mut Engine, a: Args) -> Outcome {
     let size = a[2] & 0xffff_ffff;
-    if a[3] & !(0xff | USER_STACK) != 0 || size % 8 != 0 {
+    if a[3] & !(0xff | USER_STACK) != 0 || !size.is_multiple_of(8) {
         return answer(errno::EINVAL);
     }
     let frames = trace(e, a[3]).to_vec();

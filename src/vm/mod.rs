@@ -21,7 +21,7 @@ mod tests;
 mod world;
 
 pub use dry_run::{DryRunError, dry_run};
-pub use engine::Step;
+pub use engine::{Step, Tracer};
 pub use fault::{Access, Fault, FaultKind, Near};
 pub use machine::{Machine, Options, exec};
 pub use maps::MapStore;

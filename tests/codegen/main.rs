@@ -2,6 +2,7 @@
 
 mod eval;
 mod generate;
+mod golden;
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -132,4 +133,104 @@ fn random_programs_agree_with_the_evaluator() {
         base + count
     );
     assert!(optimized <= plain);
+}
+
+/// A script of a thousand map assignments has some 20,000 operations; compiling must stay near-linear.
+#[test]
+fn long_programs_compile_in_linear_time() {
+    use baretrace::{
+        asm::{Cond, Size},
+        ir::{FuncBuilder, Op, Opnd, Term},
+    };
+    let make = |count: u32| {
+        let mut b = FuncBuilder::new("long");
+        for n in 0..count {
+            let (key, value) = (b.slot(8, 8), b.slot(8, 8));
+            let ctx = b.vreg();
+            b.push(Op::Ctx { dst: ctx });
+            let arg = b.load(Size::DW, ctx, (n % 20 * 8) as i16);
+            let sum = b.alu(asm::AluOp::Add, arg, i64::from(n));
+            let map = b.vreg();
+            b.push(Op::Map { dst: map, map: n });
+            let (k, v) = (b.vreg(), b.vreg());
+            b.push(Op::Slot {
+                dst: k,
+                slot: key,
+                off: 0,
+            });
+            b.push(Op::Slot {
+                dst: v,
+                slot: value,
+                off: 0,
+            });
+            b.store(Size::DW, k, 0, i64::from(n));
+            b.store(Size::DW, v, 0, sum);
+            let args = [Opnd::Reg(map), Opnd::Reg(k), Opnd::Reg(v), Opnd::Imm(0)];
+            let failed = b.call(2, &args);
+            let (bad, next) = (b.block(), b.block());
+            b.branch(Cond::Ne, failed, 0, bad, next);
+            b.switch_to(bad);
+            let scratch = b.vreg();
+            b.push(Op::MapValue {
+                dst: scratch,
+                map: 5000,
+                off: 8 * (n % 3),
+            });
+            let old = b.load(Size::DW, scratch, 0);
+            let new = b.alu(asm::AluOp::Add, old, 1);
+            b.store(Size::DW, scratch, 0, new);
+            b.end(Term::Goto(next));
+            b.switch_to(next);
+        }
+        b.end(Term::Exit(Opnd::Imm(0)));
+        Program {
+            funcs: vec![b.finish()],
+        }
+    };
+    let time = |count| {
+        let program = make(count);
+        let start = std::time::Instant::now();
+        let code = compile(&program, &Options::new(&Features::all())).expect("compiles");
+        println!("{count} assignments: {} instructions", code.insns.len());
+        start.elapsed()
+    };
+    let (small, large) = (time(250), time(1000));
+    println!("{small:?} for 250, {large:?} for 1000");
+    assert!(large < small * 16, "{small:?} for 250, {large:?} for 1000");
+}
+
+/// A predicate that jumps over more than 32,767 slots takes a 32-bit jump, and is refused where there is none.
+#[test]
+fn far_jumps() {
+    use baretrace::{
+        asm::{Cond, Insn, Size},
+        codegen::CodegenError,
+        ir::{FuncBuilder, Op, Opnd, Term},
+    };
+    let mut b = FuncBuilder::new("far");
+    let ctx = b.vreg();
+    b.push(Op::Ctx { dst: ctx });
+    let arg = b.load(Size::DW, ctx, 0);
+    let (work, done) = (b.block(), b.block());
+    b.branch(Cond::Eq, arg, 1, work, done);
+    b.switch_to(work);
+    for n in 0..40_000 {
+        b.store(Size::DW, ctx, 64, n);
+    }
+    b.end(Term::Exit(Opnd::Imm(5)));
+    b.switch_to(done);
+    b.end(Term::Exit(Opnd::Imm(7)));
+    let func = b.finish();
+    let program = Program {
+        funcs: vec![func.clone()],
+    };
+    let code = compile(&program, &Options::new(&Features::all())).expect("compiles");
+    assert!(code.insns.iter().any(|i| matches!(i, Insn::Jal { .. })));
+    check(&func, 0, &Options::new(&Features::all()));
+    let refused = compile(&program, &Options::new(&Features::floor()));
+    assert!(
+        matches!(refused, Err(CodegenError::TooFar { .. })),
+        "{:?}",
+        refused.map(|c| c.insns.len())
+    );
 }

@@ -2,6 +2,11 @@
 //!
 //! `BARETRACE_DIFF_COUNT` programs (default 300) from `BARETRACE_DIFF_SEED` on. Without the right to load programs the
 //! kernel's part is left out, and said so.
+//!
+//! A long run meets programs of which 6.18 itself makes something else (8 of 50,000 from seed 200000; 106613, 119506 and
+//! 142934). Reduced, 119506 and 142934 are an atomic fetch from a stack slot that holds a constant on one path, then a
+//! branch on what was fetched: as if the verifier took the way of the one path for both. 106613 agrees once `w0 = w0`
+//! follows each 32-bit cmpxchg, of which x86 leaves the upper half of `r0` alone.
 
 mod eval;
 mod generate;
@@ -37,6 +42,7 @@ fn machine_evaluator_and_kernel_agree() {
     }
     let (mut in_kernel, mut refused) = (0u64, 0u64);
     let mut insns_run = 0usize;
+    let mut differ = Vec::new();
     for seed in first..first + count {
         let (insns, input) = generate::program(seed);
         insns_run += insns.len();
@@ -56,19 +62,10 @@ fn machine_evaluator_and_kernel_agree() {
         let mut mem = input;
         match kernel::run(&bytes, &mut mem) {
             Ok(low) => {
-                assert_eq!(
-                    u64::from(low),
-                    want & 0xffff_ffff,
-                    "seed {seed}: r0 in the kernel\n{}",
-                    listing(&insns)
-                );
-                assert_eq!(
-                    mem,
-                    want_mem,
-                    "seed {seed}: memory in the kernel\n{}",
-                    listing(&insns)
-                );
                 in_kernel += 1;
+                if u64::from(low) != want & 0xffff_ffff || mem != want_mem {
+                    differ.push(seed);
+                }
             }
             Err(why) => {
                 refused += 1;
@@ -78,6 +75,10 @@ fn machine_evaluator_and_kernel_agree() {
     }
     println!(
         "{count} programs, {insns_run} instructions; {in_kernel} also in the kernel, {refused} refused by it"
+    );
+    assert!(
+        differ.is_empty(),
+        "machine and evaluator agree with each other but not with the kernel: seeds {differ:?}"
     );
     assert!(
         refused * 20 <= count,

@@ -21,6 +21,8 @@ pub struct Options<'a> {
     pub maps: &'a [&'a str],
     /// Function names by the slot they begin at.
     pub functions: &'a [(usize, &'a str)],
+    /// Names outside this listing that slots refer to, by the slot: they are printed in place of a distance.
+    pub externs: &'a [(usize, &'a str)],
 }
 
 impl Default for Options<'_> {
@@ -33,6 +35,7 @@ impl Default for Options<'_> {
             plain_calls: false,
             maps: &[],
             functions: &[],
+            externs: &[],
         }
     }
 }
@@ -82,7 +85,9 @@ fn places(insns: &[Insn], options: &Options<'_>) -> Vec<Place> {
     }
     let mut slot = 0;
     for insn in insns {
-        let target = target_slot(insn, slot).and_then(|to| usize::try_from(to).ok());
+        let outside = extern_at(slot, options).is_some();
+        let target = target_slot(insn, slot).filter(|_| !outside);
+        let target = target.and_then(|to| usize::try_from(to).ok());
         slot += insn.slots();
         let Some(place) = target.and_then(|to| places.get_mut(to)) else {
             continue;
@@ -115,6 +120,11 @@ fn places(insns: &[Insn], options: &Options<'_>) -> Vec<Place> {
         }
     }
     places
+}
+
+fn extern_at<'a>(slot: usize, options: &Options<'a>) -> Option<&'a str> {
+    let found = options.externs.iter().find(|(at, _)| *at == slot);
+    found.map(|(_, name)| *name)
 }
 
 fn name_of(place: Place, slot: usize, options: &Options<'_>, name: &mut String) -> bool {
@@ -183,7 +193,7 @@ fn write_program(
             .and_then(|to| Some((*places.get(to)?, to)))
             .is_some_and(|(place, to)| name_of(place, to, options, &mut name));
         let around = Around {
-            target: named.then_some(name.as_str()),
+            target: extern_at(slot, options).or(named.then_some(name.as_str())),
             maps: options.maps,
             plain_calls: options.plain_calls,
         };
@@ -258,5 +268,15 @@ mod tests {
             program(&insns, options),
             "main:\n  call twice\n  exit\ntwice:\n  exit\n"
         );
+    }
+
+    #[test]
+    fn names_of_other_sections_stand_for_distances() {
+        let insns = [call_local(-1), exit()];
+        let options = Options {
+            externs: &[(0, "elsewhere")],
+            ..Options::default()
+        };
+        assert_eq!(program(&insns, options), "  call elsewhere\n  exit\n");
     }
 }
