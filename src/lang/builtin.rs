@@ -1065,7 +1065,7 @@ pub const ARG: Row = f(
     "int64 argN",
     &[],
     0,
-    U64,
+    I64,
     "argument N of the function or probe",
 )
 .only(Arguments);

@@ -583,7 +583,8 @@ fn power(expr: &Expr) -> u8 {
     }
 }
 
-fn symbol(op: BinOp) -> &'static str {
+/// The operator as written.
+pub fn symbol(op: BinOp) -> &'static str {
     INFIX
         .iter()
         .find(|(_, o, _)| *o == op)

@@ -19,6 +19,7 @@ use crate::span::Span;
 use std::collections::HashSet;
 
 pub(super) use expr::{INFIX, PREFIX};
+pub(super) use types::TYPE_NAMES;
 
 /// Deepest nesting of blocks, parentheses and types.
 const MAX_NESTING: usize = 80;
@@ -54,24 +55,6 @@ pub fn parse(source: &str) -> Result<Script, Vec<Diagnostic>> {
         Ok(script)
     } else {
         Err(diags)
-    }
-}
-
-/// Reads one expression, e.g. a test's or a parameter's.
-///
-/// # Errors
-/// All syntax errors that were found.
-pub fn parse_expr(source: &str) -> Result<Expr, Vec<Diagnostic>> {
-    let mut parser = Parser::new(source);
-    let expr = parser.expr();
-    if expr.is_ok() && parser.peek().tok != Tok::Eof {
-        let _ = parser.expected::<()>("the end of the expression");
-    }
-    let mut diags = parser.lexer.diags;
-    diags.append(&mut parser.diags);
-    match expr {
-        Ok(expr) if diags.is_empty() => Ok(expr),
-        _ => Err(diags),
     }
 }
 

@@ -82,7 +82,10 @@ fn messages() {
             "begin / 1 { }",
             "expected `/` at the end of the predicate, found `{`",
         ),
-        ("begin exit() }", "expected `{` of the probe's action"),
+        (
+            "begin exit() }",
+            "expected `{` of the probe's action, found `exit`",
+        ),
         (
             "config = { a = 1 } config = { b = 2 } begin { }",
             "there is more than one config block",
