@@ -2,6 +2,7 @@
 //!
 //! Reading order: `events` (the file), `layout` (registers and memory of an event), `plan` (which programs it runs), `run`.
 
+pub mod demo;
 mod error;
 pub mod events;
 pub mod invent;
@@ -9,7 +10,9 @@ mod layout;
 mod maps;
 mod plan;
 mod run;
+mod script;
 
 pub use error::SimulateError;
 pub use events::{Event, EventError, Value};
 pub use run::{Outcome, Settings, run};
+pub use script::{Compiled, Script, ScriptError, compile};

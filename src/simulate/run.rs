@@ -1,6 +1,6 @@
 //! The run: `begin`, the events in order with timed probes between them, `end`, maps.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use super::{
     error::SimulateError,
@@ -37,6 +37,8 @@ pub struct Settings {
     pub print_maps: bool,
     /// Say how many attach points there are, as a run does.
     pub attached: Option<usize>,
+    /// Take as long as the events took, and show each line in its time.
+    pub pace: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             ring_bytes: None,
             print_maps: true,
             attached: None,
+            pace: false,
         }
     }
 }
@@ -352,6 +355,13 @@ impl Run<'_> {
     /// Lets time pass; the reader may look at the ring meanwhile.
     fn pass(&mut self, time: u64) -> Result<(), SimulateError> {
         let due = self.last_read.saturating_add(READ_EVERY);
+        if self.settings.pace && self.stop.is_none() {
+            if self.player.idle() == Sent::Closed {
+                self.stop = Some(Flow::PipeClosed);
+            }
+            let nanos = time.saturating_sub(self.world.time);
+            std::thread::sleep(Duration::from_nanos(nanos));
+        }
         self.world.time = time;
         if time >= due {
             self.last_read = time;
