@@ -31,14 +31,15 @@ const STACK_DEPTH: u32 = 127;
 impl Checker<'_> {
     /// A builtin without parentheses.
     pub(super) fn call_word(&mut self, e: &Expr, name: &Name) -> Type {
-        if let Some(row) = builtin::row(&name.text) {
-            if !row.is_word() && row.refused.is_none() {
-                self.say(
-                    Diagnostic::error(e.span, format!("`{}` is a function", row.name))
-                        .help(format!("it is called as `{}`", row.signature)),
-                );
-                return Type::Void;
-            }
+        if let Some(row) = builtin::row(&name.text)
+            && !row.is_word()
+            && row.refused.is_none()
+        {
+            self.say(
+                Diagnostic::error(e.span, format!("`{}` is a function", row.name))
+                    .help(format!("it is called as `{}`", row.signature)),
+            );
+            return Type::Void;
         }
         self.call(e, name, &[])
     }
@@ -517,11 +518,11 @@ impl Checker<'_> {
             "strlen" | "strcap" => {
                 let ty = self.value(args[0]);
                 if self.as_string(args[0]) || matches!(ty, Type::Str { .. }) {
-                    if row.name == "strcap" {
-                        if let Some(Type::Str { size }) = self.types.get(args[0].id.0 as usize) {
-                            let cap = i128::from(size.saturating_sub(1));
-                            return self.set_int(e, cap, Type::I64);
-                        }
+                    if row.name == "strcap"
+                        && let Some(Type::Str { size }) = self.types.get(args[0].id.0 as usize)
+                    {
+                        let cap = i128::from(size.saturating_sub(1));
+                        return self.set_int(e, cap, Type::I64);
                     }
                 } else if !matches!(&ty, Type::Void | Type::Ptr(_) | Type::Array(..)) {
                     let shown = words::a(&ty, &self.structs.defs);
@@ -641,12 +642,11 @@ impl Checker<'_> {
     }
 
     fn clock_of(&self, e: &Expr) -> u8 {
-        if let ExprKind::Call { name, args } = &e.kind {
-            if let ("nsecs", Some(Arg::Expr(arg))) = (name.text.as_str(), args.first()) {
-                if let Some(n) = self.konst(arg) {
-                    return u8::try_from(n.min(3)).unwrap_or(1);
-                }
-            }
+        if let ExprKind::Call { name, args } = &e.kind
+            && let ("nsecs", Some(Arg::Expr(arg))) = (name.text.as_str(), args.first())
+            && let Some(n) = self.konst(arg)
+        {
+            return u8::try_from(n.min(3)).unwrap_or(1);
         }
         1
     }
@@ -1200,11 +1200,11 @@ impl Checker<'_> {
     fn sizeof(&mut self, e: &Expr, arg: &Arg) -> Type {
         match self.type_arg(arg) {
             Some(ty) => {
-                if let Type::Struct(id) = ty {
-                    if !self.structs.is_complete(id) {
-                        let shown = words::name(&ty, &self.structs.defs);
-                        self.error(e.span, format!("`{shown}` is not defined"));
-                    }
+                if let Type::Struct(id) = ty
+                    && !self.structs.is_complete(id)
+                {
+                    let shown = words::name(&ty, &self.structs.defs);
+                    self.error(e.span, format!("`{shown}` is not defined"));
                 }
                 let size = i128::from(ty.size(&self.structs.defs));
                 self.set_int(e, size, Type::U64)

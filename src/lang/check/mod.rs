@@ -40,10 +40,9 @@ const MAX_WALKS: usize = 24;
 /// All that is wrong with the script on this target, in the order of the text.
 pub fn check(
     script: Script,
-    source: &str,
+    _source: &str,
     target: &Target,
 ) -> Result<(Checked, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let _ = source;
     let mut script = expand::expand(script, &[])?;
     let mut diags = Vec::new();
     let settings = config::settle(&script.config, &target.config, &mut diags);

@@ -206,7 +206,6 @@ impl Checker<'_> {
             }
             _ => false,
         };
-        let _ = Res::Int;
         if !quiet {
             self.say(
                 Diagnostic::warning(expr.span, "value is not used")

@@ -512,6 +512,11 @@ fn several_errors_come_at_once() {
 }
 
 #[test]
+fn a_line_break_may_stand_for_a_semicolon() {
+    fine("begin { print(1)\n print(2)\n $a = config.max_strlen\n @b = $a }");
+}
+
+#[test]
 fn warnings() {
     let warned = |source: &str| run(source).expect("fine").1;
     assert_eq!(
