@@ -408,6 +408,7 @@ impl Checker<'_> {
                     Some(_) => {}
                     None => self.error(args[0].span, "condition is not known at compile time"),
                 }
+                self.resolve(e, Res::Int(0));
                 Type::Void
             }
             "assert_str" => {
@@ -419,6 +420,7 @@ impl Checker<'_> {
                         format!("this must be a string, it is {shown}"),
                     );
                 }
+                self.resolve(e, Res::Int(0));
                 Type::Void
             }
             "print" => self.print(e, &args),
