@@ -43,6 +43,8 @@ pub struct Section<'a> {
     pub bytes: Option<&'a [u8]>,
     /// `sh_link`: the string table of a symbol table.
     pub link: u32,
+    /// `sh_flags`.
+    pub flags: u64,
 }
 
 /// One loaded segment.
@@ -213,6 +215,7 @@ impl<'a> Image<'a> {
             align: header.sh_addralign,
             bytes: section_bytes(self.bytes, header),
             link: header.sh_link,
+            flags: header.sh_flags,
         }
     }
 

@@ -11,4 +11,4 @@ mod symbol;
 
 pub use error::Error;
 pub use image::{Image, Section, Segment};
-pub use symbol::Function;
+pub use symbol::{Function, Kind, Symbol};

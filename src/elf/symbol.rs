@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use goblin::elf::section_header::{SHN_UNDEF, SHT_DYNSYM, SHT_SYMTAB};
-use goblin::elf::sym::{STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, Sym, Symtab};
+use goblin::elf::sym::{STB_GLOBAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, Sym, Symtab};
 
 use crate::elf::Image;
 use crate::elf::image::{c_str, index};
@@ -21,7 +21,62 @@ pub struct Function<'a> {
     pub size: u64,
 }
 
+/// What a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A function (`STT_FUNC`, `STT_GNU_IFUNC`).
+    Function,
+    /// A variable (`STT_OBJECT`).
+    Object,
+    /// A place in assembly without a type (`STT_NOTYPE`).
+    Label,
+}
+
+/// A defined symbol, whether or not its address is in the file: the table of a separate debug file has them too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol<'a> {
+    /// Name without its version: `malloc` for `malloc@@GLIBC_2.2.5`.
+    pub name: &'a str,
+    /// Its vaddr.
+    pub vaddr: u64,
+    /// Bytes; 0 where the symbol does not say.
+    pub size: u64,
+    /// What it names.
+    pub kind: Kind,
+    /// `STB_GLOBAL`.
+    pub global: bool,
+}
+
 impl<'a> Image<'a> {
+    /// All named symbols of code and data, from `.symtab` and then `.dynsym`: those of both come twice.
+    pub fn symbol_table(&self) -> impl Iterator<Item = Symbol<'a>> + '_ {
+        self.symbols().filter_map(|(names, sym)| {
+            let kind = match sym.st_type() {
+                STT_FUNC | STT_GNU_IFUNC => Kind::Function,
+                STT_OBJECT => Kind::Object,
+                STT_NOTYPE => Kind::Label,
+                _ => return None,
+            };
+            let name = names.get(sym.st_name..).and_then(c_str)?;
+            let name = match name.split_once('@') {
+                Some((bare, _)) if !bare.is_empty() => bare,
+                _ => name,
+            };
+            (!name.is_empty()).then_some(Symbol {
+                name,
+                vaddr: sym.st_value,
+                size: sym.st_size,
+                kind,
+                global: sym.st_bind() == STB_GLOBAL,
+            })
+        })
+    }
+
+    /// Whether the file has a full symbol table, and not only that of its dynamic linking.
+    pub fn has_symtab(&self) -> bool {
+        self.sections().any(|s| s.kind == SHT_SYMTAB)
+    }
+
     /// The functions whose names `want` accepts, from `.symtab` and `.dynsym`, each name and address once,
     /// in file order. Functions outside of an executable segment are left out.
     pub fn functions(&self, mut want: impl FnMut(&str) -> bool) -> Vec<Function<'a>> {

@@ -546,10 +546,21 @@ impl Lower<'_> {
         key: Option<&Expr>,
         agg: &Agg,
     ) -> Result<Val, Restart> {
+        let key = self.key(map, expr, key)?;
+        self.sum_shares(expr, map, key, agg)
+    }
+
+    /// The shares of all CPUs under the key that `key` points to, put together.
+    pub(super) fn sum_shares(
+        &mut self,
+        expr: &Expr,
+        map: MapId,
+        key: VReg,
+        agg: &Agg,
+    ) -> Result<Val, Restart> {
         if !self.target.features.lookup_percpu {
             return self.fail(expr, "reading an aggregation in a script needs a kernel with bpf_map_lookup_percpu_elem (5.19)");
         }
-        let key = self.key(map, expr, key)?;
         let (total, count) = (self.f.mov(0), self.f.mov(0));
         let cpu = self.f.mov(0);
         let (head, some, next, done) = (

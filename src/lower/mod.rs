@@ -5,6 +5,7 @@
 
 pub(crate) mod abi;
 mod call;
+mod each;
 mod error;
 mod helper;
 mod map;

@@ -18,7 +18,7 @@ use crate::{
     span::Span,
     spec::{Target, UsdtArg},
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why an attempt at lowering a program is given up; all but `Fail` are tried again with another plan.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(super) enum VarHome {
     Reg(VReg),
     /// Values with a size, in the fixed part of scratch or on the stack.
     Mem(Addr),
+    /// Key and value of the element that a loop over a map is at.
+    Pair(super::each::Part, super::each::Part),
     /// A string in the record: register with its blob's offset, and its capacity.
     Blob(VReg, u32),
 }
@@ -108,8 +110,14 @@ pub(super) struct Lower<'a> {
     pub(super) arg_cache: HashMap<u32, Opnd>,
     /// Gives the scratch buffer back and returns.
     pub(super) release_block: BlockId,
-    scratch: Option<VReg>,
-    ctx: Option<VReg>,
+    /// Registers that hold addresses of the stack.
+    pub(super) on_stack: HashSet<VReg>,
+    /// Callbacks made so far; `None` while one is being built.
+    pub(super) callbacks: Vec<Option<crate::ir::Func>>,
+    /// Set while the body of a callback is built.
+    pub(super) callback: Option<super::each::Callback>,
+    pub(super) scratch: Option<VReg>,
+    pub(super) ctx: Option<VReg>,
     fixed_used: u32,
 }
 
@@ -164,8 +172,12 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
                     return Err(LowerError::new(job.probe.span, what)
                         .help("use shorter strings or fewer of them"));
                 }
+                let callbacks = std::mem::take(&mut lower.callbacks);
+                let funcs = std::iter::once(func)
+                    .chain(callbacks.into_iter().flatten())
+                    .collect();
                 return Ok(Lowered {
-                    ir: Program { funcs: vec![func] },
+                    ir: Program { funcs },
                     scratch: used.next_multiple_of(8),
                 });
             }
@@ -214,6 +226,9 @@ impl<'a> Lower<'a> {
             loop_output: false,
             arg_cache: HashMap::new(),
             release_block,
+            on_stack: HashSet::new(),
+            callbacks: Vec::new(),
+            callback: None,
             scratch: None,
             ctx: None,
             fixed_used: 0,
@@ -365,15 +380,36 @@ impl<'a> Lower<'a> {
     pub(super) fn alloc(&mut self, size: u32) -> Result<Addr, Restart> {
         if size <= self.checked.config.on_stack_limit.min(64) {
             let slot = self.f.slot(size.next_multiple_of(8).max(8), 8);
-            let base = self.f.vreg();
-            self.f.push(Op::Slot {
-                dst: base,
-                slot,
-                off: 0,
-            });
+            let base = self.slot_base(slot);
             return Ok(Addr { base, off: 0 });
         }
         self.alloc_scratch(size)
+    }
+
+    /// Address of a stack slot.
+    pub(super) fn slot_base(&mut self, slot: crate::ir::SlotId) -> VReg {
+        let base = self.f.vreg();
+        self.f.push(Op::Slot {
+            dst: base,
+            slot,
+            off: 0,
+        });
+        self.on_stack.insert(base);
+        base
+    }
+
+    /// The largest piece, up to `size`, that may be read or written at once: the kernel wants stack accesses aligned
+    /// on every machine (`kernel/bpf/verifier.c: check_ptr_alignment`).
+    pub(super) fn piece(&self, addr: Addr, size: u32) -> Size {
+        let aligned = |s: &Size| {
+            s.bytes() <= size
+                && (!self.on_stack.contains(&addr.base)
+                    || addr.off.rem_euclid(s.bytes().cast_signed()) == 0)
+        };
+        [Size::DW, Size::W, Size::H]
+            .into_iter()
+            .find(aligned)
+            .unwrap_or(Size::B)
     }
 
     /// Memory in scratch, whatever the size.
@@ -408,15 +444,15 @@ impl<'a> Lower<'a> {
 
     /// Loads `size` zero-extended bytes.
     pub(super) fn load_at(&mut self, addr: Addr, size: Size, signed: bool) -> VReg {
-        let (base, off) = self.near(addr);
-        let dst = self.f.vreg();
-        self.f.push(Op::Load {
-            dst,
-            size,
-            signed: false,
-            base,
-            off,
-        });
+        let step = self.piece(addr, size.bytes());
+        let mut dst = self.load_piece(addr, step);
+        let mut at = step.bytes();
+        while at < size.bytes() {
+            let next = self.load_piece(addr.plus(at), step);
+            let up = self.f.alu(AluOp::Lsh, next, i64::from(8 * at));
+            dst = self.f.alu(AluOp::Or, up, dst);
+            at += step.bytes();
+        }
         if signed && size != Size::DW {
             let ext = self.f.vreg();
             self.f.push(Op::Ext {
@@ -430,15 +466,29 @@ impl<'a> Lower<'a> {
         dst
     }
 
+    fn load_piece(&mut self, addr: Addr, size: Size) -> VReg {
+        let (base, off) = self.near(addr);
+        self.f.load(size, base, off)
+    }
+
     /// Stores `size` bytes.
     pub(super) fn store_at(&mut self, addr: Addr, size: Size, src: Opnd) {
-        let (base, off) = self.near(addr);
-        self.f.push(Op::Store {
-            size,
-            base,
-            off,
-            src,
-        });
+        let step = self.piece(addr, size.bytes());
+        let mut at = 0;
+        while at < size.bytes() {
+            let part = match src {
+                _ if at == 0 => src,
+                Opnd::Imm(v) => Opnd::Imm(v >> (8 * at)),
+                Opnd::Reg(_) => self.f.alu(AluOp::Rsh, src, i64::from(8 * at)).into(),
+            };
+            let part = match part {
+                Opnd::Imm(v) if step != size => Opnd::Imm(super::value::cut(v, step, true)),
+                other => other,
+            };
+            let (base, off) = self.near(addr.plus(at));
+            self.f.store(step, base, off, part);
+            at += step.bytes();
+        }
     }
 
     /// `addr` with an offset that an instruction can hold.

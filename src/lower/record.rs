@@ -79,6 +79,11 @@ impl Cursor {
         }
     }
 
+    /// Says whether the position is in memory.
+    pub(super) fn set_parked(&mut self, parked: bool) {
+        self.parked = parked;
+    }
+
     /// Nothing was appended, for certain.
     pub(super) fn is_empty(&self) -> bool {
         !self.parked && self.dynamic.is_none() && self.stat == RECORD_HEADER
@@ -100,12 +105,7 @@ impl Lower<'_> {
         match self.home {
             Home::None => Err(Restart::NeedRecord),
             Home::Stack(slot) => {
-                let base = self.f.vreg();
-                self.f.push(Op::Slot {
-                    dst: base,
-                    slot,
-                    off: 0,
-                });
+                let base = self.slot_base(slot);
                 Ok(Addr {
                     base,
                     off: stat.cast_signed(),
@@ -166,7 +166,8 @@ impl Lower<'_> {
         if need > RECORD_MAX - RECORD_HEADER {
             return Err(Restart::TooBig(need));
         }
-        // Full: send what there is, and go on in an empty record.
+        // Full: send what there is, and go on in an empty record; there a group needs its tag again.
+        let need = need + 4;
         self.close_group();
         let pos = self.position();
         let (flush, fits, on) = (self.f.block(), self.f.block(), self.f.block());
@@ -260,7 +261,9 @@ impl Lower<'_> {
 
     /// Makes sure that a group is open and has room for `size` more bytes.
     pub(super) fn open_group(&mut self, size: u32) -> Result<(), Restart> {
-        self.reserve(size + 4)?;
+        // A group that is open needs no other tag: what was reserved for all of its arguments must do for each.
+        let tag = if self.cursor.open.is_some() { 0 } else { 4 };
+        self.reserve(size + tag)?;
         if self.cursor.open.is_none() {
             let id = self.shared.groups.len();
             self.shared.groups.push(Group {
@@ -430,6 +433,9 @@ impl Lower<'_> {
     pub(super) fn finish(&mut self) -> Result<(), Restart> {
         if self.f.closed() {
             return Ok(());
+        }
+        if self.callback.is_some() {
+            return self.stop_from_callback();
         }
         self.close_group();
         if let (true, Home::Scratch { base, .. }) = (self.cursor.parked, self.home) {

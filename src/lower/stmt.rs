@@ -115,7 +115,7 @@ impl Lower<'_> {
                 end,
                 body,
             } => self.for_range(var, start, end, body),
-            StmtKind::ForMap { map, .. } => self.fail(map, "`for` over a map is not supported yet"),
+            StmtKind::ForMap { var, map, body } => self.for_map(var, map, body),
             StmtKind::Unroll { count, body } => self.unroll(count, body),
             StmtKind::Block(block) => self.block(block),
             StmtKind::Break | StmtKind::Continue => {

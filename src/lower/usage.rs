@@ -68,34 +68,20 @@ pub(super) fn has_output(checked: &Checked, block: &Block) -> bool {
         if let (ExprKind::Call { .. }, Some(Res::Builtin(name))) =
             (&expr.kind, checked.res.get(&expr.id))
         {
-            found |= !matches!(
+            found |= matches!(
                 *name,
-                "count"
-                    | "sum"
-                    | "min"
-                    | "max"
-                    | "avg"
-                    | "stats"
-                    | "hist"
-                    | "lhist"
-                    | "delete"
-                    | "has_key"
-                    | "exit"
-                    | "nsecs"
-                    | "pid"
-                    | "tid"
-                    | "strncmp"
-                    | "reg"
-                    | "kptr"
-                    | "uptr"
-                    | "bswap"
-                    | "signal"
-                    | "usym"
-                    | "ntop"
-                    | "pton"
-                    | "macaddr"
-                    | "sizeof"
-                    | "offsetof"
+                "printf"
+                    | "print"
+                    | "errorf"
+                    | "warnf"
+                    | "cat"
+                    | "system"
+                    | "time"
+                    | "join"
+                    | "clear"
+                    | "zero"
+                    | "str"
+                    | "buf"
             );
         }
     });

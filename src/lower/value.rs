@@ -164,6 +164,10 @@ impl Lower<'_> {
             Some(VarHome::Reg(reg)) => Val::Num(reg.into()),
             Some(VarHome::Mem(addr)) => Val::Mem(addr),
             Some(VarHome::Blob(at, max)) => Val::Blob(Blob { at: at.into(), max }),
+            Some(VarHome::Pair(a, b)) => {
+                let ty = ty.clone();
+                Val::Mem(self.pair_tuple(expr, &ty, [a, b])?)
+            }
             None if is_number(ty) => Val::Num(Opnd::Imm(0)),
             None => Val::Mem(self.var_memory(*var)?),
         })
@@ -610,6 +614,14 @@ impl Lower<'_> {
     }
 
     fn member(&mut self, expr: &Expr, base: &Expr) -> Result<Val, Restart> {
+        if let (Some(Res::Item(i)), Some(Res::Var(var))) = (
+            self.checked.res.get(&expr.id),
+            self.checked.res.get(&base.id),
+        ) && let Some(VarHome::Pair(a, b)) = self.vars.get(var).copied()
+        {
+            let part = if *i == 0 { a } else { b };
+            return Ok(self.part_value(part));
+        }
         let base_ty = self.checked.ty(base).clone();
         let (offset, ty, bits) = match self.checked.res.get(&expr.id).cloned() {
             Some(Res::Member { offset, ty, bits }) => (offset, ty, bits),
@@ -772,10 +784,8 @@ impl Lower<'_> {
         let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
         let mut at = 0;
         while at < size {
-            let step = [Size::DW, Size::W, Size::H, Size::B]
-                .into_iter()
-                .find(|s| at + s.bytes() <= size);
-            let step = step.unwrap_or(Size::B);
+            let step = self.piece(a.plus(at), size - at);
+            let step = self.piece(b.plus(at), step.bytes());
             let (x, y) = (
                 self.load_at(a.plus(at), step, false),
                 self.load_at(b.plus(at), step, false),
@@ -930,7 +940,7 @@ impl Lower<'_> {
     }
 
     /// Zeroes what lies between the elements of a tuple: map keys are compared byte by byte.
-    fn clear_padding(&mut self, ty: &Type, to: Addr) {
+    pub(super) fn clear_padding(&mut self, ty: &Type, to: Addr) {
         let structs = &self.checked.structs;
         let sizes: Vec<u32> = match ty {
             Type::Tuple(types) => types.iter().map(|t| t.size(structs)).collect(),
@@ -1040,11 +1050,8 @@ impl Lower<'_> {
     pub(super) fn store_bytes(&mut self, to: Addr, bytes: &[u8]) {
         let mut at = 0usize;
         while at < bytes.len() {
-            let left = bytes.len() - at;
-            let size = [Size::DW, Size::W, Size::H]
-                .into_iter()
-                .find(|s| s.bytes() as usize <= left);
-            let size = size.unwrap_or(Size::B);
+            let left = u32::try_from(bytes.len() - at).unwrap_or(u32::MAX);
+            let size = self.piece(to.plus(u32::try_from(at).unwrap_or(0)), left);
             let chunk = &bytes[at..at + size.bytes() as usize];
             let number = chunk.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
             let place = to.plus(u32::try_from(at).unwrap_or(0));
@@ -1086,10 +1093,8 @@ impl Lower<'_> {
         }
         let mut at = 0;
         while at < size {
-            let step = [Size::DW, Size::W, Size::H]
-                .into_iter()
-                .find(|s| at + s.bytes() <= size);
-            let step = step.unwrap_or(Size::B);
+            let step = self.piece(to.plus(at), size - at);
+            let step = self.piece(from.plus(at), step.bytes());
             let v = self.load_at(from.plus(at), step, false);
             self.store_at(to.plus(at), step, v.into());
             at += step.bytes();
