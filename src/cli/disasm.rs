@@ -73,7 +73,7 @@ pub(super) fn program_bytes(path: Option<&OsString>) -> Result<Vec<u8>, CliError
 }
 
 /// The bytes that hexadecimal text stands for; `None` if it is something else.
-fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .iter()
         .filter(|c| !c.is_ascii_whitespace())

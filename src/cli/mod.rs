@@ -5,12 +5,15 @@
 //! verbs are gone, so that a script file may have any name, and the exit codes are bpftrace's.
 
 mod args;
+mod asm;
 mod check;
 mod command;
 mod completions;
+mod demo;
 mod disasm;
 mod env;
 mod error;
+mod exec;
 mod explain;
 mod features;
 mod list;

@@ -42,6 +42,24 @@ fn commands_print_and_exit() {
             ..Case::default()
         },
         Case {
+            args: &["asm"],
+            stdin: b"r0 = 42\nexit\n",
+            stdout: &["b70000002a000000\n9500000000000000\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec", "--trace"],
+            stdin: b"r0 = 6\nr0 *= 7\nexit\n",
+            stdout: &["r0=0x6\n", "r0 = 0x2a\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec", "--mem", "01020304", "-"],
+            stdin: b"r0 = *(u32 *)(r1 +0)\nexit\n",
+            stdout: &["r0 = 0x4030201\n"],
+            ..Case::default()
+        },
+        Case {
             args: &["-l", "usdt:EXE:net:*"],
             stdout: &[":net:inbound_message\n", ":net:outbound_message\n"],
             ..Case::default()
@@ -97,6 +115,20 @@ fn what_is_wrong_with_a_command_line_is_said() {
             stdin: b"\xff\0\0\0\0\0\0\0",
             code: 2,
             stderr: &["error: disassemble: "],
+            ..Case::default()
+        },
+        Case {
+            args: &["asm"],
+            stdin: b"r11 = 1\nexit\n",
+            code: 1,
+            stderr: &["error", "stdin:1:", "r11"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec"],
+            stdin: b"r0 = *(u64 *)(r10 +8)\nexit\n",
+            code: 1,
+            stderr: &["error: execute: "],
             ..Case::default()
         },
         Case {

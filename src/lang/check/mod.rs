@@ -27,7 +27,7 @@ use crate::{
     span::Span,
     spec::{Target, Type},
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use structs::Structs;
 use unify::Slot;
 
@@ -90,6 +90,7 @@ pub fn check(
         last: false,
         loops: 0,
         points: &[],
+        dead_maps: HashSet::new(),
     };
     ck.declare_maps(&items);
     let mut walks = 0;
@@ -201,6 +202,8 @@ struct Checker<'a> {
     last: bool,
     loops: usize,
     points: &'a [CheckedPoint],
+    /// Maps assigned to where it is known that nothing runs: they exist, and stay empty.
+    dead_maps: HashSet<String>,
 }
 
 impl<'a> Checker<'a> {
@@ -291,7 +294,7 @@ impl<'a> Checker<'a> {
                     map.span,
                     format!("map `@{}` is declared and never used", map.name),
                 ));
-            } else if map.value.ty.is_none() {
+            } else if map.value.ty.is_none() && !self.dead_maps.contains(&map.name) {
                 self.diags.push(
                     Diagnostic::error(
                         map.span,

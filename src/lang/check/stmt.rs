@@ -44,11 +44,17 @@ impl Checker<'_> {
                 self.condition(cond);
                 match self.konst(cond) {
                     Some(0) => {
+                        self.dead(then);
                         if let Some(els) = els {
                             self.block(els);
                         }
                     }
-                    Some(_) => self.block(then),
+                    Some(_) => {
+                        self.block(then);
+                        if let Some(els) = els {
+                            self.dead(els);
+                        }
+                    }
                     None => {
                         self.block(then);
                         if let Some(els) = els {
@@ -136,6 +142,29 @@ impl Checker<'_> {
         }
     }
 
+    /// A block that never runs: its types are not checked, but the maps it assigns to exist.
+    fn dead(&mut self, block: &Block) {
+        for stmt in &block.stmts {
+            match &stmt.kind {
+                StmtKind::Assign { target, .. } => {
+                    if let ExprKind::Map { name, .. } = &target.kind {
+                        self.dead_maps.insert(name.clone());
+                    }
+                }
+                StmtKind::If { then, els, .. } => {
+                    self.dead(then);
+                    els.iter().for_each(|b| self.dead(b));
+                }
+                StmtKind::While { body, .. }
+                | StmtKind::ForMap { body, .. }
+                | StmtKind::ForRange { body, .. }
+                | StmtKind::Unroll { body, .. }
+                | StmtKind::Block(body) => self.dead(body),
+                _ => {}
+            }
+        }
+    }
+
     fn looped(&mut self, body: &Block) {
         self.loops += 1;
         self.block(body);
@@ -206,7 +235,6 @@ impl Checker<'_> {
             }
             _ => false,
         };
-        let _ = Res::Int;
         if !quiet {
             self.say(
                 Diagnostic::warning(expr.span, "value is not used")
