@@ -20,6 +20,7 @@ mod list;
 mod man;
 mod out;
 mod run;
+mod simulate;
 
 pub use command::{COMMANDS, Call, Command, dispatch};
 pub use error::CliError;
