@@ -80,7 +80,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         verb: "simulate",
-        help: "Run a script on events from a file, in user space and without root",
+        help: "Run a script in user space, without root, on events from a file",
         args: simulate::args,
         run: simulate::run,
     },

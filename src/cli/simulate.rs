@@ -4,7 +4,7 @@ use super::{Call, CliError, args};
 use crate::{
     runtime::{Buffering, Form, Output, OutputOptions},
     session::{self, Options},
-    simulate::{self, Capture, Script, invent::Shapes},
+    simulate::{self, Capture, Script, SimulateError, invent::Shapes},
     sys::errno::Described,
 };
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
@@ -78,11 +78,15 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     let (Some(events_path), expect) = (path("events"), path("expect")) else {
         return Err(CliError::Usage("error: no --events FILE".to_string()));
     };
-    let expected = expect.map(|path| read(path)).transpose()?;
-    let bytes = read(events_path)?;
+    let expected = expect.map(|path| read("", path)).transpose()?;
+    let bytes = read("events ", events_path)?;
+    let name = match events_path.to_string_lossy() {
+        name if name == "-" => "standard input".into(),
+        name => name,
+    };
     let at = |err: &simulate::EventError| match &err.help {
-        Some(help) => CliError::with_help(format!("{}: {err}", events_path.display()), help),
-        None => CliError::failed(format!("{}: {err}", events_path.display())),
+        Some(help) => CliError::with_help(format!("{name}: {err}"), help),
+        None => CliError::failed(format!("{name}: {err}")),
     };
     let text = simulate::events::text(&bytes).map_err(|err| at(&err))?;
     let events = || simulate::events::parse(text);
@@ -111,11 +115,8 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     let (object, target) = (&compiled.object, &compiled.target);
     let outcome = simulate::run(object, target, &settings, events(), &mut player).map_err(
         |err| match err {
-            simulate::SimulateError::Event(err) => at(&err),
-            err => match err.help() {
-                Some(help) => CliError::with_help(&err, help),
-                None => CliError::failed(&err),
-            },
+            SimulateError::Event(err) => at(&err),
+            err => simulate_error(err),
         },
     )?;
     match (capture, expected, outcome.exit) {
@@ -173,6 +174,14 @@ fn player(
         .map_err(CliError::failed)
 }
 
+/// A simulation's error with its remedy.
+pub(super) fn simulate_error(err: SimulateError) -> CliError {
+    match err.help() {
+        Some(help) => CliError::with_help(&err, help),
+        None => CliError::failed(&err),
+    }
+}
+
 /// Says what differs; the answer is negative then.
 fn compare(expected: &[u8], got: &[u8]) -> Result<(), CliError> {
     if expected == got {
@@ -185,12 +194,13 @@ fn compare(expected: &[u8], got: &[u8]) -> Result<(), CliError> {
     Err(CliError::Negative)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+/// Reads a file, which is `kind` in messages.
+fn read(kind: &str, path: &Path) -> Result<Vec<u8>, CliError> {
     let read = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map(|_| bytes)
     } else {
         fs::read(path)
     };
-    read.map_err(|err| CliError::failed(format!("read `{}`: {}", path.display(), Described(&err))))
+    read.map_err(|err| CliError::failed(format!("read {kind}`{}`: {}", path.display(), Described(&err))))
 }

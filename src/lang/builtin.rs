@@ -152,6 +152,7 @@ use Where::{Arguments, Process, Registers, Return, User};
 use Yield::{Bool, Comm, I32, I64, Special, U8, U32, U64, Void};
 
 /// The table, by name.
+#[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     f(
         "args",

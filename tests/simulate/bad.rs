@@ -17,7 +17,7 @@ fn what_is_wrong_with_an_event_is_said() {
         ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\"]}", "line 2: the probe has 6 arguments, the event gives 2: argument 2 (`conn_type`) is missing"),
         ("{\"probe\":\"net:inbound_message\",\"args\":[1,2,3,4,5,6,7]}", "line 2: the probe has 6 arguments, the event gives 7"),
         ("{\"probe\":\"net:inbound_message\",\"args\":[\"x\",\"a\",\"b\",\"c\",8,null]}", "line 2: argument 0 (`peer_id`): it is a number, the event gives text or bytes"),
-        ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\",\"b\",\"c\",1.5,null]}", "line 2, column 58: invalid type: floating point `1.5`"),
+        ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\",\"b\",\"c\",1.5,null]}", "line 2, column 56: invalid type: floating point `1.5`"),
         ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\",\"b\",\"c\",8,{\"hex\":\"0g\"}]}", "`0g` is not pairs of hexadecimal digits"),
         ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\",\"b\",\"c\",8,null],\"time\":1}", "line 2: `time` goes back from 5000000000 to 1"),
         ("{\"probe\":\"net:inbound_message\",\"args\":[1,\"a\",\"b\",\"c\",8,null],\"cpu\":4}", "line 2: there is no `cpu` 4"),

@@ -79,16 +79,17 @@ fn what_is_wrong_has_its_exit_code() {
     let files = Files::new("wrong");
     files.write("broken.jsonl", "{");
     files.write("binary.jsonl", b"\n\xff\n");
+    files.write("app.jsonl", "{\"probe\":\"app:hit\"}");
     files.write("broken.bt", "usdt:a:b:c { nosuch(); }");
     for (words, code, want) in [
         (&["p2p.bt"][..], 2, "--events"),
-        (&["--events", "nosuch", "p2p.bt"], 2, "read `nosuch`: "),
+        (&["--events", "nosuch", "p2p.bt"], 2, "read events `nosuch`: "),
         (&["--events", "broken.jsonl", "p2p.bt"], 2, "broken.jsonl: line 1, column 1: EOF"),
         (&["--events", "binary.jsonl", "p2p.bt"], 2, "binary.jsonl: line 2, column 1: not UTF-8"),
         (&["--events", "events.jsonl", "nosuch.bt"], 2, "nosuch.bt"),
         (&["--events", "events.jsonl", "broken.bt"], 1, "nosuch"),
         (&["--events", "events.jsonl", "--expect", "nosuch", "p2p.bt"], 2, "read `nosuch`: "),
-        (&["--events", "events.jsonl", "-e", "END { exit(7); }"], 2, "no probe `net:inbound_message`"),
+        (&["--events", "app.jsonl", "p2p.bt"], 2, "app.jsonl: line 1: the script has no probe `app:hit`"),
     ] {
         let done = files.run(words);
         let said = text(&done.stderr);

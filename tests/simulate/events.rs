@@ -19,7 +19,7 @@ fn all_tracepoints() {
                     (" %s", format!("str(arg{number})"), format!("\"{text}\""), text)
                 }
                 Kind::Hash => {
-                    let shown = format!("{:064x}", (seed + 1) * 0x0101);
+                    let shown = format!("{:0>64}", format!("{:02x}{:02x}", 0x80 + row, 0x80 + number));
                     let parts: Vec<String> = shown.as_bytes().chunks(2).rev().map(|b| String::from_utf8_lossy(b).into_owned()).collect();
                     let bytes: String = parts.iter().map(|b| format!("\\x{b}")).collect();
                     (" %r", format!("buf(arg{number}, 32)"), format!("{{\"hash\":\"{shown}\"}}"), bytes)
