@@ -30,7 +30,9 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
     let about = command.get_about().cloned();
     let command = args::add(command)
         .about(about.unwrap_or_default())
-        .override_usage("baretrace simulate --events FILE [--expect FILE] SCRIPT|-e PROGRAM [ARGS…]")
+        .override_usage(
+            "baretrace simulate --events FILE [--expect FILE] SCRIPT|-e PROGRAM [ARGS…]",
+        )
         .mut_args(|arg| {
             let hide = !SHOWN.contains(&arg.get_id().as_str());
             arg.hide(hide)
@@ -42,8 +44,12 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
             .help(help)
             .value_parser(ValueParser::path_buf())
     };
-    let switch =
-        |name: &'static str, help: &'static str| Arg::new(name).long(name).help(help).action(ArgAction::SetTrue);
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .help(help)
+            .action(ArgAction::SetTrue)
+    };
     command
         .arg(path("events", "Events, a JSON object a line (`-` for stdin)").required(true))
         .arg(path(
@@ -202,5 +208,11 @@ fn read(kind: &str, path: &Path) -> Result<Vec<u8>, CliError> {
     } else {
         fs::read(path)
     };
-    read.map_err(|err| CliError::failed(format!("read {kind}`{}`: {}", path.display(), Described(&err))))
+    read.map_err(|err| {
+        CliError::failed(format!(
+            "read {kind}`{}`: {}",
+            path.display(),
+            Described(&err)
+        ))
+    })
 }

@@ -24,7 +24,9 @@ pub fn diff(want: &str, got: &str) -> Option<String> {
     let near = |at: usize| {
         let from = at.saturating_sub(CONTEXT);
         let to = (at + CONTEXT + 1).min(rows.len());
-        rows[from..to].iter().any(|row| !matches!(row, Row::Same(_)))
+        rows[from..to]
+            .iter()
+            .any(|row| !matches!(row, Row::Same(_)))
     };
     let (mut text, mut line, mut open) = (String::new(), 0, false);
     for (at, row) in rows.iter().enumerate() {
@@ -114,7 +116,8 @@ mod tests {
         assert_eq!(diff("a\nb\n", "a\nb\n"), None);
         let want = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
         let got = "1\n2\n3\n4\nfive\n6\n7\n8\n9\nten";
-        let text = "@@ line 2 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n 9\n+ten\n\\ no newline at the end\n";
+        let text =
+            "@@ line 2 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n 9\n+ten\n\\ no newline at the end\n";
         assert_eq!(diff(want, got).as_deref(), Some(text));
         assert_eq!(diff("", "x\n").as_deref(), Some("@@ line 1 @@\n+x\n"));
         assert_eq!(diff("x\n", "").as_deref(), Some("@@ line 1 @@\n-x\n"));

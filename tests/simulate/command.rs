@@ -9,13 +9,15 @@ use std::{
 
 const EVENTS: &str = r#"{"probe":"net:inbound_message","args":[1,"a:1","inbound","ping",8,null]}
 "#;
-const PRINTED: &str = "Logging P2P traffic\ninbound 'ping' msg from peer 1 (inbound, a:1) with 8 bytes\n\n\n";
+const PRINTED: &str =
+    "Logging P2P traffic\ninbound 'ping' msg from peer 1 (inbound, a:1) with 8 bytes\n\n\n";
 
 struct Files(PathBuf);
 
 impl Files {
     fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("baretrace-simulate-{name}-{}", std::process::id()));
+        let dir =
+            std::env::temp_dir().join(format!("baretrace-simulate-{name}-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let files = Files(dir);
         files.write("p2p.bt", P2P);
@@ -65,9 +67,26 @@ fn an_expectation_is_met_or_not() {
     let files = Files::new("expect");
     files.write("good", PRINTED);
     files.write("bad", PRINTED.replace("ping", "pong"));
-    let done = files.run(&["-q", "--events", "events.jsonl", "--expect", "good", "p2p.bt"]);
-    assert_eq!((text(&done.stdout), done.status.code()), (String::new(), Some(0)));
-    let done = files.run(&["-q", "--events", "events.jsonl", "--expect", "bad", "p2p.bt"]);
+    let done = files.run(&[
+        "-q",
+        "--events",
+        "events.jsonl",
+        "--expect",
+        "good",
+        "p2p.bt",
+    ]);
+    assert_eq!(
+        (text(&done.stdout), done.status.code()),
+        (String::new(), Some(0))
+    );
+    let done = files.run(&[
+        "-q",
+        "--events",
+        "events.jsonl",
+        "--expect",
+        "bad",
+        "p2p.bt",
+    ]);
     assert_eq!(done.status.code(), Some(1));
     let got = text(&done.stdout);
     assert!(got.contains("\n-inbound 'pong' msg"), "{got}");
@@ -83,13 +102,33 @@ fn what_is_wrong_has_its_exit_code() {
     files.write("broken.bt", "usdt:a:b:c { nosuch(); }");
     for (words, code, want) in [
         (&["p2p.bt"][..], 2, "--events"),
-        (&["--events", "nosuch", "p2p.bt"], 2, "read events `nosuch`: "),
-        (&["--events", "broken.jsonl", "p2p.bt"], 2, "broken.jsonl: line 1, column 1: EOF"),
-        (&["--events", "binary.jsonl", "p2p.bt"], 2, "binary.jsonl: line 2, column 1: not UTF-8"),
+        (
+            &["--events", "nosuch", "p2p.bt"],
+            2,
+            "read events `nosuch`: ",
+        ),
+        (
+            &["--events", "broken.jsonl", "p2p.bt"],
+            2,
+            "broken.jsonl: line 1, column 1: EOF",
+        ),
+        (
+            &["--events", "binary.jsonl", "p2p.bt"],
+            2,
+            "binary.jsonl: line 2, column 1: not UTF-8",
+        ),
         (&["--events", "events.jsonl", "nosuch.bt"], 2, "nosuch.bt"),
         (&["--events", "events.jsonl", "broken.bt"], 1, "nosuch"),
-        (&["--events", "events.jsonl", "--expect", "nosuch", "p2p.bt"], 2, "read `nosuch`: "),
-        (&["--events", "app.jsonl", "p2p.bt"], 2, "app.jsonl: line 1: the script has no probe `app:hit`"),
+        (
+            &["--events", "events.jsonl", "--expect", "nosuch", "p2p.bt"],
+            2,
+            "read `nosuch`: ",
+        ),
+        (
+            &["--events", "app.jsonl", "p2p.bt"],
+            2,
+            "app.jsonl: line 1: the script has no probe `app:hit`",
+        ),
     ] {
         let done = files.run(words);
         let said = text(&done.stderr);

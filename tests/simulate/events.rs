@@ -15,25 +15,63 @@ fn all_tracepoints() {
             let seed = row * 20 + number;
             let (conversion, expr, value, text) = match arg.kind {
                 Kind::Str(max) => {
-                    let text = "s".repeat(usize::try_from(max).unwrap().clamp(4, 60)) + &seed.to_string();
-                    (" %s", format!("str(arg{number})"), format!("\"{text}\""), text)
+                    let text =
+                        "s".repeat(usize::try_from(max).unwrap().clamp(4, 60)) + &seed.to_string();
+                    (
+                        " %s",
+                        format!("str(arg{number})"),
+                        format!("\"{text}\""),
+                        text,
+                    )
                 }
                 Kind::Hash => {
-                    let shown = format!("{:0>64}", format!("{:02x}{:02x}", 0x80 + row, 0x80 + number));
-                    let parts: Vec<String> = shown.as_bytes().chunks(2).rev().map(|b| String::from_utf8_lossy(b).into_owned()).collect();
+                    let shown = format!(
+                        "{:0>64}",
+                        format!("{:02x}{:02x}", 0x80 + row, 0x80 + number)
+                    );
+                    let parts: Vec<String> = shown
+                        .as_bytes()
+                        .chunks(2)
+                        .rev()
+                        .map(|b| String::from_utf8_lossy(b).into_owned())
+                        .collect();
                     let bytes: String = parts.iter().map(|b| format!("\\x{b}")).collect();
-                    (" %r", format!("buf(arg{number}, 32)"), format!("{{\"hash\":\"{shown}\"}}"), bytes)
+                    (
+                        " %r",
+                        format!("buf(arg{number}, 32)"),
+                        format!("{{\"hash\":\"{shown}\"}}"),
+                        bytes,
+                    )
                 }
-                Kind::Bytes(_) => (" %r", format!("buf(arg{number}, 2)"), "{\"hex\":\"41ff\"}".to_owned(), "A\\xff".to_owned()),
-                Kind::Bool => (" %d", format!("arg{number}"), "true".to_owned(), "1".to_owned()),
+                Kind::Bytes(_) => (
+                    " %r",
+                    format!("buf(arg{number}, 2)"),
+                    "{\"hex\":\"41ff\"}".to_owned(),
+                    "A\\xff".to_owned(),
+                ),
+                Kind::Bool => (
+                    " %d",
+                    format!("arg{number}"),
+                    "true".to_owned(),
+                    "1".to_owned(),
+                ),
                 Kind::Enum(names) => {
                     let last = names.last().unwrap().0.to_string();
                     (" %d", format!("arg{number}"), last.clone(), last)
                 }
                 Kind::Int => {
-                    let low = if arg.signed { -(seed as i64) - 1 } else { seed as i64 };
+                    let low = if arg.signed {
+                        -(seed as i64) - 1
+                    } else {
+                        seed as i64
+                    };
                     let cast = if arg.signed { "(int64)" } else { "" };
-                    (" %ld", format!("{cast}arg{number}"), low.to_string(), low.to_string())
+                    (
+                        " %ld",
+                        format!("{cast}arg{number}"),
+                        low.to_string(),
+                        low.to_string(),
+                    )
                 }
             };
             format.push_str(conversion);
@@ -43,8 +81,13 @@ fn all_tracepoints() {
             want.push_str(&text);
         }
         want.push('\n');
-        script.push_str(&format!("usdt:./bitcoind:{point} {{ printf(\"{format}\\n\"{exprs}); }}\n"));
-        events.push_str(&format!("{{\"probe\":\"{point}\",\"args\":[{}]}}\n", values.join(",")));
+        script.push_str(&format!(
+            "usdt:./bitcoind:{point} {{ printf(\"{format}\\n\"{exprs}); }}\n"
+        ));
+        events.push_str(&format!(
+            "{{\"probe\":\"{point}\",\"args\":[{}]}}\n",
+            values.join(",")
+        ));
     }
     want.push_str("\n\n");
     assert_eq!(output(&script, &events), want);
@@ -58,7 +101,8 @@ fn a_script_may_look_at_some_of_them() {
 {"probe":"net:inbound_message","args":[1,"a","b","c",8,null]}
 {"probe":"mempool:rejected","args":[{"hash":"0000000000000000000000000000000000000000000000000000000000000001"},"dust"]}
 {"probe":"mempool:added","args":[null,1,2]}"#;
-    let want = "\n\n@[usdt:./bitcoind:mempool:rejected]: 1\n@[usdt:./bitcoind:mempool:added]: 2\n\n";
+    let want =
+        "\n\n@[usdt:./bitcoind:mempool:rejected]: 1\n@[usdt:./bitcoind:mempool:added]: 2\n\n";
     assert_eq!(output(script, events).trim_end(), want.trim_end());
 }
 

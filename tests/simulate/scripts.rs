@@ -123,7 +123,7 @@ fn what_happens_on_one_path_only_is_not_played_on_the_other() {
         .map(|n| format!("{{\"probe\":\"app:hit\",\"args\":[{n}]}}\n"))
         .collect();
     let want = "a1\na2\nb2\na3\nb3\nc3\na4\nb4\nd4\n\n\n";
-    assert_eq!(output(&text, &events), want);
+    assert_eq!(output(text, &events), want);
 }
 
 #[test]
@@ -131,13 +131,22 @@ fn maps_and_aggregations() {
     let text = r#"
         usdt:app:app:hit { @count[str(arg0)] = count(); @sum = sum(arg1); @h = hist(arg1); @last = arg1; @avg = avg(arg1); }"#;
     let mut events = String::new();
-    for (cpu, (key, size)) in [("a", 1), ("b", 20), ("a", 300), ("a", 4)].iter().enumerate() {
+    for (cpu, (key, size)) in [("a", 1), ("b", 20), ("a", 300), ("a", 4)]
+        .iter()
+        .enumerate()
+    {
         events.push_str(&format!(
             "{{\"probe\":\"app:hit\",\"cpu\":{cpu},\"args\":[\"{key}\",{size}]}}\n"
         ));
     }
     let got = output(text, &events);
-    for want in ["@avg: 81\n", "@count[b]: 1\n@count[a]: 3\n", "@last: 4\n", "@sum: 325\n", "[256, 512)             1 |"] {
+    for want in [
+        "@avg: 81\n",
+        "@count[b]: 1\n@count[a]: 3\n",
+        "@last: 4\n",
+        "@sum: 325\n",
+        "[256, 512)             1 |",
+    ] {
         assert!(got.contains(want), "{want:?} in {got}");
     }
 }
@@ -160,7 +169,9 @@ fn a_full_ring_loses_and_says_so() {
     for n in 0..100 {
         // Ten at a time, ten milliseconds apart.
         let time = 1_000_000_000 + n / 10 * 10_000_000;
-        events.push_str(&format!("{{\"probe\":\"app:hit\",\"time\":{time},\"args\":[{n}]}}\n"));
+        events.push_str(&format!(
+            "{{\"probe\":\"app:hit\",\"time\":{time},\"args\":[{n}]}}\n"
+        ));
     }
     let shapes = Shapes::of(simulate::events::parse(&events)).unwrap();
     let compiled = simulate::compile(&script(text), &shapes).unwrap();
@@ -170,7 +181,9 @@ fn a_full_ring_loses_and_says_so() {
         ..OutputOptions::default()
     };
     let sink = Output::to(Box::new(out.clone()), "memory", Buffering::Full);
-    let mut player = compiled.player(options, sink, Box::new(err.clone())).unwrap();
+    let mut player = compiled
+        .player(options, sink, Box::new(err.clone()))
+        .unwrap();
     let settings = Settings {
         ring_bytes: Some(80),
         ..compiled.settings()
@@ -192,7 +205,10 @@ fn time_is_the_simulated_machines() {
     let text = r#"usdt:app:app:hit { printf("%s %llu\n", strftime("%s", nsecs), elapsed); time("%s\n"); }"#;
     let events = r#"{"time":0}
 {"probe":"app:hit","time":5000000000}"#;
-    assert_eq!(output(text, events), "1767225605 5000000000\n1767225605\n\n\n");
+    assert_eq!(
+        output(text, events),
+        "1767225605 5000000000\n1767225605\n\n\n"
+    );
 }
 
 #[test]

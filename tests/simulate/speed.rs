@@ -23,7 +23,9 @@ fn p2p_events_a_second() {
     let printed = simulate::print(&compiled, simulate::events::parse(&text)).unwrap();
     let with_file = EVENTS as f64 / start.elapsed().as_secs_f64();
     assert_eq!(printed.output.lines().count(), EVENTS + 3);
-    let events: Vec<_> = simulate::events::parse(&text).collect::<Result<_, _>>().unwrap();
+    let events: Vec<_> = simulate::events::parse(&text)
+        .collect::<Result<_, _>>()
+        .unwrap();
     let start = Instant::now();
     let again = simulate::print(&compiled, events.into_iter().map(Ok)).unwrap();
     let alone = EVENTS as f64 / start.elapsed().as_secs_f64();
