@@ -135,7 +135,7 @@ fn wrong_scripts() {
 
 #[test]
 fn events_from_a_file() {
-    let events = "{\"probe\": \"net:inbound_message\", \"args\": [3, \"192.0.2.1:8333\", \"inbound\", \"ping\", 8]}\n";
+    let events = "{\"probe\": \"net:inbound_message\", \"args\": [3, \"192.0.2.1:8333\", \"inbound\", \"ping\", 8, null]}\n";
     let script = "usdt:/no/such/file:net:inbound_message { printf(\"%s from %d: %d\\n\", str(arg3), arg0, arg4); @n = count(); }";
     Case {
         args: &["simulate", "-q", "--events", "-", "-e", script],
