@@ -94,7 +94,7 @@ impl<'s> Story<'s> {
             false => ("outbound", sdt::net_outbound_message),
         };
         let size = bytes.len() as u64;
-        [peer.addr, peer.conn_type, kind].map(touch);
+        touch(&[peer.addr, peer.conn_type, kind]);
         let fired = probe(peer.id, peer.addr, peer.conn_type, kind, size, &bytes);
         self.tell(fired, || {
             let head: String = bytes.iter().take(16).map(|b| format!("{b:02x}")).collect();
@@ -126,7 +126,7 @@ impl<'s> Story<'s> {
             true => ("inbound", sdt::net_inbound_connection),
             false => ("outbound", sdt::net_outbound_connection),
         };
-        [peer.addr, peer.conn_type].map(touch);
+        touch(&[peer.addr, peer.conn_type]);
         let fired = probe(peer.id, peer.addr, peer.conn_type, peer.network, existing);
         self.tell(fired, || connection(name, peer, existing.cast_signed()));
     }
@@ -154,7 +154,7 @@ impl<'s> Story<'s> {
             self.numbers.hash(),
             REJECTION[self.round as usize % REJECTION.len()],
         );
-        touch(reason);
+        touch(&[reason]);
         let fired = sdt::mempool_rejected(&refused, reason);
         self.tell(fired, || {
             format!(
@@ -188,7 +188,7 @@ impl<'s> Story<'s> {
         let target = self.numbers.between(10_000, 500_000_000);
         let (waste, selected) = (self.numbers.between(-5_000, 5_000), target + 12_345);
         let algorithm = [c"bnb", c"knapsack", c"srd", c"cg"][self.round as usize % 4];
-        [WALLET, algorithm].map(touch);
+        touch(&[WALLET, algorithm]);
         let fired = sdt::coin_selection_selected_coins(WALLET, algorithm, target, waste, selected);
         self.tell(fired, || {
             let algorithm = algorithm.to_string_lossy();
@@ -252,7 +252,7 @@ impl<'s> Story<'s> {
         }
         let (vsize, fee, entered) = (141, 2_820, self.now().cast_unsigned() - 30);
         let reason = REMOVAL[self.round as usize % REMOVAL.len()];
-        touch(reason);
+        touch(&[reason]);
         let fired = sdt::mempool_removed(txid, reason, vsize, fee, entered);
         self.tell(fired, || {
             let reason = reason.to_string_lossy();
@@ -293,7 +293,7 @@ impl<'s> Story<'s> {
     fn cleaning(&mut self, peer: &Peer) {
         let (guest, established) = (&PEERS[3], self.now() - 3_600);
         let misdeed = c"getdata message size = 50001";
-        [misdeed, guest.addr, guest.conn_type].map(touch);
+        touch(&[misdeed, guest.addr, guest.conn_type]);
         let fired = sdt::net_misbehaving_connection(guest.id, misdeed);
         self.tell(fired, || {
             format!(
