@@ -1,7 +1,7 @@
 //! The checked tree becomes three-address code: maps, records and one program for each attach point.
 //!
 //! A pure function of the checked script and its target. Each program is lowered by trying plans from the cheapest up
-//! (no record; record on the stack; record in per-CPU scratch memory), see [`program`].
+//! (no record; record on the stack; record in per-CPU scratch memory), see `program`.
 
 pub(crate) mod abi;
 mod call;

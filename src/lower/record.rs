@@ -238,7 +238,8 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn close_group(&mut self) {
+    /// Ends the open group. Before control flow parts: what happens on one path only is a group of its own.
+    pub(super) fn close_group(&mut self) {
         if let Some((id, tag)) = self.cursor.open.take() {
             self.shared.groups[id].size = self.cursor.stat - tag - 4;
         }

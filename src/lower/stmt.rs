@@ -31,6 +31,7 @@ impl Lower<'_> {
             match &last.kind {
                 StmtKind::If { cond, then, els } if !self.f.closed() => {
                     let (yes, no) = (self.f.block(), self.f.block());
+                    self.close_group();
                     self.at(cond.span, |l| l.cond(cond, yes, no))?;
                     let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
                     self.f.switch_to(yes);
@@ -268,6 +269,7 @@ impl Lower<'_> {
         if output {
             self.park()?;
         }
+        self.close_group();
         self.at(cond.span, |l| l.cond(cond, yes, no))?;
         let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
         let vars = self.vars.clone();
@@ -383,6 +385,7 @@ impl Lower<'_> {
         if output {
             self.park()?;
         }
+        self.close_group();
         let outer = std::mem::replace(&mut self.loop_output, output);
         let cursor = self.cursor.clone();
         // What was fetched before is still right inside; what is fetched inside may not have happened after.

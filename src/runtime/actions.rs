@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    clock::{self, Clock},
+    clock::Clock,
     compile::{self, Place, Ready, Step, UserMap},
     int, json,
     maps::{MapReader, NoSymbols, Symbols},
@@ -148,6 +148,8 @@ struct Core {
     output: Output,
     errors: Box<dyn Write + Send>,
     scratch: Vec<u8>,
+    /// When the record that is played was sent.
+    sent: u64,
 }
 
 impl fmt::Debug for Player {
@@ -192,6 +194,7 @@ impl Player {
             output,
             errors,
             scratch: Vec::new(),
+            sent: 0,
         };
         Ok(Player {
             groups: compile::groups(object)?,
@@ -213,10 +216,11 @@ impl Player {
     pub fn play(
         &mut self,
         record: &[u8],
-        _ctx: RecordCtx,
+        ctx: RecordCtx,
         maps: &mut dyn MapReader,
     ) -> Result<Flow, PlayError> {
         let record = Record::new(record)?;
+        self.core.sent = ctx.time;
         let mut at = RECORD_HEADER as usize;
         let mut exit = None;
         while let Some(item) =
@@ -402,7 +406,7 @@ impl Core {
                     .map_err(|e| map_error("zeroing", user, e))?;
             }
             Step::Time(format) => {
-                clock::time(scratch, format);
+                env.common.clock.time(scratch, format, self.sent);
                 piece(out, "time", scratch, is_json);
             }
             Step::Join { parts, separator } => {

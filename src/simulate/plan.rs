@@ -70,10 +70,16 @@ pub(super) fn places(
                 places.extend(usdt(target.arch, binary, probe, programs()));
             }
         }
-        places.extend(functions(target.arch, binary, event.ret.is_some(), programs()));
+        places.extend(functions(
+            target.arch,
+            binary,
+            event.ret.is_some(),
+            programs(),
+        ));
     }
     for (index, program) in programs() {
-        let plain = |spec: &AttachSpec| !is_automatic(spec) && !matches!(spec, AttachSpec::User { .. });
+        let plain =
+            |spec: &AttachSpec| !is_automatic(spec) && !matches!(spec, AttachSpec::User { .. });
         if program.attach.iter().any(plain) {
             let site = SitePlan {
                 layout: Layout::function(target.arch),
@@ -85,7 +91,7 @@ pub(super) fn places(
             });
         }
     }
-    if places.is_empty() && !is_foreign_tracepoint(name) {
+    if places.is_empty() && (programs().next().is_some() || !is_foreign_tracepoint(name)) {
         return Err(unknown(object, event));
     }
     Ok(places)
@@ -129,7 +135,12 @@ fn unknown(object: &Object, event: &Event<'_>) -> EventError {
             rest = tail;
         }
     }
-    let help = match suggest::closest(name, known) {
+    // The same probe by another path.
+    let tails = name.match_indices(':').map(|(at, _)| &name[at + 1..]);
+    let elsewhere = tails
+        .filter_map(|tail| known.iter().find(|full| named(full, tail)))
+        .next();
+    let help = match suggest::closest(name, known.iter().copied()).or(elsewhere.copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let mut names: Vec<&str> = object.programs.iter().map(|p| p.probe.as_str()).collect();
@@ -161,7 +172,9 @@ fn usdt<'o>(
     for site in &probe.sites {
         let attached: Vec<_> = programs
             .clone()
-            .filter(|(_, program)| program.probe.starts_with("usdt:") && program.probe.ends_with(&end))
+            .filter(|(_, program)| {
+                program.probe.starts_with("usdt:") && program.probe.ends_with(&end)
+            })
             .filter_map(|(index, program)| Some((index, at(program, binary, site.offset, false)?)))
             .collect();
         if !attached.is_empty() {
