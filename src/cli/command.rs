@@ -1,6 +1,6 @@
 //! The table of commands, and dispatch.
 
-use super::{CliError, args, completions, disasm, explain, features, man, run};
+use super::{CliError, args, asm, completions, disasm, exec, explain, features, man, run};
 use crate::demo;
 use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
@@ -70,14 +70,26 @@ impl Command {
 /// All commands but the one without a verb, which runs a script. Help, manual and completions follow this order.
 pub const COMMANDS: &[Command] = &[
     Command {
+        verb: "asm",
+        help: "Assemble instructions",
+        args: asm::args,
+        run: asm::run,
+    },
+    Command {
         verb: "disasm",
         help: "Disassemble instructions",
         args: disasm::args,
         run: disasm::run,
     },
     Command {
+        verb: "exec",
+        help: "Execute instructions in user space or in the kernel",
+        args: exec::args,
+        run: exec::run,
+    },
+    Command {
         verb: "explain",
-        help: "Say what a helper, an operator or an instruction means",
+        help: "Say what an instruction, an operator, a helper or a line of a verifier log means",
         args: explain::args,
         run: explain::run,
     },

@@ -9,6 +9,8 @@ pub enum CliError {
     Usage(String),
     /// A negative answer, already printed.
     Negative,
+    /// The script is wrong: diagnostics as text.
+    Diagnosed(String),
     /// Could not be done: what, and perhaps how to get there.
     Failed {
         /// What we did, to what, what the system said.
@@ -44,7 +46,7 @@ impl CliError {
         match self {
             CliError::Output(err) if err.kind() == io::ErrorKind::BrokenPipe => 0,
             CliError::Exit(code) => *code,
-            CliError::Negative => 1,
+            CliError::Negative | CliError::Diagnosed(_) => 1,
             _ if as_bpftrace => 1,
             CliError::Usage(_) | CliError::Failed { .. } | CliError::Output(_) => 2,
         }
@@ -55,7 +57,7 @@ impl CliError {
         match self {
             CliError::Output(err) => err.kind() == io::ErrorKind::BrokenPipe,
             CliError::Exit(_) | CliError::Negative => true,
-            CliError::Usage(_) | CliError::Failed { .. } => false,
+            CliError::Usage(_) | CliError::Diagnosed(_) | CliError::Failed { .. } => false,
         }
     }
 }
@@ -63,7 +65,7 @@ impl CliError {
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CliError::Usage(text) => f.write_str(text),
+            CliError::Usage(text) | CliError::Diagnosed(text) => f.write_str(text),
             CliError::Failed { what, help: None } => write!(f, "error: {what}"),
             CliError::Failed {
                 what,

@@ -5,17 +5,20 @@
 //! verbs are gone, so that a script file may have any name, and the exit codes are bpftrace's.
 
 mod args;
+mod asm;
 mod check;
 mod command;
 mod completions;
 mod disasm;
 mod env;
 mod error;
+mod exec;
 mod explain;
 mod features;
 mod list;
 mod man;
 mod out;
+mod program;
 mod run;
 
 pub use command::{COMMANDS, Call, Command, dispatch};

@@ -394,6 +394,20 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What must hold of a whole program: jumps land on instructions, and execution cannot run off the end. `spans` has
+/// one place for each instruction.
+///
+/// # Errors
+/// One fault for each jump, and one for the end.
+pub fn check(insns: &[Insn], spans: &[Span], source: &str) -> Result<(), Vec<TextError>> {
+    let found = structure::check(insns, spans);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let error = |(span, problem)| TextError::new(source, span, problem);
+    Err(found.into_iter().map(error).collect())
+}
+
 /// The helper of that name, or what is wrong with it.
 fn helper_named(name: &str, span: Span) -> Parsed<u32> {
     match helper::by_name(name) {
