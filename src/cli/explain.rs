@@ -20,6 +20,8 @@ use std::fmt::Write;
 
 /// Forms listed of one name.
 const LISTED: usize = 40;
+/// Names listed of those that hold the word.
+const NEAR: usize = 6;
 
 pub(super) fn args(command: clap::Command) -> clap::Command {
     command.arg(
@@ -125,20 +127,28 @@ fn unknown(text: &str) -> CliError {
         "explain `{text}`: no instruction, operator, helper or verifier message that is known"
     );
     let names = names();
-    if let Some(near) = suggest::closest(text, names.iter().map(String::as_str)) {
-        return CliError::with_help(what, format!("did you mean `{near}`?"));
-    }
+    let near = suggest::closest(text, names.iter().map(String::as_str));
     let inside: Vec<&str> = match text.len() {
-        0..3 => Vec::new(),
+        0..4 => Vec::new(),
         _ => names
             .iter()
             .map(String::as_str)
             .filter(|name| name.contains(text))
-            .take(6)
+            .take(NEAR)
             .collect(),
     };
-    if !inside.is_empty() {
-        return CliError::with_help(what, format!("did you mean one of {}?", inside.join(", ")));
+    // A part of a name is nearer than another short name.
+    match near {
+        Some(near) if inside.is_empty() || inside.contains(&near) => {
+            return CliError::with_help(what, format!("did you mean `{near}`?"));
+        }
+        _ if !inside.is_empty() => {
+            return CliError::with_help(
+                what,
+                format!("did you mean one of {}?", inside.join(", ")),
+            );
+        }
+        _ => {}
     }
     // A sentence may be a message; what holds a register or a sign is an instruction gone wrong.
     let is_insn = text.contains(['=', '[', '*']) || text.contains(" r") || text.contains('%');
@@ -156,8 +166,12 @@ fn unknown(text: &str) -> CliError {
 fn operator(word: &str) -> Option<String> {
     let mut text = String::new();
     for row in rows().filter(|row| row.sym == word || row.name == word) {
+        let sym = match row.sym {
+            "" => String::new(),
+            sym => format!("{sym} "),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{} ({})  {}", row.sym, row.name, plain(row.means));
+        let _ = writeln!(text, "{sym}({})  {}", row.name, plain(row.means));
         let _ = writeln!(
             text,
             "    since kernel {}; RFC 9669 {}",
