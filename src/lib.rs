@@ -1,6 +1,7 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod bitcoin;
 pub mod cli;
 pub mod codegen;
 pub mod compile;
@@ -14,6 +15,7 @@ pub mod loader;
 pub mod lower;
 pub mod runtime;
 pub mod session;
+pub mod simulate;
 pub mod span;
 pub mod spec;
 pub mod suggest;

@@ -1,8 +1,8 @@
 //! The flags of a run: bpftrace's, with their names and meaning, and our own.
 
 use super::{Call, CliError, env};
-use crate::session::{Attach, Buffering, Debug, Format, Options, Script};
-use crate::sys::errno::Described;
+use crate::session::{Attach, Buffering, Format, Options, Script, Stage};
+use crate::{runtime::child::split_words, sys::errno::Described};
 use clap::{
     Arg, ArgAction, ArgMatches,
     builder::{PossibleValuesParser, ValueParser},
@@ -184,6 +184,14 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
+/// The stages of `-d`, and what they are here. There is no libbpf; the verifier's log is shown whenever it objects.
+const DEBUG: &[(&[&str], Stage)] = &[
+    (&["ast", "types"], Stage::Ast),
+    (&["codegen"], Stage::RawIr),
+    (&["codegen-opt"], Stage::Ir),
+    (&["dis"], Stage::Asm),
+];
+
 /// Flags of bpftrace that have no meaning here, with what stands in their place.
 const REFUSED: &[(&str, &str)] = &[
     ("test", "`test:` probes are not run by this version"),
@@ -201,6 +209,10 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "emit-llvm",
         "there is no LLVM here; `check --emit ir` prints this compiler's own code",
+    ),
+    (
+        "include",
+        "header files are not read by this version; put their definitions into the script",
     ),
     ("verify-llvm-ir", "there is no LLVM here"),
 ];
@@ -263,6 +275,9 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
         }
     }
     let mut options = flags(matches, call);
+    if let Some(line) = matches.get_one::<String>("cmd") {
+        options.command = Some(split_words(line).map_err(CliError::failed)?);
+    }
     let mut words: Vec<OsString> = matches
         .get_many::<OsString>("words")
         .map(|words| words.cloned().collect())
@@ -337,7 +352,6 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
     Options {
         config: env::settings(std::env::vars_os()),
         pid: matches.get_one("pid").copied(),
-        command: word("cmd").map(str::to_string),
         output: matches.get_one::<PathBuf>("output").cloned(),
         format: match word("format") {
             Some("json") => Format::Json,
@@ -350,13 +364,11 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
         },
         quiet: matches.get_flag("quiet"),
         verbose: matches.get_count("verbose") > 0,
-        debug: Debug {
-            ast: stage(&["ast", "types"]),
-            ir: stage(&["codegen"]),
-            ir_opt: stage(&["codegen-opt"]),
-            asm: stage(&["dis"]),
-            verifier: stage(&["verifier", "libbpf"]),
-        },
+        debug: DEBUG
+            .iter()
+            .filter(|(names, _)| stage(names))
+            .map(|(_, stage)| *stage)
+            .collect(),
         dry_run: matches.get_flag("dry-run"),
         allow_unsafe: matches.get_flag("unsafe"),
         helper_errors: matches.get_count("warnings"),
@@ -472,7 +484,7 @@ mod tests {
         assert_eq!(got.helper_errors, 2);
         assert_eq!(got.buffering, Buffering::Full);
         assert_eq!(got.format, Format::Json);
-        assert!(got.debug.ast && got.debug.asm && got.debug.verifier && !got.debug.ir);
+        assert_eq!(got.debug, [Stage::Ast, Stage::Asm]);
         assert_eq!(got.pid, Some(12));
         assert_eq!(got.attach, Attach::Perf);
         assert!(got.allow_unsafe && got.as_bpftrace);

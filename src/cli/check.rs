@@ -1,4 +1,74 @@
-//! `baretrace check FILE`: compiles and verifies without root.
+//! `baretrace check FILE`: compiles and verifies without root, loads nothing.
+
+use super::{Call, CliError, args, out, run::session_error};
+use crate::{
+    session::{Options, Session, Stage, emit},
+    spec::Object,
+};
+use clap::ArgMatches;
 
 /// What `--emit` prints.
 pub(super) const STAGES: &[&str] = &["ast", "ir", "asm", "bytes", "spec"];
+
+/// The flags of a run that mean something here.
+const SHOWN: &[&str] = &[
+    "program",
+    "pid",
+    "unsafe",
+    "probe-filter",
+    "no-warnings",
+    "emit",
+    "words",
+];
+
+pub(super) fn args(command: clap::Command) -> clap::Command {
+    let about = command.get_about().cloned();
+    let command = args::add(command)
+        .about(about.unwrap_or_default())
+        .override_usage("baretrace check [--emit STAGE] FILE|-e PROGRAM [ARGS…]");
+    command.mut_args(|arg| {
+        let hide = !SHOWN.contains(&arg.get_id().as_str());
+        arg.hide(hide)
+    })
+}
+
+pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
+    let options = args::options(matches, call)?;
+    let stage = matches.get_one::<String>("emit").map(String::as_str);
+    out::print(&check(&options, stage)?)
+}
+
+/// Compiles, verifies, and returns what is to be printed of `stage`.
+pub(super) fn check(options: &Options, stage: Option<&str>) -> Result<String, CliError> {
+    let session = Session::for_any(options).map_err(session_error)?;
+    let compiled = session.compile().map_err(session_error)?;
+    compiled.print_warnings(options);
+    let stage = match stage {
+        Some("ast") => Some(Stage::Ast),
+        Some("ir") => Some(Stage::Ir),
+        Some("asm") => Some(Stage::Asm),
+        Some("bytes") => Some(Stage::Bytes),
+        Some("spec") => Some(Stage::Spec),
+        _ => None,
+    };
+    let text = match stage {
+        Some(stage) => emit(stage, &session, &compiled).map_err(session_error)?,
+        None => summary(&compiled.object),
+    };
+    compiled.dry_run().map_err(session_error)?;
+    Ok(text)
+}
+
+fn summary(object: &Object) -> String {
+    let insns: usize = object
+        .programs
+        .iter()
+        .map(|program| program.insns.len())
+        .sum();
+    format!(
+        "{}: {} programs, {insns} instructions, {} maps: nothing wrong\n",
+        object.script_name,
+        object.programs.len(),
+        object.maps.len()
+    )
+}

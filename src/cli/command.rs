@@ -1,7 +1,9 @@
 //! The table of commands, and dispatch.
 
-use super::{CliError, args, asm, completions, disasm, exec, explain, features, man, run};
-use crate::demo;
+use super::{
+    CliError, args, asm, check, completions, demo, disasm, exec, explain, features, man, run,
+};
+use crate::demo as target;
 use clap::{Arg, ArgMatches};
 use std::ffi::OsString;
 
@@ -70,6 +72,18 @@ impl Command {
 /// All commands but the one without a verb, which runs a script. Help, manual and completions follow this order.
 pub const COMMANDS: &[Command] = &[
     Command {
+        verb: "check",
+        help: "Compile and verify a script, without root and without loading it",
+        args: check::args,
+        run: check::run,
+    },
+    Command {
+        verb: "demo",
+        help: "Watch a built-in target's P2P messages; no bitcoind needed",
+        args: demo::args,
+        run: demo::run,
+    },
+    Command {
         verb: "asm",
         help: "Assemble instructions",
         args: asm::args,
@@ -132,7 +146,7 @@ fn demo_target(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         .get_many::<String>("words")
         .map(|words| words.cloned().collect())
         .unwrap_or_default();
-    demo::target::run(&words).map_err(CliError::failed)
+    target::target::run(&words).map_err(CliError::failed)
 }
 
 /// The command that `word` nearly spells.

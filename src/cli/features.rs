@@ -2,12 +2,7 @@
 
 use super::{Call, CliError, out};
 use crate::{
-    kernel::{
-        cpus,
-        detect::{Missing, missing_rights},
-        features,
-        lockdown::Lockdown,
-    },
+    kernel::{cpus, detect::missing_rights, features, lockdown::Lockdown},
     spec::Features,
     sys::errno::Described,
 };
@@ -72,16 +67,4 @@ pub(super) fn report() -> String {
         }
     }
     text
-}
-
-/// The error of a command that needs rights which this process lacks, or `None` if it lacks none.
-pub(super) fn lacking(missing: &[Missing]) -> Option<CliError> {
-    if missing.is_empty() {
-        return None;
-    }
-    let list: Vec<String> = missing.iter().map(|m| format!("\n  {m}")).collect();
-    Some(CliError::with_help(
-        format!("trace: this process lacks{}", list.concat()),
-        "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`",
-    ))
 }

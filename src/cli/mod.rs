@@ -9,6 +9,7 @@ mod asm;
 mod check;
 mod command;
 mod completions;
+mod demo;
 mod disasm;
 mod env;
 mod error;

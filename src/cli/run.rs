@@ -1,7 +1,9 @@
 //! `baretrace FILE`: runs a script.
 
 use super::{Call, CliError, args, features, list};
+use crate::session::{self, Outcome, Session, SessionError};
 use clap::ArgMatches;
+use std::io::Write;
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("info") {
@@ -11,14 +13,60 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
         return run_list(matches, call);
     }
     let options = args::options(matches, call)?;
-    Err(CliError::failed(format!(
-        "run `{}`: not supported by this build",
-        options.script.name
-    )))
+    if let Some(stage) = matches.get_one::<String>("emit") {
+        return super::out::print(&super::check::check(&options, Some(stage))?);
+    }
+    if options.helper_errors > 0 && !options.no_warnings {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: -k: errors of helpers are not reported by this version"
+        );
+    }
+    let outcome = session::run(&options).map_err(session_error)?;
+    match outcome {
+        Outcome::Done | Outcome::PipeClosed | Outcome::Exit(0) => Ok(()),
+        // The low eight bits, as exit(2) takes them.
+        Outcome::Exit(code) => Err(CliError::Exit(code.to_le_bytes()[0])),
+    }
 }
 
+/// A session's error with its remedy.
+pub(super) fn session_error(err: SessionError) -> CliError {
+    match err {
+        SessionError::Script(text) | SessionError::Missing(text) => CliError::Diagnosed(text),
+        err if err.is_negative() => CliError::Diagnosed(match err.help() {
+            Some(help) => format!("error: {err}\nhelp: {help}"),
+            None => format!("error: {err}"),
+        }),
+        err => match err.help() {
+            Some(help) => CliError::with_help(&err, help),
+            None => CliError::failed(&err),
+        },
+    }
+}
+
+/// `-l`: probes that match a pattern, or those that a program would attach to.
 fn run_list(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
-    let options = args::flags(matches, call);
-    let pattern = args::first_word(matches)?.unwrap_or_default();
-    super::out::print(&list::list(&pattern, options.pid, options.verbose)?)
+    let flags = args::flags(matches, call);
+    let word = args::first_word(matches)?;
+    let is_file = word
+        .as_ref()
+        .is_some_and(|word| std::path::Path::new(word).is_file());
+    if is_file || matches.contains_id("program") {
+        let options = args::options(matches, call)?;
+        let compiled = Session::for_any(&options)
+            .and_then(|session| session.compile())
+            .map_err(session_error)?;
+        let names = compiled
+            .object
+            .programs
+            .iter()
+            .map(|program| program.probe.as_str());
+        let mut names: Vec<&str> = names.collect();
+        names.dedup();
+        return super::out::print(&(names.join("\n") + "\n"));
+    }
+    let pattern = word.unwrap_or_default();
+    super::out::print(&list::list(&pattern, flags.pid, flags.verbose)?)
 }

@@ -57,7 +57,7 @@ fn thread(func: &mut MFunc) -> bool {
 
 /// Lets one block stand for all that do the same.
 fn join_equal(func: &mut MFunc) -> bool {
-    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut first: HashMap<(Vec<Mi>, MTerm), usize> = HashMap::new();
     let mut stands: Vec<usize> = (0..func.blocks.len()).collect();
     let mut changed = false;
     for (index, block) in func.blocks.iter().enumerate().skip(1) {
@@ -79,9 +79,8 @@ fn join_equal(func: &mut MFunc) -> bool {
     changed
 }
 
-fn key(block: &MBlock) -> String {
-    let ops: Vec<&Mi> = block.insts.iter().map(|inst| &inst.op).collect();
-    format!("{ops:?}{:?}", block.term)
+fn key(block: &MBlock) -> (Vec<Mi>, MTerm) {
+    (block.insts.iter().map(|i| i.op).collect(), block.term)
 }
 
 /// Appends to a block that ends in a jump its only successor, where it is that one's only predecessor.

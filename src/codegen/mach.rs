@@ -31,7 +31,7 @@ pub(super) enum Cheap {
 }
 
 /// Where memory is accessed, before the offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Base {
     /// At a register.
     Reg(R),
@@ -40,7 +40,7 @@ pub(super) enum Base {
 }
 
 /// Second operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MSrc {
     /// A register.
     Reg(R),
@@ -49,7 +49,7 @@ pub(super) enum MSrc {
 }
 
 /// An instruction in two-address form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Mi {
     /// 64-bit move; vanishes when both ends get the same register.
     Copy { dst: R, src: R },
@@ -96,7 +96,7 @@ pub(super) enum Mi {
 }
 
 /// How a block ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum MTerm {
     /// Jump.
     Goto(usize),

@@ -32,6 +32,8 @@ pub(super) struct Story<'s> {
     seen: &'s mut dyn FnMut(Option<String>) -> bool,
     /// Whether lines are wanted.
     print: bool,
+    /// Whether a line is wanted for what did not fire, too.
+    always: bool,
     /// False once `seen` said so.
     going: bool,
 }
@@ -50,8 +52,15 @@ impl<'s> Story<'s> {
             payload,
             seen,
             print,
+            always: false,
             going: true,
         }
+    }
+
+    /// Hands out a line for each event, fired or not.
+    pub(super) fn always(mut self) -> Self {
+        (self.print, self.always) = (true, true);
+        self
     }
 
     /// One round, in which each of the 20 tracepoints fires at least once. False when the story is at its end.
@@ -69,7 +78,7 @@ impl<'s> Story<'s> {
 
     fn tell(&mut self, fired: bool, line: impl FnOnce() -> String) {
         if self.going {
-            let line = (fired && self.print).then(line);
+            let line = (self.print && (fired || self.always)).then(line);
             self.going = (self.seen)(line);
         }
     }

@@ -6,12 +6,15 @@ use crate::{
     span::Span,
 };
 
+/// Instructions of a block that may still be open, and its end.
+type Open = (Vec<Inst>, Option<(Term, Option<Span>)>);
+
 /// Builds one [`Func`]. Instructions go to the current block; a block is closed by its terminator, and what comes after
 /// a terminator before the next [`FuncBuilder::switch_to`] is unreachable and dropped.
 #[derive(Debug)]
 pub struct FuncBuilder {
     name: String,
-    blocks: Vec<(Vec<Inst>, Option<(Term, Option<Span>)>)>,
+    blocks: Vec<Open>,
     slots: Vec<Slot>,
     vregs: u32,
     current: BlockId,

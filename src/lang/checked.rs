@@ -20,8 +20,6 @@ pub enum Res {
     Var(VarId),
     /// A map.
     Map(MapId),
-    /// `argN`.
-    Arg(u32),
     /// A builtin or function, by its row's name in `lang::builtin`.
     Builtin(&'static str),
     /// Known at compile time: number (already in the expression's type), from a literal, enumerator, parameter, `sizeof`…
@@ -39,6 +37,8 @@ pub enum Res {
     },
     /// Element of a tuple or record.
     Item(u32),
+    /// `argN`.
+    Arg(u32),
 }
 
 /// A map with its types.

@@ -102,13 +102,11 @@ fn report<'a>(diag: &'a Diagnostic, script_name: &'a str, source: &'a str) -> Ve
     let snippet = Snippet::source(source)
         .path(script_name)
         .annotation(annotation);
-    let mut groups = vec![
-        level
-            .primary_title(diag.message.as_str())
-            .element(snippet),
-    ];
+    let mut groups = vec![level.primary_title(diag.message.as_str()).element(snippet)];
     if let Some(help) = &diag.help {
-        groups.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+        groups.push(Group::with_title(
+            Level::HELP.secondary_title(help.as_str()),
+        ));
     }
     groups
 }
@@ -136,7 +134,10 @@ mod tests {
         let diag = Diagnostic::error(Span::new(20, 24), "unknown builtin `pidd`")
             .help("did you mean `pid`?");
         let text = render(&[diag], "count.bt", source, false);
-        assert!(text.starts_with("error: unknown builtin `pidd`\n"), "{text}");
+        assert!(
+            text.starts_with("error: unknown builtin `pidd`\n"),
+            "{text}"
+        );
         assert!(text.contains("--> count.bt:1:21"), "{text}");
         assert!(text.contains("^^^^"), "{text}");
         assert!(text.contains("help: did you mean `pid`?"), "{text}");
@@ -144,7 +145,12 @@ mod tests {
 
     #[test]
     fn spans_outside_the_text_are_survived() {
-        for span in [Span::new(0, 0), Span::new(5, 2), Span::new(900, 1000), Span::new(1, 2)] {
+        for span in [
+            Span::new(0, 0),
+            Span::new(5, 2),
+            Span::new(900, 1000),
+            Span::new(1, 2),
+        ] {
             let text = render(&[Diagnostic::error(span, "m")], "x", "ä\n", false);
             assert!(text.contains("error: m"), "{text}");
         }

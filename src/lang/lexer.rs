@@ -160,7 +160,10 @@ impl<'a> Lexer<'a> {
                 }
                 None => {
                     self.pos += first.len_utf8();
-                    self.error(start, format!("`{}` has no meaning here", first.escape_debug()));
+                    self.error(
+                        start,
+                        format!("`{}` has no meaning here", first.escape_debug()),
+                    );
                     return None;
                 }
             },
@@ -285,7 +288,12 @@ impl<'a> Lexer<'a> {
         let octal = |d: char| d.is_digit(8);
         match c {
             '0'..='7' => {
-                let len = self.rest().chars().take(3).take_while(|d| octal(*d)).count();
+                let len = self
+                    .rest()
+                    .chars()
+                    .take(3)
+                    .take_while(|d| octal(*d))
+                    .count();
                 let digits = &self.rest()[..len];
                 bytes.push(u32::from_str_radix(digits, 8).map_or(0, |n| n as u8));
                 self.pos += len;
@@ -361,7 +369,10 @@ mod tests {
         assert_eq!(diags, []);
         assert_eq!(toks, [Tok::Str(b"a\n\t\"\\\x1b[0mA\0".to_vec())]);
         assert_eq!(all("\"abc\n").1.len(), 1);
-        assert_eq!(all("\"\\q\"").1[0].message, "unknown escape `\\q` in a string");
+        assert_eq!(
+            all("\"\\q\"").1[0].message,
+            "unknown escape `\\q` in a string"
+        );
     }
 
     #[test]

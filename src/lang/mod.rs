@@ -1,10 +1,16 @@
 //! The bpftrace language: script text to checked, typed tree.
+//!
+//! [`parse`] reads a text, [`wanted`] says what must be looked up in binaries, [`expand`] puts in imports and macros,
+//! [`check`] resolves names and types against a target. [`diag::render`] shows what any of them had to say.
 
 pub mod ast;
 pub mod builtin;
+mod check;
 pub mod checked;
+mod config;
 mod constants;
 pub mod diag;
+mod expand;
 mod lexer;
 mod number;
 mod parser;
@@ -13,8 +19,11 @@ mod preproc;
 pub mod print;
 mod suggest;
 mod token;
+mod visit;
 
+pub use check::check;
 pub use diag::{Diagnostic, Severity};
+pub use expand::expand;
 pub use parser::parse;
 pub use points::{Wanted, wanted};
 pub use print::print;

@@ -93,7 +93,16 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(want), "{text}");
         }
-        for text in ["08", "0x", "18446744073709551616", "1e20", "1e-3", "12q", "1e", "9999999999d"] {
+        for text in [
+            "08",
+            "0x",
+            "18446744073709551616",
+            "1e20",
+            "1e-3",
+            "12q",
+            "1e",
+            "9999999999d",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -210,16 +210,21 @@ pub fn user(point: &AttachPoint) -> Option<Result<Wanted, Diagnostic>> {
 
 fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
     let wrong = |what: &str| {
-        Err(Diagnostic::error(point.span, format!("`usdt` lacks its {what}"))
-            .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`"))
+        Err(
+            Diagnostic::error(point.span, format!("`usdt` lacks its {what}"))
+                .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`"),
+        )
     };
     let (path, provider, name) = match point.parts.as_slice() {
         [path, name] => (path, None, name),
         [path, provider, name] => (path, Some(provider), name),
         [] | [_] => return wrong("binary or name"),
         _ => {
-            return Err(Diagnostic::error(point.span, "`usdt` has too many parts")
-                .help("write `usdt:BINARY:PROVIDER:NAME`; a `:` within a part needs double quotes"));
+            return Err(
+                Diagnostic::error(point.span, "`usdt` has too many parts").help(
+                    "write `usdt:BINARY:PROVIDER:NAME`; a `:` within a part needs double quotes",
+                ),
+            );
         }
     };
     if path.is_empty() {
@@ -238,8 +243,10 @@ fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
 fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
     let name = if ret { "uretprobe" } else { "uprobe" };
     let lacks = |what: &str| {
-        Err(Diagnostic::error(point.span, format!("`{name}` lacks its {what}"))
-            .help(format!("write `{name}:BINARY:FUNCTION`")))
+        Err(
+            Diagnostic::error(point.span, format!("`{name}` lacks its {what}"))
+                .help(format!("write `{name}:BINARY:FUNCTION`")),
+        )
     };
     let parts: Vec<&str> = point.parts.iter().map(String::as_str).collect();
     let (path, cpp, function) = match parts.as_slice() {
@@ -258,8 +265,10 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
         }
         [path, function] => (*path, false, (*function).to_string()),
         _ => {
-            return Err(Diagnostic::error(point.span, format!("`{name}` has too many parts"))
-                .help("a `:` within a function's name needs double quotes"));
+            return Err(
+                Diagnostic::error(point.span, format!("`{name}` has too many parts"))
+                    .help("a `:` within a function's name needs double quotes"),
+            );
         }
     };
     if path.is_empty() {
@@ -334,7 +343,10 @@ pub fn software(point: &AttachPoint) -> Result<(u64, u64), Diagnostic> {
         [event] => (event, ""),
         [event, count] => (event, count.as_str()),
         _ => {
-            return Err(Diagnostic::error(point.span, "`software` is `software:EVENT:COUNT`"));
+            return Err(Diagnostic::error(
+                point.span,
+                "`software` is `software:EVENT:COUNT`",
+            ));
         }
     };
     let Some((_, config, default)) = SOFTWARE.iter().find(|(name, ..)| name == event) else {
@@ -386,7 +398,9 @@ pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
         bits |= bit;
     }
     if bits == 0 || bits & 4 != 0 && bits != 4 {
-        return fail(format!("`{mode}` is no mode of a watchpoint (`x` stands alone)"));
+        return fail(format!(
+            "`{mode}` is no mode of a watchpoint (`x` stands alone)"
+        ));
     }
     Ok((addr, len, bits))
 }
@@ -474,7 +488,8 @@ mod tests {
 
     #[test]
     fn user_points() {
-        let want = |text: &str| user(&with_params(&point(text), &["a".to_string()])).map(|r| r.ok());
+        let want =
+            |text: &str| user(&with_params(&point(text), &["a".to_string()])).map(|r| r.ok());
         let up = |function: &str, cpp, offset, ret| {
             Some(Some(Wanted::Uprobe {
                 path: "/b".to_string(),

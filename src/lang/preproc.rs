@@ -35,7 +35,10 @@ pub(super) struct Defines(HashMap<String, Vec<Token>>);
 impl Default for Defines {
     /// `BPFTRACE_HAVE_BTF` is there, so that scripts take their header-free branch.
     fn default() -> Self {
-        Defines(HashMap::from([("BPFTRACE_HAVE_BTF".to_string(), Vec::new())]))
+        Defines(HashMap::from([(
+            "BPFTRACE_HAVE_BTF".to_string(),
+            Vec::new(),
+        )]))
     }
 }
 
@@ -106,7 +109,8 @@ impl Lexer<'_> {
                 let span = self.conds.pop().map(|c| c.span).unwrap_or_default();
                 self.conds.clear();
                 self.diags.push(
-                    Diagnostic::error(span, "conditional is not closed").help("close it with `#endif`"),
+                    Diagnostic::error(span, "conditional is not closed")
+                        .help("close it with `#endif`"),
                 );
                 return;
             }
@@ -190,7 +194,9 @@ impl Lexer<'_> {
             self.diags.push(
                 Diagnostic::error(span, format!("`#include` of `{name}` is not supported"))
                     .label("no C headers are read")
-                    .help("write the structs, enums and `#define`s that the script needs at its top"),
+                    .help(
+                        "write the structs, enums and `#define`s that the script needs at its top",
+                    ),
             );
         }
     }
@@ -289,15 +295,24 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_named() {
-        assert_eq!(words("#include <linux/path.h>\n").1, ["`#include` of `linux/path.h` is not supported"]);
+        assert_eq!(
+            words("#include <linux/path.h>\n").1,
+            ["`#include` of `linux/path.h` is not supported"]
+        );
         assert_eq!(words("#include <errno.h>\n").1, Vec::<String>::new());
-        assert_eq!(words("#define F(x) x\n").1, ["`#define F(…)` with arguments is not supported"]);
+        assert_eq!(
+            words("#define F(x) x\n").1,
+            ["`#define F(…)` with arguments is not supported"]
+        );
         assert_eq!(words("#if 1\n").1, ["`#if` is not supported"]);
     }
 
     #[test]
     fn a_define_goes_over_a_continued_line() {
-        assert_eq!(words("#define A 1 + \\\n 2 // c\nA").0, "number 1 `+` number 2");
+        assert_eq!(
+            words("#define A 1 + \\\n 2 // c\nA").0,
+            "number 1 `+` number 2"
+        );
         assert_eq!(words("#define A A\nA").0, "`A`");
         assert_eq!(words("#define").1, ["`#define` wants a name"]);
     }

@@ -140,7 +140,11 @@ impl Printer {
     }
 
     fn c_struct(&mut self, def: &CStruct) {
-        self.put(if def.tag == Tag::Union { "union " } else { "struct " });
+        self.put(if def.tag == Tag::Union {
+            "union "
+        } else {
+            "struct "
+        });
         if !def.name.is_empty() {
             self.put(&def.name);
             self.put(" ");
@@ -530,7 +534,9 @@ impl Printer {
                 self.put(")");
                 let tight = matches!(
                     expr.kind,
-                    ExprKind::Unary { .. } | ExprKind::Step { prefix: true, .. } | ExprKind::Block(_)
+                    ExprKind::Unary { .. }
+                        | ExprKind::Step { prefix: true, .. }
+                        | ExprKind::Block(_)
                 );
                 self.expr(expr, if tight { u8::MAX } else { UNARY });
             }
@@ -577,8 +583,12 @@ fn power(expr: &Expr) -> u8 {
     }
 }
 
-fn symbol(op: BinOp) -> &'static str {
-    INFIX.iter().find(|(_, o, _)| *o == op).map_or("", |(s, ..)| s)
+/// The operator as written.
+pub fn symbol(op: BinOp) -> &'static str {
+    INFIX
+        .iter()
+        .find(|(_, o, _)| *o == op)
+        .map_or("", |(s, ..)| s)
 }
 
 /// An attach point, parts quoted where they need it.

@@ -1,7 +1,10 @@
 //! "Did you mean": the name that is closest to what was written.
 
 /// The candidate closest to `word`, if it is close enough to be what was meant.
-pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()

@@ -6,19 +6,19 @@ use crate::spec::Arch;
 
 /// Registers of one architecture, by byte offset into `pt_regs`.
 #[derive(Debug)]
-pub(super) struct Abi {
+pub(crate) struct Abi {
     /// Integer arguments of a function, in order.
-    pub(super) args: &'static [u16],
+    pub(crate) args: &'static [u16],
     /// Return value.
-    pub(super) ret: u16,
+    pub(crate) ret: u16,
     /// Instruction pointer.
-    pub(super) ip: u16,
+    pub(crate) ip: u16,
     /// Stack pointer.
-    pub(super) sp: u16,
+    pub(crate) sp: u16,
     /// Distance from the stack pointer at function entry to the first argument on the stack.
-    pub(super) stack_args: i64,
+    pub(crate) stack_args: i64,
     /// Registers by the names that `reg("…")` takes.
-    pub(super) names: &'static [(&'static str, u16)],
+    pub(crate) names: &'static [(&'static str, u16)],
 }
 
 const X86_64: Abi = Abi {
@@ -97,7 +97,7 @@ const AARCH64: Abi = Abi {
 };
 
 /// The table for `arch`.
-pub(super) fn abi(arch: Arch) -> &'static Abi {
+pub(crate) fn abi(arch: Arch) -> &'static Abi {
     match arch {
         Arch::X86_64 => &X86_64,
         Arch::Aarch64 => &AARCH64,

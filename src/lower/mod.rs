@@ -3,7 +3,7 @@
 //! A pure function of the checked script and its target. Each program is lowered by trying plans from the cheapest up
 //! (no record; record on the stack; record in per-CPU scratch memory), see [`program`].
 
-mod abi;
+pub(crate) mod abi;
 mod call;
 mod error;
 mod helper;

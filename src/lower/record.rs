@@ -9,7 +9,7 @@ use super::{
     program::{Lower, Restart},
 };
 use crate::{
-    asm::{AluOp, AtomicOp, Cond, Size},
+    asm::{AluOp, AtomicOp, Cond, Size, Width},
     ir::{Op, Opnd, VReg},
     spec::{Action, BLOB_TAG, Field, Group, RECORD_HEADER, Type},
 };
@@ -271,6 +271,9 @@ impl Lower<'_> {
             self.store_at(addr, Size::W, Opnd::Imm(i64::try_from(id).unwrap_or(0)));
             self.cursor.open = Some((id, self.cursor.stat));
             self.cursor.stat += 4;
+            self.seen_max = self
+                .seen_max
+                .max(self.cursor.dynamic_max + self.cursor.stat);
         }
         Ok(())
     }
@@ -336,7 +339,14 @@ impl Lower<'_> {
             None => len,
             Some(v) => self.f.alu(AluOp::Add, v, len),
         };
-        let word = self.f.alu(AluOp::Or, len, i64::from(BLOB_TAG));
+        let word = self.f.vreg();
+        self.f.push(Op::Alu {
+            op: AluOp::Or,
+            width: Width::W32,
+            dst: word,
+            a: len.into(),
+            b: Opnd::Imm(i64::from(BLOB_TAG.cast_signed())),
+        });
         self.store_at(tag, Size::W, word.into());
         self.cursor.dynamic = Some(next);
         self.cursor.dynamic_max += cap;

@@ -1,6 +1,4 @@
-//! From loaded programs to events: attach, read the rings.
-
-//! From the bytes of records and maps to what the user reads.
+//! From loaded programs to what the user reads: attach, read the rings, decode records and maps, print.
 
 mod compile;
 mod gfp;

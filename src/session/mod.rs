@@ -1,12 +1,22 @@
 //! One run of a script, end to end: compile, load, attach, read, print, leave nothing behind.
+//!
+//! Reading order: `options`, `binary` and `target` (what the script names), `compile`, `wake`, `maps`, `run`.
 
 pub mod binary;
-mod child;
+mod compile;
+mod emit;
+mod error;
+mod maps;
 mod options;
+mod run;
+mod simulate;
+mod target;
 mod wake;
-mod words;
 
-pub use child::{Child, ChildError};
-pub use options::{Attach, Buffering, Debug, Format, Options, Script};
+pub use compile::{Compiled, Session};
+pub use emit::{Stage, emit};
+pub use error::{Placed, SessionError};
+pub use options::{Attach, Buffering, Format, Options, Script};
+pub use run::{Outcome, run};
+pub use simulate::{Event, Value, simulate};
 pub use wake::{Signals, Timer};
-pub use words::{WordsError, split as split_words};

@@ -1,5 +1,6 @@
 //! What a run is asked to do: plain values, made by the command line or by a test.
 
+use super::Stage;
 use std::path::PathBuf;
 
 /// A script with its name.
@@ -45,17 +46,6 @@ pub enum Format {
     Json,
 }
 
-/// Stages whose result is printed on stderr (`-d`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named after the stages")]
-pub struct Debug {
-    pub ast: bool,
-    pub ir: bool,
-    pub ir_opt: bool,
-    pub asm: bool,
-    pub verifier: bool,
-}
-
 /// What a run is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -69,8 +59,8 @@ pub struct Options {
     pub config: Vec<(String, String)>,
     /// `-p`.
     pub pid: Option<u32>,
-    /// `-c`.
-    pub command: Option<String>,
+    /// `-c`, split into words.
+    pub command: Option<Vec<String>>,
     /// `-o`.
     pub output: Option<PathBuf>,
     /// `-f`.
@@ -81,8 +71,8 @@ pub struct Options {
     pub quiet: bool,
     /// `-v`.
     pub verbose: bool,
-    /// `-d`.
-    pub debug: Debug,
+    /// `-d`: stages printed on stderr.
+    pub debug: Vec<Stage>,
     /// Stop once everything is attached.
     pub dry_run: bool,
     /// `--unsafe`.

@@ -3,8 +3,6 @@
 //! Slices and borrowed file descriptors go in, `io::Result` comes out. Pointers never leave the call they were made
 //! for, and a buffer that the kernel writes to is never smaller than what it writes.
 
-//! Calls into libc and the kernel: the home of `unsafe`.
-
 pub mod bpf;
 pub mod cpu;
 pub mod errno;

@@ -32,13 +32,31 @@ fn commands_print_and_exit() {
         },
         Case {
             args: &["explain", "ktime_get_ns"],
-            stdout: &["bpf_ktime_get_ns  (helper 5)"],
+            stdout: &["bpf_ktime_get_ns#5: "],
             ..Case::default()
         },
         Case {
             args: &["disasm"],
             stdin: b"b7 00 00 00 2a 00 00 00\n95 00 00 00 00 00 00 00\n",
             stdout: &["r0 = 42\n", "exit\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["asm"],
+            stdin: b"r0 = 42\nexit\n",
+            stdout: &["b70000002a000000\n9500000000000000\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec", "--trace"],
+            stdin: b"r0 = 6\nr0 *= 7\nexit\n",
+            stdout: &["r0=0x6\n", "\n0x2a\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec", "--mem", "01020304", "-"],
+            stdin: b"r0 = *(u32 *)(r1 +0)\nexit\n",
+            stdout: &["0x4030201\n"],
             ..Case::default()
         },
         Case {
@@ -95,8 +113,25 @@ fn what_is_wrong_with_a_command_line_is_said() {
         Case {
             args: &["disasm"],
             stdin: b"\xff\0\0\0\0\0\0\0",
-            code: 2,
-            stderr: &["error: disassemble: "],
+            code: 1,
+            stderr: &[
+                "error: decode slot 0: no instruction has code 0xff",
+                "help: ",
+            ],
+            ..Case::default()
+        },
+        Case {
+            args: &["asm"],
+            stdin: b"r11 = 1\nexit\n",
+            code: 1,
+            stderr: &["error", "stdin:1:", "r11"],
+            ..Case::default()
+        },
+        Case {
+            args: &["exec"],
+            stdin: b"r0 = *(u64 *)(r10 +8)\nexit\n",
+            code: 1,
+            stderr: &["error: execute: "],
             ..Case::default()
         },
         Case {

@@ -2,4 +2,6 @@
 
 mod bad_binary;
 mod commands;
+mod live;
+mod scripts;
 mod support;

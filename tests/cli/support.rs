@@ -197,3 +197,23 @@ impl Drop for TempFile {
 pub(crate) fn as_bpftrace(args: &[&str]) -> Output {
     run(Command::new(EXE).arg0("bpftrace").args(args), b"")
 }
+
+/// A directory of this test alone, open to everybody, removed with all in it when dropped.
+pub(crate) struct TempDir(pub(crate) PathBuf);
+
+impl TempDir {
+    pub(crate) fn new(name: &str) -> TempDir {
+        use std::os::unix::fs::PermissionsExt;
+        let path = std::env::temp_dir().join(format!("baretrace-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("make a directory");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        TempDir(path)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // Left over if somebody else removed it: nothing to do.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -198,3 +198,39 @@ fn long_programs_compile_in_linear_time() {
     println!("{small:?} for 250, {large:?} for 1000");
     assert!(large < small * 16, "{small:?} for 250, {large:?} for 1000");
 }
+
+/// A predicate that jumps over more than 32,767 slots takes a 32-bit jump, and is refused where there is none.
+#[test]
+fn far_jumps() {
+    use baretrace::{
+        asm::{Cond, Insn, Size},
+        codegen::CodegenError,
+        ir::{FuncBuilder, Op, Opnd, Term},
+    };
+    let mut b = FuncBuilder::new("far");
+    let ctx = b.vreg();
+    b.push(Op::Ctx { dst: ctx });
+    let arg = b.load(Size::DW, ctx, 0);
+    let (work, done) = (b.block(), b.block());
+    b.branch(Cond::Eq, arg, 1, work, done);
+    b.switch_to(work);
+    for n in 0..40_000 {
+        b.store(Size::DW, ctx, 64, n);
+    }
+    b.end(Term::Exit(Opnd::Imm(5)));
+    b.switch_to(done);
+    b.end(Term::Exit(Opnd::Imm(7)));
+    let func = b.finish();
+    let program = Program {
+        funcs: vec![func.clone()],
+    };
+    let code = compile(&program, &Options::new(&Features::all())).expect("compiles");
+    assert!(code.insns.iter().any(|i| matches!(i, Insn::Jal { .. })));
+    check(&func, 0, &Options::new(&Features::all()));
+    let refused = compile(&program, &Options::new(&Features::floor()));
+    assert!(
+        matches!(refused, Err(CodegenError::TooFar { .. })),
+        "{:?}",
+        refused.map(|c| c.insns.len())
+    );
+}

@@ -15,6 +15,7 @@ struct Sum {
 /// Runs the pass.
 pub(super) fn run(func: &mut Func) -> bool {
     let single: Vec<bool> = func.def_counts().iter().map(|&n| n == 1).collect();
+    let uses = func.use_counts();
     let mut sums: Vec<Option<Sum>> = vec![None; single.len()];
     // Slot addresses: (slot, offset).
     let mut slots = vec![None; single.len()];
@@ -36,7 +37,9 @@ pub(super) fn run(func: &mut Func) -> bool {
                     continue;
                 }
                 let mut whole = Sum { base, plus };
+                // A sum with other readers may have been compared, and the verifier knows its bounds: keep it.
                 if let Some(under) = sums[base.0 as usize]
+                    && uses[base.0 as usize] == 1
                     && let Some(plus) = under.plus.checked_add(plus)
                     && i32::try_from(plus).is_ok()
                 {

@@ -22,10 +22,10 @@ const LOW32: u64 = 0xffff_ffff;
 /// Runs the pass.
 pub(super) fn run(func: &mut Func) -> bool {
     let single: Vec<bool> = func.def_counts().iter().map(|&n| n == 1).collect();
-    let uses = func.use_counts();
     let mut known = Known {
         bits: vec![UNKNOWN; single.len()],
         strips: vec![None; single.len()],
+        uses: func.use_counts(),
         loads: vec![None; single.len()],
         single,
     };
@@ -47,7 +47,7 @@ pub(super) fn run(func: &mut Func) -> bool {
                 from,
                 signed: true,
             } = inst.op
-                && uses[src.0 as usize] == 1
+                && known.uses[src.0 as usize] == 1
                 && let Some((at, size)) = known.loads[src.0 as usize]
                 && size == from
             {
@@ -103,6 +103,7 @@ struct Known {
     bits: Vec<Bits>,
     /// A register that has the same bits under a mask.
     strips: Vec<Option<(VReg, u64)>>,
+    uses: Vec<u32>,
     /// Zero-extending loads narrower than a register.
     loads: Vec<Option<((u32, u32), Size)>>,
 }
@@ -122,13 +123,18 @@ impl Known {
         }
     }
 
-    /// A value of which the bits in `wanted` are those of `opnd`.
+    /// A value of which the bits in `wanted` are those of `opnd`. Only values with no other reader are passed over: what
+    /// the verifier has learnt of one from a comparison would be lost.
     fn strip(&self, opnd: Opnd, wanted: u64) -> Opnd {
+        self.strip_if(opnd, wanted, |reg| self.uses[reg.0 as usize] == 1)
+    }
+
+    fn strip_if(&self, opnd: Opnd, wanted: u64, free: impl Fn(VReg) -> bool) -> Opnd {
         let Opnd::Reg(mut reg) = opnd else {
             return opnd;
         };
         while let Some((under, kept)) = self.strips[reg.0 as usize] {
-            if wanted & !kept != 0 {
+            if wanted & !kept != 0 || !free(reg) {
                 break;
             }
             reg = under;
@@ -170,7 +176,8 @@ impl Known {
                 size,
                 base,
                 off,
-                src: self.strip(src, low(size)),
+                // Nothing needs to be known of what is stored.
+                src: self.strip_if(src, low(size), |_| true),
             }),
             Op::Alu {
                 op: AluOp::And,

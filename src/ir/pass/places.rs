@@ -27,10 +27,15 @@ impl Places {
         }
         for block in &func.blocks {
             for inst in &block.insts {
-                let mut op = inst.op.clone();
-                op.each_opnd_mut(&mut |opnd| places.escape(*opnd));
-                if let Op::Atomic { src, .. } = op {
-                    places.escape(Opnd::Reg(src));
+                match &inst.op {
+                    // Bases are followed, what is stored is not.
+                    Op::Load { .. } => {}
+                    Op::Store { src, .. } => places.escape(*src),
+                    Op::Atomic { src, expect, .. } => {
+                        places.escape(Opnd::Reg(*src));
+                        places.escape(expect.unwrap_or(Opnd::Imm(0)));
+                    }
+                    op => op.each_use(|reg| places.escape(Opnd::Reg(reg))),
                 }
             }
             block.term.each_use(|reg| places.escape(Opnd::Reg(reg)));

@@ -14,14 +14,9 @@ pub(super) fn run(func: &mut Func) -> bool {
     let places = Places::new(func);
     let unread = unread(func, &places);
     let mut changed = false;
-    let mut doomed: Vec<Doomed> = vec![[0; 8]; func.slots.len()];
+    let mut doomed = Memory::new(&places);
     for block in &mut func.blocks {
-        let start = if matches!(block.term, Term::Exit(_)) {
-            u64::MAX
-        } else {
-            0
-        };
-        doomed.fill([start; 8]);
+        doomed.enter(matches!(block.term, Term::Exit(_)));
         let mut keep = vec![true; block.insts.len()];
         for (at, inst) in block.insts.iter().enumerate().rev() {
             match inst.op {
@@ -30,7 +25,7 @@ pub(super) fn run(func: &mut Func) -> bool {
                 } => {
                     if let Some((slot, off)) = places.slot(base, off) {
                         let bytes = range(off, size.bytes());
-                        let mine = &mut doomed[slot.0 as usize];
+                        let mine = doomed.of(slot);
                         if unread[slot.0 as usize]
                             || bytes.iter().zip(&*mine).all(|(b, d)| b & !d == 0)
                         {
@@ -50,13 +45,13 @@ pub(super) fn run(func: &mut Func) -> bool {
                 } => match places.slot(base, off) {
                     Some((slot, off)) => {
                         let bytes = range(off, size.bytes());
-                        for (d, b) in doomed[slot.0 as usize].iter_mut().zip(bytes) {
+                        for (d, b) in doomed.of(slot).iter_mut().zip(bytes) {
                             *d &= !b;
                         }
                     }
-                    None => spare_escaped(&mut doomed, &places),
+                    None => doomed.spare_escaped(),
                 },
-                Op::Call { .. } => spare_escaped(&mut doomed, &places),
+                Op::Call { .. } => doomed.spare_escaped(),
                 _ => {}
             }
         }
@@ -69,11 +64,49 @@ pub(super) fn run(func: &mut Func) -> bool {
     changed
 }
 
-fn spare_escaped(doomed: &mut [Doomed], places: &Places) {
-    for (doomed, &escaped) in doomed.iter_mut().zip(&places.escaped) {
-        if escaped {
-            *doomed = [0; 8];
+/// Doomed bytes of all slots, going backwards. Changes to many slots at once are noted by time and done when asked.
+struct Memory<'a> {
+    bytes: Vec<(u32, Doomed)>,
+    escaped: &'a [bool],
+    now: u32,
+    /// When the block was entered, and with what.
+    entered: (u32, u64),
+    /// When slots whose address went elsewhere were last read.
+    spared: u32,
+}
+
+impl<'a> Memory<'a> {
+    fn new(places: &'a Places) -> Self {
+        Memory {
+            bytes: vec![(0, [0; 8]); places.escaped.len()],
+            escaped: &places.escaped,
+            now: 0,
+            entered: (0, 0),
+            spared: 0,
         }
+    }
+
+    /// Begins at the end of a block: after an exit nothing is read.
+    fn enter(&mut self, exit: bool) {
+        self.now += 1;
+        self.entered = (self.now, if exit { u64::MAX } else { 0 });
+    }
+
+    fn spare_escaped(&mut self) {
+        self.now += 1;
+        self.spared = self.now;
+    }
+
+    fn of(&mut self, slot: SlotId) -> &mut Doomed {
+        let (seen, bytes) = &mut self.bytes[slot.0 as usize];
+        if *seen < self.entered.0 {
+            *bytes = [self.entered.1; 8];
+        }
+        if self.escaped[slot.0 as usize] && self.spared > self.entered.0.max(*seen) {
+            *bytes = [0; 8];
+        }
+        *seen = self.now;
+        bytes
     }
 }
 

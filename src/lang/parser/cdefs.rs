@@ -169,7 +169,11 @@ impl Parser<'_> {
         } else {
             tag.clone()
         };
-        defs.push(CDef::Enum { tag: shown.clone(), values, span });
+        defs.push(CDef::Enum {
+            tag: shown.clone(),
+            values,
+            span,
+        });
         Ok(CType::Base(super::stmt::tagged(Tag::Enum, shown, span)))
     }
 

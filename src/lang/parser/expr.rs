@@ -138,9 +138,10 @@ impl Parser<'_> {
 
     fn step(&mut self, expr: Expr, span: Span, symbol: &str, prefix: bool) -> Parsed<Expr> {
         if !matches!(expr.kind, ExprKind::Var(_) | ExprKind::Map { .. }) {
-            return self.fail_with(
-                Diagnostic::error(span, format!("`{symbol}` works on variables and maps only")),
-            );
+            return self.fail_with(Diagnostic::error(
+                span,
+                format!("`{symbol}` works on variables and maps only"),
+            ));
         }
         let by = if symbol == "++" { 1 } else { -1 };
         let child = [expr.id];

@@ -9,7 +9,9 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use super::ast::{ConfigValue, Expr, ExprId, ExprKind, Item, Macro, MacroParam, MapDecl, Name, Script};
+use super::ast::{
+    ConfigValue, Expr, ExprId, ExprKind, Item, Macro, MacroParam, MapDecl, Name, Script,
+};
 use super::diag::Diagnostic;
 use super::lexer::Lexer;
 use super::token::{KEYWORDS, Tok, Token};
@@ -17,6 +19,7 @@ use crate::span::Span;
 use std::collections::HashSet;
 
 pub(super) use expr::{INFIX, PREFIX};
+pub(super) use types::TYPE_NAMES;
 
 /// Deepest nesting of blocks, parentheses and types.
 const MAX_NESTING: usize = 80;
@@ -36,7 +39,10 @@ pub(super) type Parsed<T> = Result<T, Stop>;
 /// All syntax errors that were found, in the order of the text.
 pub fn parse(source: &str) -> Result<Script, Vec<Diagnostic>> {
     if source.len() > u32::MAX as usize / 2 {
-        return Err(vec![Diagnostic::error(Span::default(), "script is larger than 2 GiB")]);
+        return Err(vec![Diagnostic::error(
+            Span::default(),
+            "script is larger than 2 GiB",
+        )]);
     }
     let mut parser = Parser::new(source);
     let script = parser.script();
@@ -45,24 +51,10 @@ pub fn parse(source: &str) -> Result<Script, Vec<Diagnostic>> {
     diags.sort_by_key(|d| d.span.start);
     diags.dedup();
     diags.truncate(MAX_ERRORS);
-    if diags.is_empty() { Ok(script) } else { Err(diags) }
-}
-
-/// Reads one expression, e.g. a test's or a parameter's.
-///
-/// # Errors
-/// All syntax errors that were found.
-pub fn parse_expr(source: &str) -> Result<Expr, Vec<Diagnostic>> {
-    let mut parser = Parser::new(source);
-    let expr = parser.expr();
-    if expr.is_ok() && parser.peek().tok != Tok::Eof {
-        let _ = parser.expected::<()>("the end of the expression");
-    }
-    let mut diags = parser.lexer.diags;
-    diags.append(&mut parser.diags);
-    match expr {
-        Ok(expr) if diags.is_empty() => Ok(expr),
-        _ => Err(diags),
+    if diags.is_empty() {
+        Ok(script)
+    } else {
+        Err(diags)
     }
 }
 
@@ -275,8 +267,11 @@ impl<'a> Parser<'a> {
                 if let Some(item) = script.items.first() {
                     let _ = item;
                     self.diags.push(
-                        Diagnostic::error(token.span, "type definitions stand before everything else")
-                            .help("move it to the top of the script"),
+                        Diagnostic::error(
+                            token.span,
+                            "type definitions stand before everything else",
+                        )
+                        .help("move it to the top of the script"),
                     );
                 }
                 self.cdef(&mut script.defs)
@@ -371,7 +366,9 @@ impl<'a> Parser<'a> {
                 }
                 _ => self.fail(token.span, "expected a number"),
             },
-            Tok::Str(bytes) => Ok(ConfigValue::Str(String::from_utf8_lossy(&bytes).into_owned())),
+            Tok::Str(bytes) => Ok(ConfigValue::Str(
+                String::from_utf8_lossy(&bytes).into_owned(),
+            )),
             Tok::Ident(word) => Ok(match word.as_str() {
                 "true" => ConfigValue::Int(1),
                 "false" => ConfigValue::Int(0),

@@ -83,8 +83,11 @@ impl Parser<'_> {
                     let span = self.lexer.span_from(start);
                     self.lexer.pos += c.len_utf8();
                     return self.fail_with(
-                        Diagnostic::error(span, format!("expected `{{` of a probe's action, found `{c}`"))
-                            .help("parts with such characters stand in double quotes"),
+                        Diagnostic::error(
+                            span,
+                            format!("expected `{{` of a probe's action, found `{c}`"),
+                        )
+                        .help("parts with such characters stand in double quotes"),
                     );
                 }
                 _ if c.is_whitespace() => break,

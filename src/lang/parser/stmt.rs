@@ -170,7 +170,9 @@ impl Parser<'_> {
                 let at = self.next().span;
                 if !matches!(target.kind, ExprKind::Var(_) | ExprKind::Map { .. }) {
                     let help = match target.kind {
-                        ExprKind::Ident(ref name) => format!("variables are written `${name}`, maps `@{name}`"),
+                        ExprKind::Ident(ref name) => {
+                            format!("variables are written `${name}`, maps `@{name}`")
+                        }
                         _ => "only `$variables` and `@maps` can".to_string(),
                     };
                     return self.fail_with(

@@ -8,10 +8,19 @@ const SYNTAX: &str = include_str!("../../../tests/lang/syntax.bt");
 /// The tree without places and numbers.
 fn shape(source: &str) -> Option<String> {
     let script = parse(source).ok()?;
-    let text = format!("{:?}", (script.defs, script.config, script.imports, script.items));
+    let text = format!(
+        "{:?}",
+        (script.defs, script.config, script.imports, script.items)
+    );
     let mut out = String::new();
     let mut rest = text.as_str();
-    while let Some(at) = rest.find("Span {").or(None).into_iter().chain(rest.find("ExprId(")).min() {
+    while let Some(at) = rest
+        .find("Span {")
+        .or(None)
+        .into_iter()
+        .chain(rest.find("ExprId("))
+        .min()
+    {
         out.push_str(&rest[..at]);
         let close = rest[at..].find(['}', ')']).unwrap_or(0);
         rest = &rest[at + close + 1..];
@@ -63,15 +72,31 @@ fn messages() {
         ("begin {", "block is not closed"),
         ("beginn { }", "unknown probe type `beginn`"),
         ("{ }", "expected a probe, found `{`"),
-        ("begin { let @x = 1; }", "map `@x` is declared inside a block"),
+        (
+            "begin { let @x = 1; }",
+            "map `@x` is declared inside a block",
+        ),
         ("begin { 'a' }", "there are no character literals"),
         ("begin { @x[] = 1 }", "`@x[]` lacks its key"),
-        ("begin / 1 { }", "expected `/` at the end of the predicate, found `{`"),
-        ("begin exit() }", "expected `{` of the probe's action"),
-        ("config = { a = 1 } config = { b = 2 } begin { }", "there is more than one config block"),
+        (
+            "begin / 1 { }",
+            "expected `/` at the end of the predicate, found `{`",
+        ),
+        (
+            "begin exit() }",
+            "expected `{` of the probe's action, found `exit`",
+        ),
+        (
+            "config = { a = 1 } config = { b = 2 } begin { }",
+            "there is more than one config block",
+        ),
         ("begin { else { } }", "`else` without `if`"),
     ] {
-        assert_eq!(errors(source).first().map(String::as_str), Some(want), "{source}");
+        assert_eq!(
+            errors(source).first().map(String::as_str),
+            Some(want),
+            "{source}"
+        );
     }
 }
 
@@ -90,14 +115,26 @@ fn attach_points_are_cut_into_parts() {
         out.join(" ")
     };
     assert_eq!(points("u:/usr//lib/*:f*/pid/{}"), "u|/usr//lib/*|f*");
-    assert_eq!(points("name=usdt:./a-b/$1:x // c\n , /* d */ i:1s{}"), "usdt|./a-b/$1|x i|1s");
-    assert_eq!(points("uprobe:cpp:/bin/x:\"a::b(int, char)\" {}"), "uprobe|cpp|/bin/x|a::b(int, char)");
+    assert_eq!(
+        points("name=usdt:./a-b/$1:x // c\n , /* d */ i:1s{}"),
+        "usdt|./a-b/$1|x i|1s"
+    );
+    assert_eq!(
+        points("uprobe:cpp:/bin/x:\"a::b(int, char)\" {}"),
+        "uprobe|cpp|/bin/x|a::b(int, char)"
+    );
     assert_eq!(points("BEGIN{} w:0x10:8:rw{}"), "BEGIN| w|0x10|8|rw");
 }
 
 #[test]
 fn depth_is_bounded() {
-    let deep = |open: &str, close: &str| format!("begin {{ $x = {}1{}; }}", open.repeat(5000), close.repeat(5000));
+    let deep = |open: &str, close: &str| {
+        format!(
+            "begin {{ $x = {}1{}; }}",
+            open.repeat(5000),
+            close.repeat(5000)
+        )
+    };
     for source in [
         deep("(", ")"),
         deep("-", ""),
@@ -139,9 +176,50 @@ impl Rng {
 fn no_text_makes_it_panic() {
     let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
     let words = [
-        "(", ")", "{", "}", "[", "]", "@", "$", "$x", "@a", "1", "\"", "/", ",", ";", ".", "..", "->", "struct", "macro",
-        "begin", "usdt:/a:b", "=", "*", "&", "let", "if", "else", "for", ":", "#define", "\n", "typeof", "sizeof", "uint8",
-        "/*", "//", "'", "\\", "é", "0x", "1e", "#ifdef X", "#endif",
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        "@",
+        "$",
+        "$x",
+        "@a",
+        "1",
+        "\"",
+        "/",
+        ",",
+        ";",
+        ".",
+        "..",
+        "->",
+        "struct",
+        "macro",
+        "begin",
+        "usdt:/a:b",
+        "=",
+        "*",
+        "&",
+        "let",
+        "if",
+        "else",
+        "for",
+        ":",
+        "#define",
+        "\n",
+        "typeof",
+        "sizeof",
+        "uint8",
+        "/*",
+        "//",
+        "'",
+        "\\",
+        "é",
+        "0x",
+        "1e",
+        "#ifdef X",
+        "#endif",
     ];
     let bytes: Vec<char> = SYNTAX.chars().collect();
     for round in 0..600 {
@@ -159,7 +237,10 @@ fn no_text_makes_it_panic() {
                     let len = rng.below(20).min(text.len() - at);
                     match rng.below(3) {
                         0 => drop(text.drain(at..at + len)),
-                        1 => text.insert(at, words[rng.below(words.len())].chars().next().unwrap_or(' ')),
+                        1 => text.insert(
+                            at,
+                            words[rng.below(words.len())].chars().next().unwrap_or(' '),
+                        ),
                         _ => text.truncate(at.max(1)),
                     }
                 }

@@ -1,0 +1,3 @@
+//! Bitcoin Core's tracepoints, and what is built on them.
+
+pub mod tracepoint;

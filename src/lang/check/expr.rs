@@ -1,0 +1,876 @@
+//! Expressions: names, operators, members.
+
+use super::{Checker, constant, unify, unify::Join, words};
+use crate::lang::{
+    ast::{BinOp, Expr, ExprKind, Name, TypeExpr, UnOp},
+    builtin,
+    checked::{Res, VarId},
+    constants,
+    diag::Diagnostic,
+    suggest,
+};
+use crate::{span::Span, spec::Type};
+
+/// Largest tuple or record in bytes.
+const MAX_TUPLE: u64 = 1 << 26;
+
+impl Checker<'_> {
+    /// The type of an expression; `Void` where it is not known (yet) or there is no value.
+    pub(super) fn expr(&mut self, e: &Expr) -> Type {
+        let ty = self.kind(e);
+        self.set(e, ty)
+    }
+
+    /// As `expr`, for a place that needs a value.
+    pub(super) fn value(&mut self, e: &Expr) -> Type {
+        let errors = self.diags.len();
+        let ty = self.expr(e);
+        if ty == Type::Void && self.last && self.diags.len() == errors {
+            if let ExprKind::Call { name, .. } = &e.kind {
+                self.error(e.span, format!("`{}()` yields no value", name.text));
+            } else if let ExprKind::Block(_) = &e.kind {
+                self.say(
+                    Diagnostic::error(e.span, "block yields no value")
+                        .help("its last expression stands without `;`"),
+                );
+            }
+        }
+        ty
+    }
+
+    /// As `value`; an aggregation is the number it reads as.
+    pub(super) fn number_of(&mut self, e: &Expr) -> Type {
+        match self.value(e) {
+            Type::Agg(agg) => words::agg_number(&agg).unwrap_or(Type::Agg(agg)),
+            ty => ty,
+        }
+    }
+
+    /// Something that is true or false.
+    pub(super) fn condition(&mut self, e: &Expr) -> Type {
+        let ty = self.number_of(e);
+        match ty {
+            Type::Void | Type::Bool | Type::Int { .. } | Type::Ptr(_) | Type::Enum { .. } => {}
+            _ => {
+                let shown = words::a(&ty, &self.structs.defs);
+                self.error(e.span, format!("condition wants a number, this is {shown}"));
+            }
+        }
+        ty
+    }
+
+    /// The value, if it is a number known at compile time.
+    pub(super) fn konst(&self, e: &Expr) -> Option<i128> {
+        match self.res.get(&e.id) {
+            Some(Res::Int(v)) => Some(match self.types.get(e.id.0 as usize) {
+                Some(Type::Int {
+                    bits: 64,
+                    signed: false,
+                }) => i128::from(v.cast_unsigned()),
+                _ => i128::from(*v),
+            }),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is known at compile time.
+    pub(super) fn konst_str(&self, e: &Expr) -> Option<Vec<u8>> {
+        match self.res.get(&e.id) {
+            Some(Res::Str(s)) => Some(s.clone()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_int(&mut self, e: &Expr, value: i128, ty: Type) -> Type {
+        let value = constant::wrap(value, 64, true);
+        self.resolve(e, Res::Int(i64::try_from(value).unwrap_or(0)));
+        self.set(e, ty)
+    }
+
+    pub(super) fn set_literal(&mut self, e: &Expr, value: i128) -> Type {
+        let value = if value > i128::from(u64::MAX) || value < i128::from(i64::MIN) {
+            constant::wrap(value, 64, true)
+        } else {
+            value
+        };
+        self.literals.insert(e.id, (value, value));
+        self.set_int(e, value, unify::literal_type(value))
+    }
+
+    pub(super) fn set_str(&mut self, e: &Expr, bytes: &[u8]) -> Type {
+        self.resolve(e, Res::Str(bytes.to_vec()));
+        let size = u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX);
+        self.set(e, Type::Str { size })
+    }
+
+    fn kind(&mut self, e: &Expr) -> Type {
+        match &e.kind {
+            ExprKind::Int(n) => self.set_literal(e, i128::from(*n)),
+            ExprKind::Bool(b) => self.set_int(e, i128::from(*b), Type::Bool),
+            ExprKind::Str(bytes) => self.set_str(e, bytes),
+            ExprKind::Param(n) => self.param(e, *n),
+            ExprKind::ParamCount => {
+                let count = self.target.params.len();
+                self.set_literal(e, i128::try_from(count).unwrap_or(0))
+            }
+            ExprKind::Var(name) => match self.lookup(name) {
+                Some(id) => {
+                    self.resolve(e, Res::Var(id));
+                    let slot = &self.vars[id.0 as usize];
+                    if let Some(range) = slot.literals {
+                        self.literals.insert(e.id, range);
+                    }
+                    slot.ty.clone().unwrap_or(Type::Void)
+                }
+                None => self.undefined_var(name, e.span),
+            },
+            ExprKind::Map { name, key } => self.map_read(e, name, key.as_deref()),
+            ExprKind::Ident(name) => self.ident(e, name),
+            ExprKind::Call { name, args } => self.call(e, name, args),
+            ExprKind::Member { base, name } => self.member(e, base, name),
+            ExprKind::TupleItem { base, index } => {
+                let ty = self.value(base);
+                self.item(e, &ty, i128::from(*index))
+            }
+            ExprKind::Index { base, index } => self.index(e, base, index),
+            ExprKind::Unary { op, expr } => self.unary(e, *op, expr),
+            ExprKind::Step { by, expr, .. } => self.step(expr, *by),
+            ExprKind::Binary { op, left, right } => self.binary(e, *op, left, right),
+            ExprKind::Ternary { cond, then, els } => self.ternary(e, cond, then, els),
+            ExprKind::Cast { ty, expr } => self.cast(e, ty, expr),
+            ExprKind::Tuple(elems) => {
+                let types = elems.iter().map(|x| self.element(x)).collect();
+                self.bounded(e, Type::Tuple(types))
+            }
+            ExprKind::Record(fields) => {
+                let types = fields
+                    .iter()
+                    .map(|(n, x)| (n.text.clone(), self.element(x)))
+                    .collect();
+                self.bounded(e, Type::Record(types))
+            }
+            ExprKind::Block(block) => {
+                self.scopes.push(std::collections::HashMap::new());
+                self.stmts(block);
+                let ty = match &block.value {
+                    Some(value) => {
+                        let ty = self.expr(value);
+                        if let Some(range) = self.literals.get(&value.id).copied() {
+                            self.literals.insert(e.id, range);
+                        }
+                        ty
+                    }
+                    None => Type::Void,
+                };
+                self.scopes.pop();
+                ty
+            }
+            ExprKind::Type(_) => {
+                self.error(
+                    e.span,
+                    "a type has no value; it stands in casts and `sizeof`",
+                );
+                Type::Void
+            }
+        }
+    }
+
+    /// Refuses a tuple or record whose size would not be a number any more.
+    fn bounded(&mut self, e: &Expr, ty: Type) -> Type {
+        let total: u64 = match &ty {
+            Type::Tuple(types) => types.iter().map(|t| self.size64(t)).sum(),
+            Type::Record(types) => types.iter().map(|(_, t)| self.size64(t)).sum(),
+            _ => 0,
+        };
+        if total > MAX_TUPLE {
+            self.error(e.span, "tuple is larger than 64 MiB");
+            return Type::Void;
+        }
+        ty
+    }
+
+    fn size64(&self, ty: &Type) -> u64 {
+        u64::from(ty.size(&self.structs.defs)) + 8
+    }
+
+    /// An element of a tuple or record.
+    fn element(&mut self, e: &Expr) -> Type {
+        match self.value(e) {
+            Type::Agg(agg) => match words::agg_number(&agg) {
+                Some(ty) => ty,
+                None => {
+                    let name = words::agg_name(&agg);
+                    self.error(e.span, format!("`{name}()` can only stand in a map"));
+                    Type::Void
+                }
+            },
+            ty => ty,
+        }
+    }
+
+    // --- names ------------------------------------------------------------------------------------------------
+
+    pub(super) fn lookup(&self, name: &str) -> Option<VarId> {
+        self.scopes
+            .iter()
+            .rev()
+            .find_map(|s| s.get(name))
+            .map(|(id, _)| *id)
+    }
+
+    fn undefined_var(&mut self, name: &str, span: Span) -> Type {
+        let names: Vec<String> = self.scopes.iter().flat_map(|s| s.keys().cloned()).collect();
+        let help = match suggest::closest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `${near}`?"),
+            None => format!(
+                "a variable lives in the block where it is first assigned; declare it further out with `let ${name};`"
+            ),
+        };
+        self.say(Diagnostic::error(span, format!("undefined variable `${name}`")).help(help));
+        Type::Void
+    }
+
+    fn param(&mut self, e: &Expr, n: u32) -> Type {
+        let text = self.param_text(n);
+        if text.is_empty() {
+            return self.set_literal(e, 0);
+        }
+        match parse_number(&text) {
+            Some(value) => self.set_literal(e, value),
+            None => self.set_str(e, text.as_bytes()),
+        }
+    }
+
+    pub(super) fn param_text(&self, n: u32) -> String {
+        let at = n.saturating_sub(1) as usize;
+        self.target.params.get(at).cloned().unwrap_or_default()
+    }
+
+    /// A parameter where a string is wanted.
+    pub(super) fn as_string(&mut self, e: &Expr) -> bool {
+        if let ExprKind::Param(n) = e.kind {
+            let text = self.param_text(n);
+            self.literals.remove(&e.id);
+            self.set_str(e, text.as_bytes());
+            return true;
+        }
+        false
+    }
+
+    fn ident(&mut self, e: &Expr, word: &str) -> Type {
+        if let Some((value, tag)) = self.structs.values.get(word).cloned() {
+            let ty = self.structs.enum_type(&tag);
+            return self.set_int(e, i128::from(value), ty);
+        }
+        if builtin::row(word).is_some() {
+            let name = Name {
+                text: word.to_string(),
+                span: e.span,
+            };
+            return self.call_word(e, &name);
+        }
+        if let Some(value) = constants::constant(word) {
+            return self.set_literal(e, i128::from(value));
+        }
+        let names = builtin::ROWS
+            .iter()
+            .map(|r| r.name)
+            .chain(self.structs.values.keys().map(String::as_str));
+        let mut help = suggest::did_you_mean(word, names);
+        if self.lookup(word).is_some() {
+            help = Some(format!("variables are written `${word}`"));
+        } else if self.map_ids.contains_key(word) {
+            help = Some(format!("maps are written `@{word}`"));
+        }
+        self.say(Diagnostic::error(e.span, format!("unknown builtin `{word}`")).maybe_help(help));
+        Type::Void
+    }
+
+    // --- members and elements ---------------------------------------------------------------------------------
+
+    fn member(&mut self, e: &Expr, base: &Expr, name: &Name) -> Type {
+        if matches!(&base.kind, ExprKind::Ident(w) if w == "config") {
+            return self.config_value(e, name);
+        }
+        let ty = self.value(base);
+        let id = match &ty {
+            Type::Struct(id) => *id,
+            Type::Ptr(inner) => match **inner {
+                Type::Struct(id) => id,
+                _ => return self.no_member(&ty, name),
+            },
+            Type::Record(fields) => {
+                let at = fields.iter().position(|(n, _)| *n == name.text);
+                return match at {
+                    Some(i) => {
+                        self.resolve(e, Res::Item(u32::try_from(i).unwrap_or(0)));
+                        fields[i].1.clone()
+                    }
+                    None => {
+                        let names = fields.iter().map(|(n, _)| n.as_str());
+                        let help = suggest::did_you_mean(&name.text, names);
+                        self.say(
+                            Diagnostic::error(
+                                name.span,
+                                format!("record has no field `{}`", name.text),
+                            )
+                            .maybe_help(help),
+                        );
+                        Type::Void
+                    }
+                };
+            }
+            Type::Void => return Type::Void,
+            _ => return self.no_member(&ty, name),
+        };
+        let struct_name = self
+            .structs
+            .defs
+            .get(id.0 as usize)
+            .map_or(String::new(), |s| s.name.clone());
+        if !self.structs.is_complete(id) {
+            self.say(
+                Diagnostic::error(base.span, format!("`{struct_name}` is not defined")).help(
+                    format!("define it at the top of the script: `{struct_name} {{ … }};`"),
+                ),
+            );
+            return Type::Void;
+        }
+        match self.structs.member(id, &name.text) {
+            Some((offset, ty, bits)) => {
+                self.resolve(
+                    e,
+                    Res::Member {
+                        offset,
+                        ty: ty.clone(),
+                        bits,
+                    },
+                );
+                ty
+            }
+            None => {
+                let help = suggest::did_you_mean(&name.text, self.structs.member_names(id));
+                self.say(
+                    Diagnostic::error(
+                        name.span,
+                        format!("`{struct_name}` has no member `{}`", name.text),
+                    )
+                    .maybe_help(help),
+                );
+                Type::Void
+            }
+        }
+    }
+
+    fn no_member(&mut self, ty: &Type, name: &Name) -> Type {
+        let shown = words::a(ty, &self.structs.defs);
+        self.say(
+            Diagnostic::error(
+                name.span,
+                format!("member `{}` of {shown}, which has none", name.text),
+            )
+            .help("cast it to a pointer to a struct: `((struct x *)…).member`"),
+        );
+        Type::Void
+    }
+
+    fn config_value(&mut self, e: &Expr, name: &Name) -> Type {
+        let c = &self.config;
+        let number = match name.text.as_str() {
+            "max_strlen" => c.max_strlen,
+            "max_map_keys" => c.max_map_keys,
+            "max_cat_bytes" => c.max_cat_bytes,
+            "max_probes" => c.max_probes,
+            "on_stack_limit" => c.on_stack_limit,
+            "print_maps_on_exit" => {
+                let on = i128::from(c.print_maps_on_exit);
+                return self.set_int(e, on, Type::Bool);
+            }
+            "cpp_demangle" => {
+                let on = i128::from(c.cpp_demangle);
+                return self.set_int(e, on, Type::Bool);
+            }
+            "lazy_symbolication" => {
+                let on = i128::from(c.lazy_symbolication);
+                return self.set_int(e, on, Type::Bool);
+            }
+            "stack_mode" => {
+                let mode = crate::lang::config::STACK_MODES
+                    .get(usize::from(c.stack_mode))
+                    .copied()
+                    .unwrap_or("");
+                return self.set_str(e, mode.as_bytes());
+            }
+            "license" => {
+                let text = c.license.clone();
+                return self.set_str(e, text.as_bytes());
+            }
+            "str_trunc_trailer" => {
+                let text = c.str_trunc_trailer.clone();
+                return self.set_str(e, text.as_bytes());
+            }
+            other => {
+                self.error(name.span, format!("unknown config variable `{other}`"));
+                return Type::Void;
+            }
+        };
+        self.set_int(e, i128::from(number), Type::U64)
+    }
+
+    /// Element `index` of a tuple or record, on expression `e`.
+    fn item(&mut self, e: &Expr, ty: &Type, index: i128) -> Type {
+        let elem = usize::try_from(index).ok().and_then(|i| match ty {
+            Type::Tuple(elems) => elems.get(i).cloned(),
+            Type::Record(fields) => fields.get(i).map(|(_, t)| t.clone()),
+            _ => None,
+        });
+        match (elem, ty) {
+            (Some(elem), _) => {
+                self.resolve(e, Res::Item(u32::try_from(index).unwrap_or(0)));
+                elem
+            }
+            (None, Type::Void) => Type::Void,
+            (None, Type::Tuple(_) | Type::Record(_)) => {
+                let shown = words::a(ty, &self.structs.defs);
+                self.error(e.span, format!("{shown} has no item {index}"));
+                Type::Void
+            }
+            _ => {
+                let shown = words::a(ty, &self.structs.defs);
+                self.error(e.span, format!("items belong to tuples, this is {shown}"));
+                Type::Void
+            }
+        }
+    }
+
+    fn index(&mut self, e: &Expr, base: &Expr, index: &Expr) -> Type {
+        let ty = self.value(base);
+        let at = self.number_of(index);
+        if !matches!(
+            at,
+            Type::Void | Type::Int { .. } | Type::Enum { .. } | Type::Bool
+        ) {
+            let shown = words::a(&at, &self.structs.defs);
+            self.error(
+                index.span,
+                format!("index wants an integer, this is {shown}"),
+            );
+        }
+        let constant = self.konst(index);
+        match &ty {
+            Type::Tuple(_) | Type::Record(_) => match constant {
+                Some(at) => self.item(e, &ty, at),
+                None => {
+                    self.error(
+                        index.span,
+                        "the index of a tuple must be known at compile time",
+                    );
+                    Type::Void
+                }
+            },
+            Type::Array(elem, len) => {
+                self.bounds(index, constant, *len);
+                (**elem).clone()
+            }
+            Type::Str { size } => {
+                self.bounds(index, constant, *size);
+                Type::Int {
+                    bits: 8,
+                    signed: true,
+                }
+            }
+            Type::Buf { size } => {
+                self.bounds(index, constant, *size);
+                Type::U8
+            }
+            Type::Ptr(inner) if **inner != Type::Void => (**inner).clone(),
+            Type::Void => Type::Void,
+            _ => {
+                let shown = words::a(&ty, &self.structs.defs);
+                self.error(
+                    base.span,
+                    format!("`[…]` wants an array or pointer, this is {shown}"),
+                );
+                Type::Void
+            }
+        }
+    }
+
+    fn bounds(&mut self, index: &Expr, constant: Option<i128>, len: u32) {
+        if let Some(at) = constant {
+            if at < 0 || len > 0 && at >= i128::from(len) {
+                self.error(
+                    index.span,
+                    format!("index {at} is outside of the {len} elements"),
+                );
+            }
+        }
+    }
+
+    // --- operators --------------------------------------------------------------------------------------------
+
+    fn unary(&mut self, e: &Expr, op: UnOp, inner: &Expr) -> Type {
+        match op {
+            UnOp::AddrOf => return self.address_of(inner),
+            UnOp::Not => {
+                self.condition(inner);
+                if let Some(v) = self.konst(inner) {
+                    return self.set_int(e, i128::from(v == 0), Type::Bool);
+                }
+                return Type::Bool;
+            }
+            _ => {}
+        }
+        let ty = self.number_of(inner);
+        if op == UnOp::Deref {
+            return match ty {
+                Type::Ptr(to) if *to != Type::Void => *to,
+                Type::Int { .. } => Type::I64,
+                Type::Void => Type::Void,
+                _ => {
+                    let shown = words::a(&ty, &self.structs.defs);
+                    self.say(
+                        Diagnostic::error(e.span, format!("`*` wants a pointer, this is {shown}"))
+                            .help("cast it: `*(uint64 *)…`"),
+                    );
+                    Type::Void
+                }
+            };
+        }
+        let (bits, signed) = match ty {
+            Type::Int { bits, signed } => (bits, signed),
+            Type::Bool => (8, true),
+            Type::Enum { bits, .. } => (bits, true),
+            Type::Void => return Type::Void,
+            _ => {
+                let shown = words::a(&ty, &self.structs.defs);
+                let symbol = if op == UnOp::Neg { "-" } else { "~" };
+                self.error(
+                    e.span,
+                    format!("`{symbol}` wants an integer, this is {shown}"),
+                );
+                return Type::Void;
+            }
+        };
+        if let Some(v) = self.konst(inner) {
+            let v = if op == UnOp::Neg { -v } else { !v };
+            if self.literals.contains_key(&inner.id) {
+                return self.set_literal(e, v);
+            }
+            let ty = Type::Int {
+                bits,
+                signed: signed || op == UnOp::Neg,
+            };
+            let v = constant::wrap(v, bits, signed || op == UnOp::Neg);
+            return self.set_int(e, v, ty);
+        }
+        match op {
+            _ if self.literals.contains_key(&inner.id) => Type::I64,
+            UnOp::Neg if !signed => Type::Int {
+                bits: (bits.saturating_mul(2)).min(64),
+                signed: true,
+            },
+            _ => Type::Int { bits, signed },
+        }
+    }
+
+    fn address_of(&mut self, inner: &Expr) -> Type {
+        let ty = match &inner.kind {
+            ExprKind::Var(_) | ExprKind::Map { .. } => self.expr(inner),
+            ExprKind::Member { .. } | ExprKind::Index { .. } => self.expr(inner),
+            _ => {
+                self.error(inner.span, "`&` wants a variable or map");
+                return Type::Void;
+            }
+        };
+        Type::Ptr(Box::new(ty))
+    }
+
+    fn ternary(&mut self, e: &Expr, cond: &Expr, then: &Expr, els: &Expr) -> Type {
+        self.condition(cond);
+        if let Some(v) = self.konst(cond) {
+            let taken = if v != 0 { then } else { els };
+            let ty = self.expr(taken);
+            if let Some(res) = self.res.get(&taken.id).cloned() {
+                if matches!(res, Res::Int(_) | Res::Str(_)) {
+                    self.resolve(e, res);
+                }
+            }
+            if let Some(range) = self.literals.get(&taken.id).copied() {
+                self.literals.insert(e.id, range);
+            }
+            return ty;
+        }
+        let (a, b) = (self.expr(then), self.expr(els));
+        let (la, lb) = (self.literal(then), self.literal(els));
+        if let (Some(x), Some(y)) = (la, lb) {
+            self.literals.insert(e.id, (x.0.min(y.0), x.1.max(y.1)));
+        }
+        if a == Type::Void {
+            return b;
+        }
+        if b == Type::Void {
+            return a;
+        }
+        match unify::join(&a, la, &b, lb) {
+            Join::Same(ty) | Join::SignLost(ty) => {
+                self.coerce(then, &ty);
+                self.coerce(els, &ty);
+                ty
+            }
+            Join::Clash => {
+                let (x, y) = (
+                    words::a(&a, &self.structs.defs),
+                    words::a(&b, &self.structs.defs),
+                );
+                self.error(
+                    e.span,
+                    format!("both sides of `:` must be of one type; they are {x} and {y}"),
+                );
+                Type::Void
+            }
+        }
+    }
+
+    pub(super) fn literal(&self, e: &Expr) -> Option<(i128, i128)> {
+        self.literals.get(&e.id).copied()
+    }
+
+    fn binary(&mut self, e: &Expr, op: BinOp, left: &Expr, right: &Expr) -> Type {
+        match op {
+            BinOp::LogAnd | BinOp::LogOr => self.logical(e, op, left, right),
+            BinOp::Eq | BinOp::Ne | BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge => {
+                self.compare(e, op, left, right)
+            }
+            _ => {
+                let (a, b) = (self.number_of(left), self.number_of(right));
+                self.arithmetic(e, op, (left, &a), (right, &b))
+            }
+        }
+    }
+
+    fn logical(&mut self, e: &Expr, op: BinOp, left: &Expr, right: &Expr) -> Type {
+        self.condition(left);
+        let a = self.konst(left).map(|v| v != 0);
+        if a == Some(op == BinOp::LogOr) {
+            return self.set_int(e, i128::from(op == BinOp::LogOr), Type::Bool);
+        }
+        self.condition(right);
+        if let (Some(_), Some(b)) = (a, self.konst(right)) {
+            return self.set_int(e, i128::from(b != 0), Type::Bool);
+        }
+        Type::Bool
+    }
+
+    fn compare(&mut self, e: &Expr, op: BinOp, left: &Expr, right: &Expr) -> Type {
+        let (mut a, mut b) = (self.number_of(left), self.number_of(right));
+        if matches!(a, Type::Str { .. }) && self.as_string(right) {
+            b = Type::Str { size: 1 };
+        } else if matches!(b, Type::Str { .. }) && self.as_string(left) {
+            a = Type::Str { size: 1 };
+        }
+        if let (Some(x), Some(y)) = (self.konst(left), self.konst(right)) {
+            let v = constant::binary(op, x, y).unwrap_or(0);
+            return self.set_int(e, v, Type::Bool);
+        }
+        let equality = matches!(op, BinOp::Eq | BinOp::Ne);
+        if let (Some(x), Some(y), true) = (self.konst_str(left), self.konst_str(right), equality) {
+            return self.set_int(e, i128::from((x == y) == (op == BinOp::Eq)), Type::Bool);
+        }
+        let scalar = |t: &Type| {
+            matches!(
+                t,
+                Type::Int { .. } | Type::Bool | Type::Enum { .. } | Type::Ptr(_)
+            )
+        };
+        let fine = match (&a, &b) {
+            (Type::Void, _) | (_, Type::Void) => true,
+            _ if scalar(&a) && scalar(&b) => true,
+            (Type::Str { .. }, Type::Str { .. }) | (Type::Buf { .. }, Type::Buf { .. }) => equality,
+            (Type::Str { size }, Type::Array(elem, len))
+            | (Type::Array(elem, len), Type::Str { size }) => {
+                let _ = (size, len);
+                equality && matches!(**elem, Type::Int { bits: 8, .. })
+            }
+            (Type::Array(x, n), Type::Array(y, m)) => equality && x == y && n == m,
+            (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(_), Type::Record(_)) => {
+                equality && !matches!(unify::join(&a, None, &b, None), Join::Clash)
+            }
+            _ => false,
+        };
+        if !fine {
+            let (x, y) = (
+                words::a(&a, &self.structs.defs),
+                words::a(&b, &self.structs.defs),
+            );
+            let diag = Diagnostic::error(e.span, format!("{x} cannot be compared with {y}"));
+            let diag = match (&a, &b) {
+                (Type::Str { .. }, Type::Int { .. } | Type::Ptr(_))
+                | (Type::Int { .. } | Type::Ptr(_), Type::Str { .. }) => {
+                    diag.help("read the string that a number points to with `str(…)`")
+                }
+                (Type::Str { .. }, Type::Str { .. }) => {
+                    diag.help("strings have `==` and `!=` only")
+                }
+                _ => diag,
+            };
+            self.say(diag);
+        }
+        Type::Bool
+    }
+
+    /// `+ - * / % & | ^ << >>` on two typed operands.
+    pub(super) fn arithmetic(
+        &mut self,
+        e: &Expr,
+        op: BinOp,
+        (left, a): (&Expr, &Type),
+        (right, b): (&Expr, &Type),
+    ) -> Type {
+        let plain = |t: &Type| match t {
+            Type::Bool => Type::Int {
+                bits: 8,
+                signed: true,
+            },
+            Type::Enum { bits, .. } => Type::Int {
+                bits: *bits,
+                signed: true,
+            },
+            Type::Void => Type::I64,
+            other => other.clone(),
+        };
+        let (a, b) = (&plain(a), &plain(b));
+        let (x, y) = match (a, b) {
+            (Type::Ptr(_), Type::Int { .. }) if matches!(op, BinOp::Add | BinOp::Sub) => {
+                return a.clone();
+            }
+            (Type::Int { .. }, Type::Ptr(_)) if op == BinOp::Add => return b.clone(),
+            (Type::Ptr(p), Type::Ptr(q)) if op == BinOp::Sub && p == q => return Type::I64,
+            (Type::Int { bits, signed }, Type::Int { bits: m, signed: s }) => {
+                ((*bits, *signed), (*m, *s))
+            }
+            _ => {
+                let bad = if matches!(a, Type::Int { .. } | Type::Ptr(_))
+                    && !matches!(b, Type::Int { .. })
+                {
+                    (right, b)
+                } else {
+                    (left, a)
+                };
+                let shown = words::a(bad.1, &self.structs.defs);
+                let symbol = crate::lang::print::symbol(op);
+                let diag = Diagnostic::error(
+                    bad.0.span,
+                    format!("`{symbol}` works on integers, this is {shown}"),
+                );
+                self.say(match bad.1 {
+                    Type::Str { .. } if op == BinOp::Add => {
+                        diag.help("strings are joined with `str_concat(…)`")
+                    }
+                    Type::Ptr(_) => diag.help("pointers know `+` and `-` of an integer"),
+                    _ => diag,
+                });
+                return Type::Void;
+            }
+        };
+        let (la, lb) = (self.literal(left), self.literal(right));
+        let consts = self.konst(left).zip(self.konst(right));
+        if matches!(op, BinOp::Div | BinOp::Mod) && self.konst(right) == Some(0) {
+            self.error(right.span, "division by zero");
+            return Type::I64;
+        }
+        if let (Some((v, w)), true) = (consts, la.is_some() && lb.is_some()) {
+            if let Some(v) = constant::binary(op, v, w) {
+                return self.set_literal(e, v);
+            }
+        }
+        let ty = if matches!(op, BinOp::Shl | BinOp::Shr) {
+            if la.is_some() { Type::I64 } else { a.clone() }
+        } else {
+            let joined = match (la, lb) {
+                (Some(_), Some(_)) => Type::I64,
+                (Some(range), None) if fits(b, range) => b.clone(),
+                (None, Some(range)) if fits(a, range) => a.clone(),
+                _ => unify::join_ints(x, y).0,
+            };
+            match (op, joined) {
+                (
+                    BinOp::Sub,
+                    Type::Int {
+                        bits,
+                        signed: false,
+                    },
+                ) => Type::Int {
+                    bits: bits.saturating_mul(2).min(64),
+                    signed: true,
+                },
+                (_, joined) => joined,
+            }
+        };
+        if let (Some((v, w)), Type::Int { bits, signed }) = (consts, &ty) {
+            if let Some(v) = constant::binary(op, v, w) {
+                let v = constant::wrap(v, *bits, *signed);
+                return self.set_int(e, v, ty);
+            }
+        }
+        ty
+    }
+
+    /// The type that is written, `typeof` included.
+    pub(super) fn written(&mut self, ty: &TypeExpr) -> Option<Type> {
+        // `typeof(expr)` needs the checker, which holds the structs: they are taken out meanwhile.
+        let mut exprs = Vec::new();
+        let mut names = Vec::new();
+        collect_typeof(ty, &mut exprs, &mut names);
+        for name in names {
+            let known = self.structs.is_type(name) || self.structs.meant.contains_key(name);
+            if !known && (builtin::is_name(name) || self.structs.values.contains_key(name)) {
+                if let Some(meant) = self.named_value(name, ty.span) {
+                    self.structs.meant.insert(name.to_string(), meant);
+                }
+            }
+        }
+        let types: Vec<(crate::lang::ast::ExprId, Type)> =
+            exprs.into_iter().map(|x| (x.id, self.value(x))).collect();
+        let result = self.structs.written(ty, &mut |x| {
+            let found = types.iter().find(|(id, _)| *id == x.id);
+            found.map(|(_, t)| t.clone()).filter(|t| *t != Type::Void)
+        });
+        match result {
+            Ok(ty) => Some(ty),
+            Err(diag) => {
+                self.say(diag);
+                None
+            }
+        }
+    }
+}
+
+fn fits(ty: &Type, (least, largest): (i128, i128)) -> bool {
+    unify::holds(ty, least) && unify::holds(ty, largest)
+}
+
+/// The expressions and bare names in a written type.
+fn collect_typeof<'e>(ty: &'e TypeExpr, out: &mut Vec<&'e Expr>, names: &mut Vec<&'e str>) {
+    use crate::lang::ast::TypeExprKind::*;
+    match &ty.kind {
+        Typeof(expr) => out.push(expr),
+        Pointer(inner) | Array(inner, _) => collect_typeof(inner, out, names),
+        Tuple(elems) => elems.iter().for_each(|t| collect_typeof(t, out, names)),
+        Named(name) => names.push(name),
+        Tagged(..) => {}
+    }
+}
+
+/// A parameter's text as a number: any literal, with an optional sign.
+fn parse_number(text: &str) -> Option<i128> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let value = crate::lang::number::parse(digits).ok()?;
+    Some(sign * i128::from(value))
+}

@@ -1,0 +1,327 @@
+//! Names, types and places: from the tree to the checked tree.
+//!
+//! Types of maps and variables grow from what is assigned to them, anywhere in the script. So the whole script is
+//! walked again and again until no type changes; what the last walk found to say is said.
+
+mod assign;
+mod call;
+mod cast;
+mod constant;
+mod expr;
+mod format;
+mod points;
+mod prune;
+mod stmt;
+mod structs;
+mod unify;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use super::ast::{Expr, ExprId, Item, Probe, Script};
+use super::checked::{Checked, CheckedPoint, CheckedProbe, MapId, MapInfo, Res, VarId};
+use super::diag::Diagnostic;
+use super::{config, expand};
+use crate::{
+    span::Span,
+    spec::{Target, Type},
+};
+use std::collections::{HashMap, HashSet};
+use structs::Structs;
+use unify::Slot;
+
+/// Walks after which types that still grow are an error.
+const MAX_WALKS: usize = 24;
+
+/// Resolves names and types.
+///
+/// # Errors
+/// All that is wrong with the script on this target, in the order of the text.
+pub fn check(
+    script: Script,
+    source: &str,
+    target: &Target,
+) -> Result<(Checked, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let _ = source;
+    let mut script = expand::expand(script, &[])?;
+    let mut diags = Vec::new();
+    let settings = config::settle(&script.config, &target.config, &mut diags);
+    let structs = Structs::build(&script.defs, &mut diags, settings.max_strlen);
+    let mut probes = Vec::new();
+    let items = std::mem::take(&mut script.items);
+    for item in &items {
+        if let Item::Probe(probe) = item {
+            let points = points::resolve(probe, target, settings.missing_probes, &mut diags);
+            probes.push((probe, points));
+        }
+    }
+    let total: usize = probes.iter().map(|(_, points)| points.len()).sum();
+    if total > settings.max_probes as usize {
+        diags.push(
+            Diagnostic::error(
+                probes.last().map(|(p, _)| p.span).unwrap_or_default(),
+                format!(
+                    "script has {total} probes, more than {}",
+                    settings.max_probes
+                ),
+            )
+            .help("raise the config variable `max_probes`"),
+        );
+    }
+    if !items.iter().any(|i| matches!(i, Item::Probe(_))) {
+        diags.push(Diagnostic::error(Span::default(), "script has no probes"));
+    }
+
+    let mut ck = Checker {
+        target,
+        config: settings,
+        structs,
+        maps: Vec::new(),
+        map_ids: HashMap::new(),
+        vars: Vec::new(),
+        var_ids: HashMap::new(),
+        scopes: Vec::new(),
+        types: vec![Type::Void; script.exprs as usize],
+        res: HashMap::new(),
+        literals: HashMap::new(),
+        diags: Vec::new(),
+        changed: false,
+        last: false,
+        loops: 0,
+        points: &[],
+        dead_maps: HashSet::new(),
+    };
+    ck.declare_maps(&items);
+    let mut walks = 0;
+    loop {
+        ck.changed = false;
+        ck.walk(&probes);
+        walks += 1;
+        if ck.last {
+            break;
+        }
+        ck.last = !ck.changed || walks >= MAX_WALKS;
+    }
+    if ck.changed {
+        ck.diags.push(Diagnostic::error(
+            Span::default(),
+            "types of the script do not settle: a value holds itself",
+        ));
+    }
+    ck.finish_maps();
+    diags.append(&mut ck.diags);
+    diags.sort_by_key(|d| (d.span.start, d.span.end));
+    diags.dedup();
+    if diags.iter().any(Diagnostic::is_error) {
+        return Err(diags);
+    }
+
+    let Checker {
+        maps,
+        vars,
+        structs,
+        types,
+        res,
+        config,
+        ..
+    } = ck;
+    let mut checked_probes: Vec<CheckedProbe> = probes
+        .into_iter()
+        .filter(|(_, points)| !points.is_empty())
+        .map(|(probe, points)| CheckedProbe {
+            points,
+            predicate: probe.predicate.clone(),
+            body: probe.body.clone(),
+            span: probe.span,
+        })
+        .collect();
+    for probe in &mut checked_probes {
+        prune::prune(probe, &res);
+    }
+    let checked = Checked {
+        probes: checked_probes,
+        maps: maps.into_iter().map(MapSlot::info).collect(),
+        vars: vars
+            .into_iter()
+            .map(|v| v.ty.unwrap_or(Type::I64))
+            .collect(),
+        structs: structs.defs,
+        types,
+        res,
+        config,
+        script: Script { items, ..script },
+    };
+    Ok((checked, diags))
+}
+
+/// A map while its types grow.
+struct MapSlot {
+    name: String,
+    /// Key; `None` until one is seen.
+    key: Slot,
+    /// Whether it has keys, once known.
+    keyed: Option<bool>,
+    value: Slot,
+    kind: Option<String>,
+    max_entries: u32,
+    span: Span,
+    used: bool,
+}
+
+impl MapSlot {
+    fn info(self) -> MapInfo {
+        MapInfo {
+            name: self.name,
+            key: self.key.ty,
+            value: self.value.ty.unwrap_or(Type::I64),
+            kind: self.kind,
+            max_entries: self.max_entries,
+            span: self.span,
+        }
+    }
+}
+
+struct Checker<'a> {
+    target: &'a Target,
+    config: super::checked::Config,
+    structs: Structs,
+    maps: Vec<MapSlot>,
+    map_ids: HashMap<String, MapId>,
+    vars: Vec<Slot>,
+    /// Variables by the expression that first names them, so that each walk finds the same.
+    var_ids: HashMap<ExprId, VarId>,
+    scopes: Vec<HashMap<String, (VarId, Span)>>,
+    types: Vec<Type>,
+    res: HashMap<ExprId, Res>,
+    /// Expressions whose integer type comes from literals only: least and largest value.
+    literals: HashMap<ExprId, (i128, i128)>,
+    diags: Vec<Diagnostic>,
+    changed: bool,
+    /// Types have settled: what is said now counts.
+    last: bool,
+    loops: usize,
+    points: &'a [CheckedPoint],
+    /// Maps assigned to where it is known that nothing runs: they exist, and stay empty.
+    dead_maps: HashSet<String>,
+}
+
+impl<'a> Checker<'a> {
+    fn walk(&mut self, probes: &'a [(&'a Probe, Vec<CheckedPoint>)]) {
+        self.diags.clear();
+        self.res.clear();
+        self.literals.clear();
+        for (probe, points) in probes {
+            self.points = points;
+            self.scopes = vec![HashMap::new()];
+            if let Some(predicate) = &probe.predicate {
+                self.condition(predicate);
+            }
+            self.block(&probe.body);
+        }
+    }
+
+    fn declare_maps(&mut self, items: &[Item]) {
+        let mut said = Vec::new();
+        for item in items {
+            let Item::Map(decl) = item else { continue };
+            const KINDS: &[&str] = &["hash", "lruhash", "percpuhash", "percpulruhash"];
+            if !KINDS.contains(&decl.kind.text.as_str()) {
+                said.push(
+                    Diagnostic::error(
+                        decl.kind.span,
+                        format!("unknown kind of map `{}`", decl.kind.text),
+                    )
+                    .help(format!("there are {}", KINDS.join(", "))),
+                );
+            }
+            if self.map_ids.contains_key(&decl.name.text) {
+                said.push(Diagnostic::error(
+                    decl.name.span,
+                    format!("map `@{}` is declared twice", decl.name.text),
+                ));
+                continue;
+            }
+            let max_entries = u32::try_from(decl.max_entries).unwrap_or(0);
+            if max_entries == 0 {
+                said.push(Diagnostic::error(
+                    decl.span,
+                    format!(
+                        "map `@{}` cannot have {} keys",
+                        decl.name.text, decl.max_entries
+                    ),
+                ));
+            }
+            let id = self.map_id(&decl.name.text, decl.name.span);
+            if let Some(map) = self.maps.get_mut(id.0 as usize) {
+                map.kind = Some(decl.kind.text.clone());
+                map.max_entries = max_entries;
+                map.used = false;
+            }
+        }
+        // `walk` clears what was said; these are said by `finish_maps` of the last walk.
+        self.structs.late.append(&mut said);
+    }
+
+    fn map_id(&mut self, name: &str, span: Span) -> MapId {
+        if let Some(id) = self.map_ids.get(name) {
+            if let Some(map) = self.maps.get_mut(id.0 as usize) {
+                map.used = true;
+            }
+            return *id;
+        }
+        let id = MapId(u32::try_from(self.maps.len()).unwrap_or(u32::MAX));
+        self.maps.push(MapSlot {
+            name: name.to_string(),
+            key: Slot::default(),
+            keyed: None,
+            value: Slot::default(),
+            kind: None,
+            max_entries: self.config.max_map_keys,
+            span,
+            used: true,
+        });
+        self.map_ids.insert(name.to_string(), id);
+        id
+    }
+
+    fn finish_maps(&mut self) {
+        let mut late = std::mem::take(&mut self.structs.late);
+        self.diags.append(&mut late);
+        for map in &self.maps {
+            if !map.used {
+                self.diags.push(Diagnostic::warning(
+                    map.span,
+                    format!("map `@{}` is declared and never used", map.name),
+                ));
+            } else if map.value.ty.is_none() && !self.dead_maps.contains(&map.name) {
+                self.diags.push(
+                    Diagnostic::error(
+                        map.span,
+                        format!("map `@{}` is never given a value", map.name),
+                    )
+                    .help(format!("assign to it somewhere: `@{} = …`", map.name)),
+                );
+            }
+        }
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>) {
+        self.diags.push(Diagnostic::error(span, message));
+    }
+
+    fn say(&mut self, diag: Diagnostic) {
+        self.diags.push(diag);
+    }
+
+    fn set(&mut self, expr: &Expr, ty: Type) -> Type {
+        if let Some(slot) = self.types.get_mut(expr.id.0 as usize) {
+            slot.clone_from(&ty);
+        }
+        ty
+    }
+
+    fn resolve(&mut self, expr: &Expr, res: Res) {
+        self.res.insert(expr.id, res);
+    }
+}

@@ -1,0 +1,252 @@
+//! Attach points against the target: wildcards expanded, what is missing said.
+
+use crate::lang::{
+    ast::{AttachPoint, Probe},
+    checked::{CheckedPoint, MissingProbes, Point},
+    diag::Diagnostic,
+    points::{self, Kind, Wanted, glob, is_pattern},
+    suggest,
+};
+use crate::spec::{Binary, Target};
+
+/// All places at which a probe's program gets attached.
+pub(super) fn resolve(
+    probe: &Probe,
+    target: &Target,
+    missing: MissingProbes,
+    diags: &mut Vec<Diagnostic>,
+) -> Vec<CheckedPoint> {
+    let mut out = Vec::new();
+    for written in &probe.points {
+        let point = points::with_params(written, &target.params);
+        match one(&point, target, missing) {
+            Ok(found) => {
+                for (name, point) in found {
+                    out.push(CheckedPoint {
+                        name,
+                        point,
+                        span: written.span,
+                    });
+                }
+            }
+            Err(Some(diag)) => diags.push(diag),
+            Err(None) => {}
+        }
+    }
+    out
+}
+
+type Found = Result<Vec<(String, Point)>, Option<Diagnostic>>;
+
+fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
+    let Some(row) = points::provider(&point.provider) else {
+        return Err(None);
+    };
+    let name = std::iter::once(row.name)
+        .chain(point.parts.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(":");
+    let alone = |p: Point| {
+        if point.parts.iter().any(|p| !p.is_empty()) {
+            let text = format!("`{}` takes no parts", row.name);
+            return Err(Some(Diagnostic::error(point.span, text)));
+        }
+        Ok(vec![(row.name.to_string(), p)])
+    };
+    let single = |p: Result<Point, Diagnostic>| p.map(|p| vec![(name.clone(), p)]).map_err(Some);
+    match row.kind {
+        Kind::Begin => alone(Point::Begin),
+        Kind::End => alone(Point::End),
+        Kind::SelfSignal => single(signal(point)),
+        Kind::Test | Kind::Bench => single(match point.parts.as_slice() {
+            [label] if !label.is_empty() => {
+                Ok(Point::Manual(label.clone(), row.kind == Kind::Bench))
+            }
+            _ => Err(
+                Diagnostic::error(point.span, format!("`{}` wants a name", row.name))
+                    .help(format!("write `{}:NAME`", row.name)),
+            ),
+        }),
+        Kind::Interval => single(points::timed(point).map(Point::Interval)),
+        Kind::Profile => single(points::timed(point).map(Point::Profile)),
+        Kind::Software => single(points::software(point).map(|(c, p)| Point::Software(c, p))),
+        Kind::Watch => single(points::watch(point).map(|(a, l, m)| Point::Watch(a, l, m))),
+        Kind::Refused(why) => Err(Some(
+            Diagnostic::error(
+                point.span,
+                format!("probe type `{}` is not supported", row.name),
+            )
+            .label(why),
+        )),
+        Kind::User => match points::user(point) {
+            Some(Ok(want)) => user(point, &want, target, missing),
+            Some(Err(diag)) => Err(Some(diag)),
+            None => Err(None),
+        },
+    }
+}
+
+fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
+    let [word, name] = point.parts.as_slice() else {
+        return Err(Diagnostic::error(point.span, "`self` wants an event")
+            .help("write `self:signal:SIGUSR1`"));
+    };
+    if word != "signal" {
+        return Err(
+            Diagnostic::error(point.span, format!("`self` knows no `{word}`"))
+                .help("write `self:signal:SIGUSR1`"),
+        );
+    }
+    points::signal(name)
+        .map(Point::Signal)
+        .ok_or_else(|| Diagnostic::error(point.span, format!("unknown signal `{name}`")))
+}
+
+/// The path as the probe's name shows it: as written, unless that was a pattern or a library's name.
+fn shown(binary: &Binary) -> String {
+    if is_pattern(&binary.written) || !binary.written.contains('/') {
+        binary.path.display().to_string()
+    } else {
+        binary.written.clone()
+    }
+}
+
+fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingProbes) -> Found {
+    let mut found = Vec::new();
+    let binaries: Vec<(usize, &Binary)> = target
+        .binaries
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| b.written == want.path())
+        .collect();
+    for (index, binary) in &binaries {
+        match want {
+            Wanted::Usdt { provider, name, .. } => {
+                for (at, probe) in binary.usdt.iter().enumerate() {
+                    let fits = provider.as_ref().is_none_or(|p| glob(p, &probe.provider));
+                    if fits && glob(name, &probe.name) {
+                        found.push((
+                            format!("usdt:{}:{}:{}", shown(binary), probe.provider, probe.name),
+                            Point::Usdt {
+                                binary: *index,
+                                probe: at,
+                            },
+                        ));
+                    }
+                }
+            }
+            Wanted::Uprobe {
+                function,
+                cpp,
+                offset,
+                ret,
+                ..
+            } => {
+                let word = if *ret { "uretprobe" } else { "uprobe" };
+                if function.is_empty() {
+                    found.push((
+                        format!("{word}:{}:{offset:#x}", shown(binary)),
+                        Point::Uprobe {
+                            binary: *index,
+                            function: String::new(),
+                            offset: *offset,
+                            ret: *ret,
+                        },
+                    ));
+                    continue;
+                }
+                for (symbol, start, size) in &binary.functions {
+                    if !glob(function, symbol)
+                        && !(*cpp && bare(symbol) == function.as_str())
+                        && !(*cpp && glob(function, bare(symbol)))
+                    {
+                        continue;
+                    }
+                    if *offset != 0 && *size != 0 && offset >= size {
+                        return Err(Some(Diagnostic::error(
+                            point.span,
+                            format!("offset {offset} is behind `{symbol}`, which has {size} bytes"),
+                        )));
+                    }
+                    let tail = if *offset != 0 {
+                        format!("+{offset}")
+                    } else {
+                        String::new()
+                    };
+                    let lang = if *cpp { "cpp:" } else { "" };
+                    found.push((
+                        format!("{word}:{}:{lang}{symbol}{tail}", shown(binary)),
+                        Point::Uprobe {
+                            binary: *index,
+                            function: symbol.clone(),
+                            offset: start + offset,
+                            ret: *ret,
+                        },
+                    ));
+                }
+            }
+        }
+    }
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let diag = absent(point, want, &binaries);
+    match missing {
+        MissingProbes::Error => Err(Some(diag)),
+        MissingProbes::Warn => Err(Some(Diagnostic {
+            severity: crate::lang::diag::Severity::Warning,
+            ..diag
+        })),
+        MissingProbes::Ignore => Err(None),
+    }
+}
+
+/// A C++ name without its parameters.
+fn bare(symbol: &str) -> &str {
+    symbol.split('(').next().unwrap_or(symbol)
+}
+
+fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> Diagnostic {
+    let path = want.path();
+    if binaries.is_empty() {
+        return Diagnostic::error(point.span, format!("no binary `{path}`"));
+    }
+    match want {
+        Wanted::Usdt { provider, name, .. } => {
+            let all = || binaries.iter().flat_map(|(_, b)| &b.usdt);
+            if all().next().is_none() {
+                return Diagnostic::error(point.span, format!("`{path}` has no USDT probes"))
+                    .help("was it built with them?");
+            }
+            if let Some(provider) = provider {
+                let known = all().any(|p| glob(provider, &p.provider));
+                if !known {
+                    let names = all().map(|p| p.provider.as_str());
+                    let help = suggest::did_you_mean(provider, names);
+                    return Diagnostic::error(
+                        point.span,
+                        format!("`{path}` has no USDT provider `{provider}`"),
+                    )
+                    .maybe_help(help);
+                }
+            }
+            let names = all()
+                .filter(|p| provider.as_ref().is_none_or(|w| glob(w, &p.provider)))
+                .map(|p| p.name.as_str());
+            let full = match provider {
+                Some(provider) => format!("{provider}:{name}"),
+                None => name.clone(),
+            };
+            Diagnostic::error(point.span, format!("`{path}` has no USDT probe `{full}`"))
+                .maybe_help(suggest::did_you_mean(name, names))
+        }
+        Wanted::Uprobe { function, .. } => {
+            let names = binaries
+                .iter()
+                .flat_map(|(_, b)| b.functions.iter().map(|f| f.0.as_str()));
+            let help = suggest::did_you_mean(function, names);
+            Diagnostic::error(point.span, format!("`{path}` has no function `{function}`"))
+                .maybe_help(help)
+        }
+    }
+}

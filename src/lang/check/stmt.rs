@@ -1,0 +1,245 @@
+//! Statements: scopes, conditions, loops.
+
+use super::{Checker, words};
+use crate::lang::{
+    ast::{Block, Expr, ExprKind, Stmt, StmtKind},
+    builtin,
+    checked::Res,
+    diag::Diagnostic,
+};
+use crate::spec::Type;
+use std::collections::HashMap;
+
+/// Most copies that `unroll` makes.
+const MAX_UNROLL: i128 = 4096;
+
+impl Checker<'_> {
+    pub(super) fn block(&mut self, block: &Block) {
+        self.scopes.push(HashMap::new());
+        self.stmts(block);
+        if let Some(value) = &block.value {
+            self.expr(value);
+        }
+        self.scopes.pop();
+    }
+
+    pub(super) fn stmts(&mut self, block: &Block) {
+        for stmt in &block.stmts {
+            self.stmt(stmt);
+        }
+    }
+
+    fn stmt(&mut self, stmt: &Stmt) {
+        match &stmt.kind {
+            StmtKind::Expr(expr) => {
+                self.expr(expr);
+                self.unused(expr);
+            }
+            StmtKind::Discard(expr) => {
+                self.expr(expr);
+            }
+            StmtKind::Assign { target, op, value } => self.assign(target, *op, value),
+            StmtKind::Let { var, ty, value } => self.let_var(var, ty.as_ref(), value.as_ref()),
+            StmtKind::If { cond, then, els } => {
+                self.condition(cond);
+                match self.konst(cond) {
+                    Some(0) => {
+                        self.dead(then);
+                        if let Some(els) = els {
+                            self.block(els);
+                        }
+                    }
+                    Some(_) => {
+                        self.block(then);
+                        if let Some(els) = els {
+                            self.dead(els);
+                        }
+                    }
+                    None => {
+                        self.block(then);
+                        if let Some(els) = els {
+                            self.block(els);
+                        }
+                    }
+                }
+            }
+            StmtKind::While { cond, body } => {
+                self.condition(cond);
+                self.looped(body);
+            }
+            StmtKind::ForMap { var, map, body } => self.for_map(var, map, body),
+            StmtKind::ForRange {
+                var,
+                start,
+                end,
+                body,
+            } => {
+                for bound in [start, end] {
+                    let ty = self.number_of(bound);
+                    if !matches!(
+                        ty,
+                        Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
+                    ) {
+                        let shown = words::a(&ty, &self.structs.defs);
+                        self.error(bound.span, format!("range wants integers, this is {shown}"));
+                    }
+                }
+                self.scopes.push(HashMap::new());
+                self.loop_var(var, Type::I64);
+                self.looped(body);
+                self.scopes.pop();
+            }
+            StmtKind::Unroll { count, body } => {
+                self.number_of(count);
+                match self.konst(count) {
+                    Some(n) if n < 1 => self.error(count.span, format!("`unroll` of {n} times")),
+                    Some(n) if n > MAX_UNROLL => {
+                        self.say(
+                            Diagnostic::error(
+                                count.span,
+                                format!("`unroll` of {n} times, more than {MAX_UNROLL}"),
+                            )
+                            .help("use `for ($i : 0..n) { … }`"),
+                        );
+                    }
+                    Some(_) => {}
+                    None => self.say(
+                        Diagnostic::error(
+                            count.span,
+                            "`unroll` wants a count that is known at compile time",
+                        )
+                        .help("use `for ($i : 0..n) { … }`"),
+                    ),
+                }
+                self.looped(body);
+            }
+            StmtKind::Block(block) => self.block(block),
+            StmtKind::Break | StmtKind::Continue => {
+                if self.loops == 0 {
+                    let word = if stmt.kind == StmtKind::Break {
+                        "break"
+                    } else {
+                        "continue"
+                    };
+                    self.error(stmt.span, format!("`{word}` outside of a loop"));
+                }
+            }
+            StmtKind::Return(value) => {
+                if let Some(value) = value {
+                    let ty = self.number_of(value);
+                    if !matches!(
+                        ty,
+                        Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
+                    ) {
+                        let shown = words::a(&ty, &self.structs.defs);
+                        self.error(
+                            value.span,
+                            format!("`return` wants an integer, this is {shown}"),
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A block that never runs: its types are not checked, but the maps it assigns to exist.
+    fn dead(&mut self, block: &Block) {
+        for stmt in &block.stmts {
+            match &stmt.kind {
+                StmtKind::Assign { target, .. } => {
+                    if let ExprKind::Map { name, .. } = &target.kind {
+                        self.dead_maps.insert(name.clone());
+                    }
+                }
+                StmtKind::If { then, els, .. } => {
+                    self.dead(then);
+                    els.iter().for_each(|b| self.dead(b));
+                }
+                StmtKind::While { body, .. }
+                | StmtKind::ForMap { body, .. }
+                | StmtKind::ForRange { body, .. }
+                | StmtKind::Unroll { body, .. }
+                | StmtKind::Block(body) => self.dead(body),
+                _ => {}
+            }
+        }
+    }
+
+    fn looped(&mut self, body: &Block) {
+        self.loops += 1;
+        self.block(body);
+        self.loops -= 1;
+    }
+
+    fn for_map(&mut self, var: &Expr, map: &Expr, body: &Block) {
+        let ExprKind::Map { name, key } = &map.kind else {
+            return;
+        };
+        if key.is_some() {
+            self.error(map.span, "`for` goes over a whole map, not over one key");
+            return;
+        }
+        let id = self.map_id(name, map.span);
+        self.resolve(map, Res::Map(id));
+        if self.maps[id.0 as usize].keyed == Some(false) {
+            self.error(map.span, format!("`@{name}` has no keys to go over"));
+        }
+        let value = self.map_type(id);
+        self.set(map, value.clone());
+        let value = match value {
+            Type::Agg(agg) => match words::agg_number(&agg) {
+                Some(ty) => ty,
+                None => {
+                    let called = words::agg_name(&agg);
+                    self.error(
+                        map.span,
+                        format!("`for` over a map of `{called}()` is not supported"),
+                    );
+                    Type::Void
+                }
+            },
+            ty => ty,
+        };
+        let key = self.maps[id.0 as usize].key.ty.clone();
+        let ty = match (key, value) {
+            (Some(key), value) if value != Type::Void => Type::Tuple(vec![key, value]),
+            _ => Type::Void,
+        };
+        self.scopes.push(HashMap::new());
+        self.loop_var(var, ty);
+        self.looped(body);
+        self.scopes.pop();
+    }
+
+    /// A warning for a value that nobody takes.
+    fn unused(&mut self, expr: &Expr) {
+        let quiet = match &expr.kind {
+            ExprKind::Step { .. } | ExprKind::Ternary { .. } => true,
+            ExprKind::Block(block) => block.value.is_none(),
+            ExprKind::Call { name, .. } => match builtin::row(&name.text) {
+                Some(row) if row.aggregation => {
+                    self.say(
+                        Diagnostic::error(expr.span, format!("`{}()` goes nowhere", row.name))
+                            .help(format!("assign it to a map: `@ = {}(…)`", row.name)),
+                    );
+                    true
+                }
+                Some(row) => {
+                    matches!(row.yields, builtin::Yield::Void)
+                        || matches!(row.name, "delete" | "find" | "write_user" | "skboutput")
+                }
+                None => true,
+            },
+            ExprKind::Ident(word) => {
+                builtin::row(word).is_none_or(|r| matches!(r.yields, builtin::Yield::Void))
+            }
+            _ => false,
+        };
+        if !quiet {
+            self.say(
+                Diagnostic::warning(expr.span, "value is not used")
+                    .help("write `_ = …` if that is meant"),
+            );
+        }
+    }
+}

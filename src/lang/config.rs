@@ -1,0 +1,229 @@
+//! Config variables: names, defaults, values from the script's block and from the environment, which wins.
+
+use super::ast::{ConfigValue, Name};
+use super::checked::{Config, MissingProbes};
+use super::diag::Diagnostic;
+use super::suggest;
+use crate::span::Span;
+
+/// What a variable takes.
+enum Take {
+    /// A number from a least one up to [`MOST`].
+    Number(fn(&mut Config, u32), u32),
+    /// `true`, `false`, 1, 0.
+    Flag(fn(&mut Config, bool)),
+    /// One of some words, by index.
+    Word(&'static [&'static str], fn(&mut Config, u8)),
+    /// Any text.
+    Text(fn(&mut Config, String)),
+    /// Accepted; it has no meaning here.
+    Nothing,
+}
+
+/// Largest value of a number: sizes stay far from 32 bits.
+const MOST: u32 = 1 << 24;
+
+/// Stack modes, by their number in `Type::Stack`.
+pub(super) const STACK_MODES: &[&str] = &["bpftrace", "perf", "raw", "build_id"];
+
+const LICENSES: &[&str] = &[
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+];
+
+const VARIABLES: &[(&str, Take)] = &[
+    (
+        "cache_user_symbols",
+        Take::Word(&["PER_PROGRAM", "PER_PID", "NONE"], |_, _| {}),
+    ),
+    ("cpp_demangle", Take::Flag(|c, v| c.cpp_demangle = v)),
+    (
+        "lazy_symbolication",
+        Take::Flag(|c, v| c.lazy_symbolication = v),
+    ),
+    (
+        "license",
+        Take::Word(LICENSES, |c, i| {
+            c.license = LICENSES[usize::from(i)].to_string()
+        }),
+    ),
+    ("log_size", Take::Nothing),
+    ("max_bpf_progs", Take::Nothing),
+    ("max_cat_bytes", Take::Number(|c, v| c.max_cat_bytes = v, 1)),
+    ("max_map_keys", Take::Number(|c, v| c.max_map_keys = v, 1)),
+    ("max_probes", Take::Number(|c, v| c.max_probes = v, 1)),
+    ("max_strlen", Take::Number(|c, v| c.max_strlen = v, 1)),
+    (
+        "missing_probes",
+        Take::Word(&["error", "warn", "ignore"], |c, i| {
+            c.missing_probes = match i {
+                0 => MissingProbes::Error,
+                1 => MissingProbes::Warn,
+                _ => MissingProbes::Ignore,
+            }
+        }),
+    ),
+    (
+        "on_stack_limit",
+        Take::Number(|c, v| c.on_stack_limit = v, 0),
+    ),
+    (
+        "perf_rb_pages",
+        Take::Number(|c, v| c.perf_rb_pages = Some(v), 1),
+    ),
+    (
+        "print_maps_on_exit",
+        Take::Flag(|c, v| c.print_maps_on_exit = v),
+    ),
+    ("show_debug_info", Take::Flag(|c, v| c.show_debug_info = v)),
+    (
+        "stack_mode",
+        Take::Word(STACK_MODES, |c, i| c.stack_mode = i),
+    ),
+    (
+        "str_trunc_trailer",
+        Take::Text(|c, v| c.str_trunc_trailer = v),
+    ),
+    ("unstable_dw_ustack", Take::Nothing),
+    ("unstable_import", Take::Nothing),
+    ("unstable_macro", Take::Nothing),
+    ("unstable_map_decl", Take::Nothing),
+    ("unstable_tseries", Take::Nothing),
+    ("unstable_typeinfo", Take::Nothing),
+];
+
+/// Environment variables that start like config variables but are none.
+const NOT_CONFIG: &[&str] = &[
+    "btf",
+    "kernel_source",
+    "kernel_build",
+    "vmlinux",
+    "color",
+    "kernel_btf",
+];
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_strlen: 1024,
+            max_map_keys: 4096,
+            max_cat_bytes: 10240,
+            max_probes: 1024,
+            on_stack_limit: 32,
+            perf_rb_pages: None,
+            stack_mode: 0,
+            str_trunc_trailer: "..".to_string(),
+            print_maps_on_exit: true,
+            missing_probes: MissingProbes::Error,
+            license: "Dual MIT/GPL".to_string(),
+            cpp_demangle: true,
+            show_debug_info: true,
+            lazy_symbolication: false,
+        }
+    }
+}
+
+/// The settings in force. `environment` holds lower-case names without `BPFTRACE_`.
+pub(super) fn settle(
+    block: &[(Name, ConfigValue)],
+    environment: &[(String, String)],
+    diags: &mut Vec<Diagnostic>,
+) -> Config {
+    let mut config = Config::default();
+    for (name, value) in block {
+        let text = match value {
+            ConfigValue::Int(n) => n.to_string(),
+            ConfigValue::Str(s) => s.clone(),
+        };
+        set(&mut config, &name.text, &text, name.span, diags);
+    }
+    for (name, value) in environment {
+        if !NOT_CONFIG.contains(&name.as_str()) {
+            set(&mut config, name, value, Span::default(), diags);
+        }
+    }
+    config
+}
+
+fn set(config: &mut Config, name: &str, value: &str, span: Span, diags: &mut Vec<Diagnostic>) {
+    let lower = name.to_ascii_lowercase();
+    let key = lower.strip_prefix("bpftrace_").unwrap_or(&lower);
+    let Some((_, take)) = VARIABLES.iter().find(|(n, _)| *n == key) else {
+        let names = VARIABLES.iter().map(|(n, _)| *n);
+        diags.push(
+            Diagnostic::error(span, format!("unknown config variable `{name}`"))
+                .maybe_help(suggest::did_you_mean(key, names)),
+        );
+        return;
+    };
+    let wants = match take {
+        Take::Number(put, least) => match super::number::parse(value).map(u32::try_from) {
+            Ok(Ok(n)) if n >= *least && n <= MOST => return put(config, n),
+            _ => format!("a number from {least} to {MOST}"),
+        },
+        Take::Flag(put) => match value {
+            "1" | "true" => return put(config, true),
+            "0" | "false" => return put(config, false),
+            _ => "`true` or `false`".to_string(),
+        },
+        Take::Word(words, put) => {
+            let at = words.iter().position(|w| w.eq_ignore_ascii_case(value));
+            match at.and_then(|i| u8::try_from(i).ok()) {
+                Some(i) => return put(config, i),
+                None => format!("one of {}", words.join(", ")),
+            }
+        }
+        Take::Text(put) => return put(config, value.to_string()),
+        Take::Nothing => return,
+    };
+    diags.push(Diagnostic::error(
+        span,
+        format!("config variable `{key}` is set to `{value}`; it wants {wants}"),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(block: &str, env: &[(&str, &str)]) -> (Config, Vec<String>) {
+        let script = crate::lang::parse(&format!("config = {{ {block} }} begin {{ }}")).unwrap();
+        let env: Vec<_> = env
+            .iter()
+            .map(|(a, b)| (a.to_string(), b.to_string()))
+            .collect();
+        let mut diags = Vec::new();
+        let config = settle(&script.config, &env, &mut diags);
+        (config, diags.into_iter().map(|d| d.message).collect())
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let (config, diags) = run(
+            "max_strlen = 64; BPFTRACE_STACK_MODE = perf; print_maps_on_exit = false",
+            &[("max_strlen", "128")],
+        );
+        assert_eq!(diags, Vec::<String>::new());
+        assert_eq!((config.max_strlen, config.stack_mode), (128, 1));
+        assert!(!config.print_maps_on_exit);
+    }
+
+    #[test]
+    fn wrong_names_and_values_are_named() {
+        assert_eq!(
+            run("max_strln = 1", &[]).1,
+            ["unknown config variable `max_strln`"]
+        );
+        assert_eq!(
+            run("stack_mode = perv", &[]).1,
+            [
+                "config variable `stack_mode` is set to `perv`; it wants one of bpftrace, perf, raw, build_id"
+            ]
+        );
+        assert_eq!(run("max_strlen = 0", &[]).1.len(), 1);
+    }
+}

@@ -1,0 +1,288 @@
+//! From a run's options to an object: parse, look up, check, compile, dry run.
+
+use super::{
+    Attach, Buffering, Format, Options,
+    error::{Placed, SessionError},
+    target::Lookup,
+};
+use crate::{
+    compile,
+    kernel::{cpus, detect, features},
+    lang::{
+        self, Diagnostic,
+        ast::Script,
+        checked::{Checked, Config},
+        diag,
+    },
+    runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
+    spec::{Arch, Features, Object, Target},
+    vm,
+};
+use std::io::{IsTerminal, Write};
+
+/// A script on its way, and what it is compiled for.
+pub struct Session<'a> {
+    options: &'a Options,
+    script: Script,
+    target: Target,
+    /// User probes are attached by `uprobe_multi` links.
+    pub multi: bool,
+}
+
+/// A compiled script with what the run needs of its settings.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What is loaded.
+    pub object: Object,
+    /// The checked script.
+    pub checked: Checked,
+    /// Said, and gone on.
+    pub warnings: Vec<Diagnostic>,
+    /// `perf_rb_pages`.
+    pub ring_pages: Option<u32>,
+    /// `print_maps_on_exit`.
+    pub print_maps_on_exit: bool,
+}
+
+impl<'a> Session<'a> {
+    /// For the running kernel, which this process must be allowed to trace.
+    ///
+    /// # Errors
+    /// Missing rights; errors of the script's syntax and of the binaries that it names.
+    pub fn for_kernel(options: &'a Options, child: Option<u32>) -> Result<Self, SessionError> {
+        let script = parse(options)?;
+        let missing = detect::missing_rights(options.attach == Attach::Perf);
+        if !missing.is_empty() {
+            return Err(SessionError::Rights(missing));
+        }
+        let features = features::probe().map_err(SessionError::Features)?;
+        let multi = AttachMode::from(options.attach)
+            .multi(&features)
+            .map_err(|error| SessionError::Attach {
+                probe: "user probes".to_string(),
+                error,
+            })?;
+        let features = Features {
+            uprobe_multi: multi,
+            ..features
+        };
+        Session::new(options, script, features, child)
+    }
+
+    /// For a kernel that has everything, without asking the running one: the same bytes on any machine.
+    ///
+    /// # Errors
+    /// Errors of the script's syntax and of the binaries that it names.
+    pub fn for_any(options: &'a Options) -> Result<Self, SessionError> {
+        Session::new(options, parse(options)?, Features::all(), None)
+    }
+
+    fn new(
+        options: &'a Options,
+        script: Script,
+        features: Features,
+        child: Option<u32>,
+    ) -> Result<Self, SessionError> {
+        let lookup = Lookup {
+            script: &script,
+            name: &options.script.name,
+            source: &options.script.text,
+            params: &options.params,
+            pid: options.pid.or(child),
+            lenient: lenient(&script, options),
+        };
+        let target = Target {
+            arch: arch(),
+            cpus: cpus::possible_count().map_err(|err| SessionError::Io("count cpus", err))?,
+            binaries: lookup.binaries()?,
+            params: options.params.clone(),
+            named: options.named.clone(),
+            pid: options.pid,
+            cpid: child,
+            config: options.config.clone(),
+            allow_unsafe: options.allow_unsafe,
+            features,
+        };
+        let multi = target.features.uprobe_multi;
+        Ok(Session {
+            options,
+            script,
+            target,
+            multi,
+        })
+    }
+
+    /// The parsed script.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// What it is compiled for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Checks and compiles.
+    ///
+    /// # Errors
+    /// Errors of the script.
+    pub fn compile(&self) -> Result<Compiled, SessionError> {
+        let Options { script: text, .. } = self.options;
+        let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
+            .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
+        self.filter(&mut checked)?;
+        let object =
+            compile::object(&checked, &self.target, &text.name, &text.text).map_err(|err| {
+                let span = err.span();
+                SessionError::Compile(Placed::new(err, span, &text.name, &text.text))
+            })?;
+        let Config {
+            perf_rb_pages,
+            print_maps_on_exit,
+            ..
+        } = checked.config;
+        Ok(Compiled {
+            object,
+            warnings,
+            ring_pages: perf_rb_pages,
+            print_maps_on_exit,
+            checked,
+        })
+    }
+
+    /// Leaves out the probes that `--probe-filter` does not match.
+    fn filter(&self, checked: &mut Checked) -> Result<(), SessionError> {
+        let Some(pattern) = &self.options.probe_filter else {
+            return Ok(());
+        };
+        let regex = regex_lite::Regex::new(pattern)
+            .map_err(|err| SessionError::Filter(format!("`{pattern}`: {err}")))?;
+        for probe in &mut checked.probes {
+            let always = |name: &str| matches!(name, "begin" | "end");
+            probe
+                .points
+                .retain(|point| always(&point.name) || regex.is_match(&point.name));
+        }
+        checked.probes.retain(|probe| !probe.points.is_empty());
+        Ok(())
+    }
+}
+
+impl Compiled {
+    /// Runs every program in user space. What cannot be modelled there is no verdict.
+    ///
+    /// # Errors
+    /// A program that goes wrong.
+    pub fn dry_run(&self) -> Result<(), SessionError> {
+        match vm::dry_run(&self.object) {
+            Ok(()) | Err(vm::DryRunError::Unsupported(_)) => Ok(()),
+            Err(err) => {
+                let span = match &err {
+                    vm::DryRunError::Fault { program, fault, .. } => self
+                        .object
+                        .programs
+                        .get(*program)
+                        .and_then(|program| program.origins.get(fault.insn).copied().flatten()),
+                    vm::DryRunError::Unsupported(_) => None,
+                };
+                let Object {
+                    script_name,
+                    source,
+                    ..
+                } = &self.object;
+                Err(SessionError::DryRun(Box::new(Placed::new(
+                    err,
+                    span,
+                    script_name,
+                    source,
+                ))))
+            }
+        }
+    }
+
+    /// Prints the warnings on stderr.
+    pub fn print_warnings(&self, options: &Options) {
+        if !options.no_warnings && !self.warnings.is_empty() {
+            let text = render(&self.warnings, options);
+            // Whoever closed stderr does not want to know.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+    }
+
+    /// The player of its records, to where the options say.
+    ///
+    /// # Errors
+    /// The output file cannot be made; a format does not fit its arguments.
+    pub fn player(&self, options: &Options) -> Result<Player, SessionError> {
+        let buffering = match options.buffering {
+            Buffering::None => runtime::Buffering::None,
+            Buffering::Line => runtime::Buffering::Line,
+            Buffering::Full => runtime::Buffering::Full,
+        };
+        let config = &self.checked.config;
+        let output = OutputOptions {
+            form: match options.format {
+                Format::Text => Form::Text,
+                Format::Json => Form::Json,
+            },
+            buffering,
+            trailer: config.str_trunc_trailer.clone(),
+            max_strlen: config.max_strlen,
+            max_cat_bytes: u64::from(config.max_cat_bytes),
+            allow_unsafe: options.allow_unsafe,
+            warnings: !options.no_warnings,
+        };
+        let sink = match &options.output {
+            Some(path) => Output::file(path, buffering)
+                .map_err(|err| SessionError::Io("create the output file", err))?,
+            None => Output::stdout(buffering),
+        };
+        let errors = Box::new(std::io::stderr());
+        Ok(Player::with_output(&self.object, output, sink, errors)?)
+    }
+}
+
+fn parse(options: &Options) -> Result<Script, SessionError> {
+    lang::parse(&options.script.text).map_err(|diagnostics| script_error(&diagnostics, options))
+}
+
+fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {
+    SessionError::Script(render(diagnostics, options).trim_end().to_string())
+}
+
+fn render(diagnostics: &[Diagnostic], options: &Options) -> String {
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    diag::render(
+        diagnostics,
+        &options.script.name,
+        &options.script.text,
+        color,
+    )
+}
+
+/// Whether `missing_probes` says that a probe which is not there is no error.
+fn lenient(script: &Script, options: &Options) -> bool {
+    let of_env = options
+        .config
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "missing_probes");
+    let of_script = script
+        .config
+        .iter()
+        .rev()
+        .find(|(name, _)| name.text == "missing_probes");
+    let value = of_env.map(|(_, value)| value.as_str()).or(match of_script {
+        Some((_, lang::ast::ConfigValue::Str(value))) => Some(value),
+        _ => None,
+    });
+    matches!(value, Some("warn" | "ignore"))
+}
+
+fn arch() -> Arch {
+    if cfg!(target_arch = "aarch64") {
+        Arch::Aarch64
+    } else {
+        Arch::X86_64
+    }
+}

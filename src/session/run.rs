@@ -1,0 +1,430 @@
+//! A run: load, attach, read, print, and leave nothing behind.
+
+use super::{
+    Attach, Options, Signals, Timer,
+    compile::{Compiled, Session},
+    emit::emit,
+    error::{Placed, SessionError},
+    maps::KernelMaps,
+};
+use crate::{
+    kernel::cpus,
+    loader::{self, LoadOptions, Loaded},
+    runtime::{
+        Flow, Player, RecordCtx,
+        attach::{self, AttachOptions, Attachment},
+        child::Child,
+        perf_ring::{self, Rings},
+    },
+    spec::{AttachSpec, MapRole, Object, ProgramSpec},
+    sys::process,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+    os::fd::{AsFd, OwnedFd},
+};
+
+/// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
+const WAIT_MS: (u16, u16) = (1, 16);
+
+/// Rounds in which the rings are read at the end; each takes all there is, a writer that never ends must not keep us.
+const LAST_ROUNDS: usize = 4;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should, or by a signal.
+    Done,
+    /// The script called `exit` with that code.
+    Exit(i32),
+    /// Nobody reads the output any more.
+    PipeClosed,
+}
+
+/// Runs the script that `options` name, to its end.
+///
+/// # Errors
+/// What stands in the way; nothing stays attached then.
+pub fn run(options: &Options) -> Result<Outcome, SessionError> {
+    let mut child = match &options.command {
+        Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
+        None => None,
+    };
+    let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
+    let mut compiled = session.compile()?;
+    compiled.print_warnings(options);
+    for stage in &options.debug {
+        let text = emit(*stage, &session, &compiled)?;
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+    compiled.dry_run()?;
+    if let Some(child) = &child {
+        only_in(&mut compiled.object, child.pid());
+    }
+    let loaded = load(&compiled, session.multi)?;
+    let mut run = Run::new(options, &compiled, &loaded)?;
+    run.call(|spec| matches!(spec, AttachSpec::Begin))?;
+    run.attach(session.multi)?;
+    if let Some(child) = &mut child {
+        child.release().map_err(SessionError::Child)?;
+    }
+    if !options.dry_run {
+        run.events(options, child.as_mut())?;
+    }
+    run.finish(&compiled)
+}
+
+/// With `-c`, USDT probes fire in the command only.
+fn only_in(object: &mut Object, child: u32) {
+    let usdt = object
+        .programs
+        .iter_mut()
+        .filter(|p| p.probe.starts_with("usdt:"));
+    for spec in usdt.flat_map(|program| &mut program.attach) {
+        if let AttachSpec::User {
+            pid: pid @ None, ..
+        } = spec
+        {
+            *pid = Some(child);
+        }
+    }
+}
+
+fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionError> {
+    let object = &compiled.object;
+    let loaded = loader::load(object, &LoadOptions { multi, lines: true }).map_err(|err| {
+        let span = err.span();
+        SessionError::Load(Placed::new(err, span, &object.script_name, &object.source))
+    })?;
+    // What programs take for the time tracing began.
+    for (map, spec) in loaded.maps.iter().zip(&object.maps) {
+        if spec.role == MapRole::Data && spec.init.is_empty() && spec.value_size == 8 {
+            let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
+                .map_err(|err| SessionError::Io("read the clock", err.into()))?;
+            let nanos =
+                now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned();
+            map.update(&0u32.to_ne_bytes(), &nanos.to_ne_bytes(), 0)
+                .map_err(|err| SessionError::Io("bpf(BPF_MAP_UPDATE_ELEM)", err))?;
+        }
+    }
+    Ok(loaded)
+}
+
+/// Why the loop ends.
+enum Stop {
+    No,
+    Done,
+    Exit(i32),
+    PipeClosed,
+}
+
+struct Run<'a> {
+    object: &'a Object,
+    loaded: &'a Loaded,
+    rings: Option<Rings>,
+    player: Player,
+    signals: Signals,
+    timers: Vec<(Timer, usize)>,
+    attached: Vec<Attachment>,
+    stop: Stop,
+    quiet: bool,
+    /// Attach points of the script, wildcards expanded.
+    points: usize,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        options: &Options,
+        compiled: &'a Compiled,
+        loaded: &'a Loaded,
+    ) -> Result<Self, SessionError> {
+        let object = &compiled.object;
+        let rings = match object.map_index(|role| *role == MapRole::Ring) {
+            Some(index) => Some(open_rings(options, compiled, &loaded.maps[index])?),
+            None => None,
+        };
+        let own_signals = specs(object).filter_map(|(_, spec)| match spec {
+            AttachSpec::Signal(number) => Some(*number),
+            _ => None,
+        });
+        let signals = Signals::new(own_signals).map_err(|err| SessionError::Io("signalfd", err))?;
+        Ok(Run {
+            object,
+            loaded,
+            rings,
+            player: compiled.player(options)?,
+            signals,
+            timers: Vec::new(),
+            attached: Vec::new(),
+            stop: Stop::No,
+            quiet: options.quiet,
+            points: compiled
+                .checked
+                .probes
+                .iter()
+                .map(|probe| probe.points.len())
+                .sum(),
+        })
+    }
+
+    /// Runs the programs whose attachment `wanted` accepts, in script order.
+    fn call(&self, wanted: impl Fn(&AttachSpec) -> bool) -> Result<(), SessionError> {
+        for (index, _) in specs(self.object).filter(|(_, spec)| wanted(spec)) {
+            self.call_program(index)?;
+        }
+        Ok(())
+    }
+
+    fn call_program(&self, index: usize) -> Result<(), SessionError> {
+        attach::run_raw_tp(self.loaded.programs[index].as_fd())
+            .map(|_| ())
+            .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
+    }
+
+    fn attach(&mut self, multi: bool) -> Result<(), SessionError> {
+        let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
+        let how = AttachOptions { multi, cpus: &cpus };
+        for (index, spec) in specs(self.object) {
+            let program: &ProgramSpec = &self.object.programs[index];
+            if attach::is_kernel_event(program.kind, spec) {
+                let fd = self.loaded.programs[index].as_fd();
+                let attachment =
+                    attach::attach(fd, spec, &how).map_err(|error| SessionError::Attach {
+                        probe: program.probe.clone(),
+                        error,
+                    })?;
+                self.attached.push(attachment);
+            }
+        }
+        if !self.quiet {
+            self.player.attached(self.points);
+        }
+        for (index, spec) in specs(self.object) {
+            if let AttachSpec::Interval(interval) = spec
+                && !attach::is_kernel_event(self.object.programs[index].kind, spec)
+            {
+                let timer =
+                    Timer::start(*interval).map_err(|err| SessionError::Io("timerfd", err))?;
+                self.timers.push((timer, index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads events until something ends the run.
+    fn events(
+        &mut self,
+        options: &Options,
+        mut child: Option<&mut Child>,
+    ) -> Result<(), SessionError> {
+        let watched = options.pid.or(child.as_deref().map(Child::pid));
+        let target: Option<OwnedFd> = match watched {
+            Some(pid) => match process::pidfd_open(pid) {
+                Ok(fd) => Some(fd),
+                // A process that has ended ends the run, a kernel before 5.3 does not.
+                Err(err) if err.raw_os_error() == Some(libc::ENOSYS) => None,
+                Err(err) => return Err(SessionError::Process(pid, err)),
+            },
+            None => None,
+        };
+        let mut wait = 0;
+        loop {
+            let busy = self.drain(false)?;
+            if !matches!(self.stop, Stop::No) {
+                return Ok(());
+            }
+            wait = match busy {
+                _ if options.no_loss => 0,
+                true => WAIT_MS.0,
+                false => (wait * 2).clamp(WAIT_MS.0, WAIT_MS.1),
+            };
+            if self.wait(wait, target.as_ref())? {
+                if let Some(child) = child.as_deref_mut() {
+                    // Collected here, or it would stay a zombie as long as we run.
+                    let _ = child.exit_status();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for a ring, a timer, a signal or the target's end, and serves them. True when the target has ended.
+    fn wait(&mut self, ms: u16, target: Option<&OwnedFd>) -> Result<bool, SessionError> {
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(target.map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
+        fds.extend(
+            self.timers
+                .iter()
+                .map(|(timer, _)| PollFd::new(timer.as_fd(), PollFlags::POLLIN)),
+        );
+        if let Some(rings) = &self.rings {
+            fds.extend(rings.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        }
+        // Without rings there is nothing to look at in between.
+        let timeout = if self.rings.is_some() {
+            PollTimeout::from(ms)
+        } else {
+            PollTimeout::NONE
+        };
+        match poll(&mut fds, timeout) {
+            Ok(0) | Err(nix::Error::EINTR) => return Ok(false),
+            Ok(_) => {}
+            Err(err) => return Err(SessionError::Io("poll", err.into())),
+        }
+        let ended = target.is_some() && fds.get(1).and_then(PollFd::any) == Some(true);
+        drop(fds);
+        for (timer, index) in &self.timers {
+            if timer.ticked() {
+                self.call_program(*index)?;
+            }
+        }
+        while let Some(signal) = self.signals.next() {
+            let mut own = specs(self.object)
+                .filter(|(_, spec)| matches!(spec, AttachSpec::Signal(number) if *number == signal))
+                .peekable();
+            if own.peek().is_none() {
+                self.stop = Stop::Done;
+            }
+            for (index, _) in own {
+                self.call_program(index)?;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Plays what is in the rings; true if there was something. `all` at the end, when nothing is attached any more.
+    fn drain(&mut self, all: bool) -> Result<bool, SessionError> {
+        let Run {
+            rings: Some(rings),
+            player,
+            stop,
+            loaded,
+            ..
+        } = self
+        else {
+            return Ok(false);
+        };
+        let mut maps = KernelMaps(loaded);
+        let mut failed = None;
+        let deliver = |record: perf_ring::Record<'_>| {
+            let ctx = RecordCtx {
+                cpu: record.cpu,
+                time: record.time,
+                pid: None,
+            };
+            match player.play(record.data, ctx, &mut maps) {
+                Ok(Flow::Continue) => return ControlFlow::Continue(()),
+                // What was sent before the probes were gone is still printed.
+                Ok(Flow::Exit(code)) => *stop = Stop::Exit(code),
+                Ok(Flow::PipeClosed) => *stop = Stop::PipeClosed,
+                Err(err) => failed = Some(err),
+            }
+            if all && failed.is_none() && !matches!(stop, Stop::PipeClosed) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let drained = if all {
+            rings.flush(deliver)
+        } else {
+            rings.drain(deliver)
+        };
+        if let Some(err) = failed {
+            return Err(err.into());
+        }
+        if self.player.idle() == crate::runtime::Sent::Closed {
+            self.stop = Stop::PipeClosed;
+        }
+        Ok(drained.delivered > 0 || drained.held)
+    }
+
+    /// Detaches, runs `end`, prints what is left.
+    fn finish(mut self, compiled: &Compiled) -> Result<Outcome, SessionError> {
+        self.attached.clear();
+        if matches!(self.stop, Stop::PipeClosed) {
+            return Ok(Outcome::PipeClosed);
+        }
+        self.call(|spec| matches!(spec, AttachSpec::End))?;
+        for _ in 0..LAST_ROUNDS {
+            if !self.drain(true)? {
+                break;
+            }
+        }
+        self.player.end();
+        let mut maps = KernelMaps(self.loaded);
+        if compiled.print_maps_on_exit {
+            self.player.print_maps(&mut maps)?;
+        }
+        self.say_lost()?;
+        if self.player.flush() == crate::runtime::Sent::Closed {
+            return Ok(Outcome::PipeClosed);
+        }
+        Ok(match self.stop {
+            Stop::Exit(code) => Outcome::Exit(code),
+            Stop::PipeClosed => Outcome::PipeClosed,
+            Stop::Done | Stop::No => Outcome::Done,
+        })
+    }
+
+    /// Says for each probe how many of its records found no room.
+    fn say_lost(&mut self) -> Result<(), SessionError> {
+        let Some(index) = self.object.map_index(|role| *role == MapRole::Lost) else {
+            return Ok(());
+        };
+        let map = &self.loaded.maps[index];
+        let mut counts = vec![0; map.value_len()];
+        map.lookup(&0u32.to_ne_bytes(), &mut counts)
+            .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
+        let (counts, _) = counts.as_chunks::<8>();
+        for (program, count) in self.object.programs.iter().zip(counts) {
+            let count = u64::from_ne_bytes(*count);
+            if count > 0 {
+                self.player.lost(&program.probe, count);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All attachments with the index of their program.
+fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
+    object
+        .programs
+        .iter()
+        .enumerate()
+        .flat_map(|(index, program)| program.attach.iter().map(move |spec| (index, spec)))
+}
+
+fn open_rings(
+    options: &Options,
+    compiled: &Compiled,
+    map: &crate::sys::bpf::Map,
+) -> Result<Rings, SessionError> {
+    let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
+    let mut size = match compiled.ring_pages {
+        Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
+        None => perf_ring::default_size(cpus.len()),
+    };
+    if options.no_loss {
+        size *= 4;
+    }
+    let rings = Rings::open(&cpus, size).map_err(SessionError::Ring)?;
+    rings
+        .install(map)
+        .map_err(|err: io::Error| SessionError::Io("put rings into their map", err))?;
+    Ok(rings)
+}
+
+impl From<Attach> for attach::AttachMode {
+    fn from(how: Attach) -> Self {
+        match how {
+            Attach::Auto => attach::AttachMode::Auto,
+            Attach::Multi => attach::AttachMode::Multi,
+            Attach::Perf => attach::AttachMode::Perf,
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Looks up in binaries what a script's probes want, and makes the compiler's [`Target`] of it.
+
+use super::{
+    binary::{self, BinaryError, Located},
+    error::SessionError,
+};
+use crate::{
+    elf,
+    lang::{Diagnostic, Wanted, ast::Script, diag, points},
+    spec::{Binary, UsdtProbe},
+    suggest, usdt, wildcard,
+};
+use std::path::PathBuf;
+
+/// A script while its binaries are looked up.
+pub(super) struct Lookup<'a> {
+    /// The parsed script.
+    pub(super) script: &'a Script,
+    /// Its name, for messages.
+    pub(super) name: &'a str,
+    /// Its text.
+    pub(super) source: &'a str,
+    /// Positional parameters.
+    pub(super) params: &'a [String],
+    /// Process whose file system paths are looked up in.
+    pub(super) pid: Option<u32>,
+    /// A probe that is not there is no error here.
+    pub(super) lenient: bool,
+}
+
+impl Lookup<'_> {
+    /// The binaries that the script names, each with what the script asks for in it.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a probe or function that no file has.
+    pub(super) fn binaries(&self) -> Result<Vec<Binary>, SessionError> {
+        let mut found: Vec<Binary> = Vec::new();
+        for want in points::wanted(self.script, self.params) {
+            let files = match binary::locate(want.path(), self.pid) {
+                Ok(files) => files,
+                Err(_) if self.lenient => continue,
+                Err(err) => return Err(err.into()),
+            };
+            let mut search = Search::default();
+            for file in &files {
+                match self.look(&mut search, &want, file) {
+                    Ok(Some(binary)) => merge(&mut found, binary),
+                    Ok(None) => {}
+                    Err(err) if files.len() == 1 && !self.lenient => return Err(err.into()),
+                    // Of many files, those that cannot be read have nothing to attach to.
+                    Err(_) => {}
+                }
+            }
+            if !search.found && !self.lenient {
+                return Err(self.missing(&want, &search));
+            }
+        }
+        Ok(found)
+    }
+
+    fn look(
+        &self,
+        search: &mut Search,
+        want: &Wanted,
+        file: &Located,
+    ) -> Result<Option<Binary>, BinaryError> {
+        let bytes = binary::open(file)?;
+        let mut of_file = Binary {
+            written: want.path().to_string(),
+            path: absolute(&file.open),
+            build_id: None,
+            usdt: Vec::new(),
+            functions: Vec::new(),
+        };
+        match want {
+            Wanted::Usdt { provider, name, .. } => {
+                let image = binary::notes(file, &bytes)?;
+                let provider = provider.as_deref().unwrap_or("*");
+                of_file.usdt = image
+                    .probes(|p, n| wildcard::matches(provider, p) && wildcard::matches(name, n))
+                    .map_err(|err| BinaryError::Notes(file.name.clone(), err))?;
+                of_file.build_id = image.elf().build_id().map(<[u8]>::to_vec);
+                if of_file.usdt.is_empty() {
+                    search.know(image.notes());
+                }
+            }
+            Wanted::Uprobe { function, .. } => {
+                let image = elf::Image::parse(&bytes)
+                    .map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
+                of_file.build_id = image.build_id().map(<[u8]>::to_vec);
+                of_file.functions = image
+                    .functions(|name| wildcard::matches(function, name))
+                    .iter()
+                    .map(|f| (f.name.to_string(), f.offset, f.size))
+                    .collect();
+                if of_file.functions.is_empty() && !function.is_empty() {
+                    let all = image.functions(|_| true);
+                    search.known.extend(all.iter().map(|f| f.name.to_string()));
+                }
+            }
+        }
+        let bare_address = matches!(want, Wanted::Uprobe { function, .. } if function.is_empty());
+        let some = !of_file.usdt.is_empty() || !of_file.functions.is_empty() || bare_address;
+        search.found |= some;
+        Ok(some.then_some(of_file))
+    }
+
+    /// What is not there, where the script asks for it, with what it may have meant.
+    fn missing(&self, want: &Wanted, search: &Search) -> SessionError {
+        let (message, asked) = match want {
+            Wanted::Usdt {
+                path,
+                provider,
+                name,
+            } => {
+                let asked = match provider {
+                    Some(provider) => format!("{provider}:{name}"),
+                    None => name.clone(),
+                };
+                let message = if search.known.is_empty() {
+                    format!("`{path}` has no USDT probes")
+                } else {
+                    format!("`{path}` has no USDT probe `{asked}`")
+                };
+                (message, asked)
+            }
+            Wanted::Uprobe { path, function, .. } => (
+                format!("`{path}` has no function `{function}`"),
+                function.clone(),
+            ),
+        };
+        let near = suggest::closest(&asked, search.known.iter().map(String::as_str));
+        let help = match (near, want) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Wanted::Usdt { .. }) if search.known.is_empty() => {
+                "it was built without them; for bitcoind configure with -DWITH_USDT=ON".to_string()
+            }
+            (None, Wanted::Usdt { path, .. }) => format!("list them with -l 'usdt:{path}:*'"),
+            (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
+        };
+        let diagnostic = Diagnostic::error(self.place(want), message).help(help);
+        SessionError::Missing(diag::render(&[diagnostic], self.name, self.source, false))
+    }
+
+    fn place(&self, want: &Wanted) -> crate::span::Span {
+        self.script
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                crate::lang::ast::Item::Probe(probe) => Some(&probe.points),
+                _ => None,
+            })
+            .flatten()
+            .find(|point| {
+                let point = points::with_params(point, self.params);
+                matches!(points::user(&point), Some(Ok(found)) if found == *want)
+            })
+            .map(|point| point.span)
+            .unwrap_or_default()
+    }
+}
+
+/// What one wanted thing found in the files it may be in.
+#[derive(Default)]
+struct Search {
+    found: bool,
+    /// Names that are there, when nothing was found.
+    known: Vec<String>,
+}
+
+impl Search {
+    fn know(&mut self, notes: &[usdt::Note<'_>]) {
+        for note in notes {
+            self.known.push(format!("{}:{}", note.provider, note.name));
+            self.known.push(note.name.to_string());
+        }
+    }
+}
+
+/// The path with this process's directory before it: links and logs name a file that anyone can open.
+fn absolute(path: &std::path::Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn merge(found: &mut Vec<Binary>, new: Binary) {
+    let same = |old: &&mut Binary| old.written == new.written && old.path == new.path;
+    let Some(old) = found.iter_mut().find(same) else {
+        found.push(new);
+        return;
+    };
+    let fresh = |probe: &UsdtProbe, old: &Binary| {
+        !old.usdt
+            .iter()
+            .any(|o| o.provider == probe.provider && o.name == probe.name)
+    };
+    for probe in new.usdt {
+        if fresh(&probe, old) {
+            old.usdt.push(probe);
+        }
+    }
+    for function in new.functions {
+        if !old.functions.contains(&function) {
+            old.functions.push(function);
+        }
+    }
+}

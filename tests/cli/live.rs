@@ -1,0 +1,415 @@
+//! Scripts on the built-in target: what is printed, what ends a run, what is left behind.
+
+use crate::support::{Case, EXE, Target, TempDir, TempFile, can_trace, finish, run, signal, text};
+use nix::sys::signal::Signal;
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const P2P: &str = r#"usdt:EXE:net:inbound_message {
+  $peer_id = (int64) arg0;
+  $peer_addr = str(arg1);
+  $peer_type = str(arg2);
+  $msg_type = str(arg3);
+  $msg_len = arg4;
+  printf("inbound '%s' msg from peer %d (%s, %s) with %d bytes\n", $msg_type, $peer_id, $peer_type, $peer_addr, $msg_len);
+}"#;
+
+fn script(text: &str) -> String {
+    text.replace("EXE", EXE)
+}
+
+fn start(args: &[&str]) -> Child {
+    Command::new(EXE)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("start baretrace")
+}
+
+/// Reads lines until one begins with `start`.
+fn wait_line(child: &mut Child, start: &str) -> BufReader<std::process::ChildStdout> {
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(
+            lines.read_line(&mut line).expect("read stdout"),
+            0,
+            "it ended before `{start}`"
+        );
+        if line.starts_with(start) {
+            return lines;
+        }
+    }
+}
+
+#[test]
+fn begin_end_maps_and_exit_codes() {
+    if !can_trace() {
+        return;
+    }
+    for case in [
+        Case {
+            args: &["-q", "-e", "BEGIN { printf(\"hello %d\\n\", 42); exit() }"],
+            stdout: &["hello 42\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &[
+                "-q",
+                "-e",
+                "BEGIN { @x = 3; @y[\"a\"] = count(); exit() } END { printf(\"bye\\n\") }",
+            ],
+            stdout: &["bye\n", "@x: 3\n", "@y[a]: 1\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["-q", "-e", "BEGIN { exit(7) }"],
+            code: 7,
+            stdout: &["\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &[
+                "-q",
+                "-e",
+                "interval:ms:10 { @n++; if (@n == 3) { exit() } }",
+            ],
+            stdout: &["@n: 3\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &[
+                "-q",
+                "-f",
+                "json",
+                "-e",
+                "BEGIN { printf(\"x\\n\"); exit() }",
+            ],
+            stdout: &["{\"type\": \"printf\", \"data\": \"x\\n\"}"],
+            ..Case::default()
+        },
+    ] {
+        case.check();
+    }
+}
+
+#[test]
+fn a_command_is_traced_from_its_first_event() {
+    if !can_trace() {
+        return;
+    }
+    for attach in ["multi", "perf"] {
+        let out = run(
+            Command::new(EXE).args([
+                "-q",
+                "--attach",
+                attach,
+                "-e",
+                &script(P2P),
+                "-c",
+                &format!("{EXE} demo-target --messages 50 --pause-us 100"),
+            ]),
+            b"",
+        );
+        let stdout = text(&out.stdout);
+        let lines: Vec<&str> = stdout.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), 50, "{attach}\n{stdout}\n{}", text(&out.stderr));
+        for (number, line) in lines.iter().enumerate() {
+            let want = format!(
+                "inbound 'ping' msg from peer 0 (outbound-full-relay, 192.0.2.17:8333) with {number} bytes"
+            );
+            assert_eq!(*line, want);
+        }
+        assert!(out.status.success());
+    }
+}
+
+/// Whatever the reader cannot keep up with is counted: nothing is lost without a word.
+#[test]
+fn every_event_is_printed_or_counted() {
+    if !can_trace() {
+        return;
+    }
+    const EVENTS: usize = 100_000;
+    let out = run(
+        Command::new(EXE).args([
+            "-q",
+            "-e",
+            &script(P2P),
+            "-c",
+            &format!("{EXE} demo-target --messages {EVENTS} --pause-us 0"),
+        ]),
+        b"",
+    );
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    let printed = stdout
+        .lines()
+        .filter(|line| line.starts_with("inbound 'ping'"))
+        .count();
+    let lost: usize = stderr
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("Lost ")?
+                .split(' ')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
+        .sum();
+    assert_eq!(
+        printed + lost,
+        EVENTS,
+        "{printed} printed, {lost} said to be lost\n{stderr}"
+    );
+    assert!(
+        printed > EVENTS / 10,
+        "{printed} printed, {lost} said to be lost"
+    );
+}
+
+#[test]
+fn a_process_by_pid_until_it_ends() {
+    if !can_trace() {
+        return;
+    }
+    let mut target = Target::start(&["--messages", "1000000", "--pause-us", "500"]);
+    let other = Target::start(&["--messages", "1000000", "--pause-us", "500"]);
+    let check = format!(
+        "{P2P} usdt:EXE:net:inbound_message /pid != {}/ {{ printf(\"wrong pid %d\\n\", pid); }}",
+        target.pid()
+    );
+    let mut tracer = start(&["-q", "-p", &target.pid(), "-e", &script(&check)]);
+    let lines = wait_line(&mut tracer, "inbound");
+    target.0.kill().expect("kill the target");
+    target.0.wait().expect("wait for the target");
+    let rest: Vec<String> = lines.lines().map_while(Result::ok).collect();
+    assert!(
+        rest.iter().all(|line| !line.contains("wrong pid")),
+        "{rest:?}"
+    );
+    let out = finish(tracer);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    drop(other);
+}
+
+#[test]
+fn signals_end_a_run_with_its_maps_printed() {
+    if !can_trace() {
+        return;
+    }
+    let _target = Target::start(&["--messages", "1000000", "--pause-us", "500"]);
+    let body = script("usdt:EXE:net:inbound_message { @n = count(); printf(\"hit\\n\"); }");
+    for number in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut tracer = start(&["-q", "-e", &body]);
+        let lines = wait_line(&mut tracer, "hit");
+        signal(&tracer, number);
+        let rest: Vec<String> = lines.lines().map_while(Result::ok).collect();
+        assert!(
+            rest.iter().any(|line| line.starts_with("@n: ")),
+            "{number}: {rest:?}"
+        );
+        let out = finish(tracer);
+        assert_eq!(
+            out.status.code(),
+            Some(0),
+            "{number}: {}",
+            text(&out.stderr)
+        );
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_end() {
+    if !can_trace() {
+        return;
+    }
+    let _target = Target::start(&["--messages", "1000000", "--pause-us", "500"]);
+    let mut tracer = start(&["-q", "-e", &script(P2P)]);
+    drop(wait_line(&mut tracer, "inbound"));
+    let out = finish(tracer);
+    assert_eq!(out.status.code(), Some(0));
+    assert_eq!(text(&out.stderr), "");
+}
+
+/// The target prints a line for each event that fires while its semaphore is raised.
+#[test]
+fn kill_minus_nine_leaves_nothing_behind() {
+    if !can_trace() {
+        return;
+    }
+    for attach in ["multi", "perf"] {
+        let mut target = Target::start(&["--messages", "1000000", "--pause-us", "1000", "--print"]);
+        let mut tracer = start(&[
+            "-q",
+            "--attach",
+            attach,
+            "-p",
+            &target.pid(),
+            "-e",
+            &script(P2P),
+        ]);
+        let lines = wait_line(&mut tracer, "inbound");
+        tracer.kill().expect("kill the tracer");
+        tracer.wait().expect("wait for the tracer");
+        drop(lines);
+        // Bytes and semaphore are restored within a few tens of milliseconds.
+        std::thread::sleep(Duration::from_millis(500));
+        let fired = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = std::sync::Arc::clone(&fired);
+        let out = BufReader::new(target.0.stdout.take().expect("a pipe"));
+        let reader = std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                if !line.is_empty() {
+                    seen.lock().expect("lock").push(Instant::now());
+                }
+            }
+        });
+        let from = Instant::now() + Duration::from_millis(200);
+        std::thread::sleep(Duration::from_millis(600));
+        let late = fired
+            .lock()
+            .expect("lock")
+            .iter()
+            .filter(|at| **at > from)
+            .count();
+        assert_eq!(late, 0, "{attach}: the semaphore is still raised");
+        assert!(
+            target.0.try_wait().expect("wait").is_none(),
+            "{attach}: the target is harmed"
+        );
+        target.0.kill().expect("kill the target");
+        reader.join().expect("reader");
+    }
+}
+
+#[test]
+fn unreadable_strings_are_empty_and_the_script_goes_on() {
+    if !can_trace() {
+        return;
+    }
+    let text_of = "usdt:EXE:net:inbound_message { printf(\"[%s][%s][%s]\\n\", str(0), str(arg0 + 1), str(arg3)); }";
+    let out = run(
+        Command::new(EXE).args([
+            "-q",
+            "-e",
+            &script(text_of),
+            "-c",
+            &format!("{EXE} demo-target --messages 5 --pause-us 0"),
+        ]),
+        b"",
+    );
+    let stdout = text(&out.stdout);
+    assert_eq!(
+        stdout.matches("[][][ping]\n").count(),
+        5,
+        "{stdout}\n{}",
+        text(&out.stderr)
+    );
+}
+
+#[test]
+fn what_cannot_be_traced_is_said() {
+    if !can_trace() {
+        return;
+    }
+    for case in [
+        Case {
+            args: &["-c", "/no/such/program", "-e", "BEGIN { exit() }"],
+            code: 2,
+            stderr: &["/no/such/program", "ENOENT"],
+            ..Case::default()
+        },
+        Case {
+            args: &[
+                "-p",
+                "4194305",
+                "-e",
+                "usdt:EXE:net:inbound_message { exit() }",
+            ],
+            code: 2,
+            stderr: &["error: "],
+            ..Case::default()
+        },
+        Case {
+            args: &["-q", "-o", "/no/such/dir/file", "-e", "BEGIN { exit() }"],
+            code: 2,
+            stderr: &["create the output file", "ENOENT"],
+            ..Case::default()
+        },
+    ] {
+        case.check();
+    }
+}
+
+/// As another user, without capabilities: each missing one is named, and the demo shows itself on the interpreter.
+#[test]
+fn without_rights() {
+    // Where others can read it, wherever the build directory is.
+    let dir = TempDir::new("rights");
+    let exe = dir.0.join("baretrace");
+    std::fs::copy(EXE, &exe).expect("copy the binary");
+    std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let dropped = |args: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--bounding-set=-all",
+        ]);
+        command.arg(&exe).args(args);
+        command
+    };
+    let probe = dropped(&["--version"]).output();
+    if !probe.is_ok_and(|out| out.status.success()) {
+        println!("skipped: setpriv cannot drop rights here");
+        return;
+    }
+    let out = run(&mut dropped(&["-e", "BEGIN { exit() }"]), b"");
+    Case {
+        code: 2,
+        stderr: &["CAP_BPF", "CAP_PERFMON", "help: "],
+        ..Case::default()
+    }
+    .check_output(&out, "without rights");
+    let out = run(&mut dropped(&["demo"]), b"");
+    Case {
+        stdout: &[
+            "CAP_BPF",
+            "Logging P2P traffic\n",
+            "inbound 'ping' msg from peer 3 (inbound, 203.0.113.9:51724) with 8 bytes\n",
+        ],
+        ..Case::default()
+    }
+    .check_output(&out, "demo without rights");
+}
+
+#[test]
+fn output_goes_to_a_file() {
+    if !can_trace() {
+        return;
+    }
+    let file = TempFile::new("output", b"");
+    Case {
+        args: &[
+            "-q",
+            "-o",
+            file.name(),
+            "-e",
+            "BEGIN { printf(\"x\\n\"); exit() }",
+        ],
+        ..Case::default()
+    }
+    .check();
+    let written = std::fs::read_to_string(file.name()).expect("read the output");
+    assert!(written.starts_with("x\n"), "{written}");
+}

@@ -1,0 +1,134 @@
+//! Scripts that are compiled but never loaded.
+
+use crate::support::{Case, TempFile};
+
+#[test]
+fn a_right_script_checks() {
+    for case in [
+        Case {
+            args: &["check", "-e", "BEGIN { printf(\"hello\\n\") }"],
+            stdout: &["1 programs", "nothing wrong"],
+            ..Case::default()
+        },
+        Case {
+            args: &[
+                "check",
+                "--emit",
+                "asm",
+                "-e",
+                "usdt:EXE:net:inbound_message { @[str(arg3)] = count(); }",
+            ],
+            stdout: &["net:inbound_message: ", " slots\n", "\n; 1: ", "  exit\n"],
+            ..Case::default()
+        },
+        Case {
+            args: &["check", "--emit", "ast", "-e", "END { exit() }"],
+            stdout: &["exit()"],
+            ..Case::default()
+        },
+        Case {
+            args: &["check", "--emit", "ir", "-e", "BEGIN { @x = 1 }"],
+            stdout: &["; begin"],
+            ..Case::default()
+        },
+        Case {
+            args: &["check", "--emit", "spec", "-e", "BEGIN { @x = 1 }"],
+            stdout: &["license Dual MIT/GPL", "map 0 ", "program 0 begin"],
+            ..Case::default()
+        },
+        Case {
+            args: &["-l", "-e", "usdt:EXE:net:*bound_message { exit() }"],
+            stdout: &["net:inbound_message\n", "net:outbound_message\n"],
+            ..Case::default()
+        },
+    ] {
+        case.check();
+    }
+}
+
+#[test]
+fn bytes_do_not_change() {
+    let args = [
+        "check",
+        "--emit",
+        "bytes",
+        "-e",
+        "interval:s:1 { @[pid] = count() }",
+    ];
+    let bytes = |_| {
+        crate::support::run(
+            std::process::Command::new(crate::support::EXE).args(args),
+            b"",
+        )
+        .stdout
+    };
+    let (first, second) = (bytes(1), bytes(2));
+    assert_eq!(first, second);
+    assert!(
+        first.starts_with(b"; interval:s:1\n"),
+        "{}",
+        crate::support::text(&first)
+    );
+}
+
+/// Each error names its place, the thing, and a remedy where there is one; nothing is attached.
+#[test]
+fn wrong_scripts() {
+    let binary = TempFile::new("not-elf", b"no binary at all");
+    let not_elf = format!("usdt:{}:a:b {{ }}", binary.name());
+    for (script, code, stderr) in [
+        ("BEGIN { printf(\"x\" }", 1, &["-->", "^"][..]),
+        (
+            "BEGIN { @[pidd] = count(); }",
+            1,
+            &["pidd", "did you mean `pid`?", "1:11"],
+        ),
+        (
+            "BEGIN { prinf(\"x\") }",
+            1,
+            &["prinf", "did you mean `print"],
+        ),
+        ("BEGIN { @x = \"a\" + 1; }", 1, &["error", "^"]),
+        ("BEGIN { @x = 1; @x = \"a\"; }", 1, &["error", "@x"]),
+        ("kprobe:vfs_read { exit() }", 1, &["kprobe"]),
+        (
+            "usdt:EXE:net:inbound_mesage { exit() }",
+            1,
+            &["inbound_mesage", "did you mean `net:inbound_message`?"],
+        ),
+        (
+            "usdt:EXE:nett:inbound_message { exit() }",
+            1,
+            &["nett", "did you mean `net:inbound_message`?"],
+        ),
+        (
+            "usdt:/bin/true:a:b { exit() }",
+            1,
+            &["has no USDT probes", "help"],
+        ),
+        (
+            "usdt:/no/such/file:a:b { exit() }",
+            2,
+            &[
+                "open `/no/such/file`: No such file or directory (ENOENT)",
+                "help: ",
+            ],
+        ),
+        (&not_elf, 2, &["not an ELF file", "help: "]),
+        ("usdt:EXE:net:inbound_message { print(arg9) }", 1, &["arg9"]),
+        (
+            "uprobe:EXE:no_such_function_here { exit() }",
+            1,
+            &["no_such_function_here"],
+        ),
+        ("", 1, &["error"]),
+    ] {
+        Case {
+            args: &["check", "-e", script],
+            code,
+            stderr,
+            ..Case::default()
+        }
+        .check();
+    }
+}
