@@ -5,6 +5,7 @@
 mod bad_input;
 mod convert;
 mod every_insn;
+mod examples;
 mod exec;
 mod explain;
 #[path = "../cli/support.rs"]
