@@ -2,6 +2,7 @@
 
 use super::{
     CliError, args, asm, check, completions, demo, disasm, exec, explain, features, man, run,
+    simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -76,6 +77,12 @@ pub const COMMANDS: &[Command] = &[
         help: "Compile and verify a script, without root and without loading it",
         args: check::args,
         run: check::run,
+    },
+    Command {
+        verb: "simulate",
+        help: "Run a script in user space, without root, on events from a file",
+        args: simulate::args,
+        run: simulate::run,
     },
     Command {
         verb: "demo",

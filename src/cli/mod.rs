@@ -21,6 +21,7 @@ mod man;
 mod out;
 mod program;
 mod run;
+mod simulate;
 
 pub use command::{COMMANDS, Call, Command, dispatch};
 pub use error::CliError;

@@ -83,7 +83,10 @@ pub fn render(diags: &[Diagnostic], script_name: &str, source: &str, color: bool
     }
     .decor_style(DecorStyle::Ascii);
     let mut out = String::new();
-    for diag in diags {
+    for (i, diag) in diags.iter().enumerate() {
+        if i > 0 {
+            out.push('\n');
+        }
         out.push_str(&renderer.render(&report(diag, script_name, source)));
         out.push('\n');
     }

@@ -134,8 +134,7 @@ fn merge_imports(script: &mut Script, imports: &[(String, String)], diags: &mut 
         for text in texts {
             match parse(text) {
                 Ok(mut other) => {
-                    if let Some((name, _)) = other.config.first() {
-                        let _ = name;
+                    if !other.config.is_empty() {
                         diags.push(Diagnostic::error(
                             span,
                             format!(
@@ -227,6 +226,13 @@ impl Expander {
     fn block(&mut self, block: &mut Block) {
         for stmt in &mut block.stmts {
             stmt_mut(stmt, &mut |c| self.child(c));
+            // A macro called for its effects becomes a plain block.
+            if let StmtKind::Expr(e) = &mut stmt.kind
+                && let ExprKind::Block(inner) = &mut e.kind
+                && inner.value.is_none()
+            {
+                stmt.kind = StmtKind::Block(std::mem::take(inner));
+            }
         }
         if let Some(value) = &mut block.value {
             self.expr(value);
@@ -422,14 +428,14 @@ impl Putting<'_> {
     }
 
     fn ty(&mut self, ty: &mut TypeExpr) {
-        if let TypeExprKind::Named(name) = &ty.kind {
-            if let Some(Binding::Expr(arg)) = self.bindings.get(name) {
-                match &arg.kind {
-                    ExprKind::Type(given) => *ty = given.clone(),
-                    _ => ty.kind = TypeExprKind::Typeof(Box::new(arg.clone())),
-                }
-                return;
+        if let TypeExprKind::Named(name) = &ty.kind
+            && let Some(Binding::Expr(arg)) = self.bindings.get(name)
+        {
+            match &arg.kind {
+                ExprKind::Type(given) => *ty = given.clone(),
+                _ => ty.kind = TypeExprKind::Typeof(Box::new(arg.clone())),
             }
+            return;
         }
         type_mut(ty, &mut |c| self.child(c));
     }

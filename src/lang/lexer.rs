@@ -219,10 +219,11 @@ impl<'a> Lexer<'a> {
             return match text.parse() {
                 Ok(n) if n > 0 => Some(Tok::Param(n)),
                 _ => {
-                    self.error(start, format!("`${text}` is no positional parameter"));
-                    self.diags
-                        .last_mut()
-                        .map(|d| d.help = Some("they are `$1`, `$2`, …".to_string()));
+                    let message = format!("`${text}` is no positional parameter");
+                    self.diags.push(
+                        Diagnostic::error(self.span_from(start), message)
+                            .help("they are `$1`, `$2`, …"),
+                    );
                     Some(Tok::Param(1))
                 }
             };

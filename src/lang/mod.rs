@@ -1,7 +1,7 @@
 //! The bpftrace language: script text to checked, typed tree.
 //!
-//! [`parse`] reads a text, [`wanted`] says what must be looked up in binaries, [`expand`] puts in imports and macros,
-//! [`check`] resolves names and types against a target. [`diag::render`] shows what any of them had to say.
+//! In this order: [`parse()`] reads a text; [`expand()`] puts in imports and macros; [`wanted()`] says what must be looked up
+//! in binaries; [`check()`] resolves names and types against a target. [`diag::render`] shows what any of them had to say.
 
 pub mod ast;
 pub mod builtin;

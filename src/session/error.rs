@@ -46,8 +46,6 @@ pub enum SessionError {
     Process(u32, io::Error),
     /// A stage cannot be printed.
     Emit(String),
-    /// A program cannot be run in user space, or goes wrong there.
-    Simulate(String),
     /// A record or a map makes no sense.
     Play(PlayError),
     /// `--probe-filter` is no regular expression.
@@ -159,7 +157,6 @@ impl fmt::Display for SessionError {
                 write!(f, "watch process {pid}: pidfd_open: {}", Described(err))
             }
             SessionError::Emit(why) => f.write_str(why),
-            SessionError::Simulate(why) => write!(f, "simulate: {why}"),
             SessionError::Play(err) => err.fmt(f),
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
@@ -185,7 +182,6 @@ impl std::error::Error for SessionError {
             | SessionError::Missing(_)
             | SessionError::Rights(_)
             | SessionError::Emit(_)
-            | SessionError::Simulate(_)
             | SessionError::Filter(_) => None,
         }
     }

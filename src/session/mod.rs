@@ -9,7 +9,6 @@ mod error;
 mod maps;
 mod options;
 mod run;
-mod simulate;
 mod target;
 mod wake;
 
@@ -18,5 +17,4 @@ pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
 pub use options::{Attach, Buffering, Format, Options, Script};
 pub use run::{Outcome, run};
-pub use simulate::{Event, Value, simulate};
 pub use wake::{Signals, Timer};

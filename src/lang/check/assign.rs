@@ -189,13 +189,13 @@ impl Checker<'_> {
         }
         let id = self.declare_var(var, name);
         self.resolve(var, Res::Var(id));
-        if let Some(written) = ty {
-            if let Some(ty) = self.written(written) {
-                let slot = &mut self.vars[id.0 as usize];
-                slot.ty = Some(ty);
-                slot.fixed = true;
-                slot.literals = None;
-            }
+        if let Some(written) = ty
+            && let Some(ty) = self.written(written)
+        {
+            let slot = &mut self.vars[id.0 as usize];
+            slot.ty = Some(ty);
+            slot.fixed = true;
+            slot.literals = None;
         }
         if let Some((ty, literals, value)) = given {
             self.give_var(id, name, &ty, literals, value);
@@ -273,14 +273,14 @@ impl Checker<'_> {
         let Some(declared) = self.vars[id.0 as usize].ty.clone() else {
             return;
         };
-        if let (Some(v), Some(_), Type::Int { .. }) = (self.konst(value), literals, &declared) {
-            if !unify::holds(&declared, v) {
-                let shown = words::name(&declared, &self.structs.defs);
-                self.say(
-                    Diagnostic::error(value.span, format!("{v} does not fit in {shown}"))
-                        .help(format!("cast it if that is meant: `({shown}){v}`")),
-                );
-            }
+        if let (Some(v), Some(_), Type::Int { .. }) = (self.konst(value), literals, &declared)
+            && !unify::holds(&declared, v)
+        {
+            let shown = words::name(&declared, &self.structs.defs);
+            self.say(
+                Diagnostic::error(value.span, format!("{v} does not fit in {shown}"))
+                    .help(format!("cast it if that is meant: `({shown}){v}`")),
+            );
         }
     }
 
@@ -407,12 +407,6 @@ impl Checker<'_> {
             }
         }
         let name = self.maps[id.0 as usize].name.clone();
-        let declared = self.maps[id.0 as usize].kind.clone();
-        if let (Type::Agg(_), Some(kind)) = (&ty, declared) {
-            if !kind.starts_with("percpu") {
-                // An aggregation is per CPU whatever the map is declared as; hash and lruhash follow suit.
-            }
-        }
         let grown = grow(&mut self.maps[id.0 as usize].value, &ty, literals);
         self.report(grown, &format!("`@{name}`"), &ty, value.span);
     }
@@ -508,10 +502,10 @@ impl Checker<'_> {
             }
             (_, Type::Int { .. }) => {
                 let int = matches!(self.types.get(e.id.0 as usize), Some(Type::Int { .. }));
-                if let (Some(v), true) = (self.konst(e), int) {
-                    if unify::holds(ty, v) {
-                        self.set(e, ty.clone());
-                    }
+                if let (Some(v), true) = (self.konst(e), int)
+                    && unify::holds(ty, v)
+                {
+                    self.set(e, ty.clone());
                 }
             }
             _ => {}

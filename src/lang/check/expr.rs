@@ -497,13 +497,13 @@ impl Checker<'_> {
     }
 
     fn bounds(&mut self, index: &Expr, constant: Option<i128>, len: u32) {
-        if let Some(at) = constant {
-            if at < 0 || len > 0 && at >= i128::from(len) {
-                self.error(
-                    index.span,
-                    format!("index {at} is outside of the {len} elements"),
-                );
-            }
+        if let Some(at) = constant
+            && (at < 0 || len > 0 && at >= i128::from(len))
+        {
+            self.error(
+                index.span,
+                format!("index {at} is outside of the {len} elements"),
+            );
         }
     }
 
@@ -591,10 +591,10 @@ impl Checker<'_> {
         if let Some(v) = self.konst(cond) {
             let taken = if v != 0 { then } else { els };
             let ty = self.expr(taken);
-            if let Some(res) = self.res.get(&taken.id).cloned() {
-                if matches!(res, Res::Int(_) | Res::Str(_)) {
-                    self.resolve(e, res);
-                }
+            if let Some(res) = self.res.get(&taken.id).cloned()
+                && matches!(res, Res::Int(_) | Res::Str(_))
+            {
+                self.resolve(e, res);
             }
             if let Some(range) = self.literals.get(&taken.id).copied() {
                 self.literals.insert(e.id, range);
@@ -779,10 +779,10 @@ impl Checker<'_> {
             self.error(right.span, "division by zero");
             return Type::I64;
         }
-        if let (Some((v, w)), true) = (consts, la.is_some() && lb.is_some()) {
-            if let Some(v) = constant::binary(op, v, w) {
-                return self.set_literal(e, v);
-            }
+        if let (Some((v, w)), true) = (consts, la.is_some() && lb.is_some())
+            && let Some(v) = constant::binary(op, v, w)
+        {
+            return self.set_literal(e, v);
         }
         let ty = if matches!(op, BinOp::Shl | BinOp::Shr) {
             if la.is_some() { Type::I64 } else { a.clone() }
@@ -807,11 +807,11 @@ impl Checker<'_> {
                 (_, joined) => joined,
             }
         };
-        if let (Some((v, w)), Type::Int { bits, signed }) = (consts, &ty) {
-            if let Some(v) = constant::binary(op, v, w) {
-                let v = constant::wrap(v, *bits, *signed);
-                return self.set_int(e, v, ty);
-            }
+        if let (Some((v, w)), Type::Int { bits, signed }) = (consts, &ty)
+            && let Some(v) = constant::binary(op, v, w)
+        {
+            let v = constant::wrap(v, *bits, *signed);
+            return self.set_int(e, v, ty);
         }
         ty
     }
@@ -824,10 +824,11 @@ impl Checker<'_> {
         collect_typeof(ty, &mut exprs, &mut names);
         for name in names {
             let known = self.structs.is_type(name) || self.structs.meant.contains_key(name);
-            if !known && (builtin::is_name(name) || self.structs.values.contains_key(name)) {
-                if let Some(meant) = self.named_value(name, ty.span) {
-                    self.structs.meant.insert(name.to_string(), meant);
-                }
+            if !known
+                && (builtin::is_name(name) || self.structs.values.contains_key(name))
+                && let Some(meant) = self.named_value(name, ty.span)
+            {
+                self.structs.meant.insert(name.to_string(), meant);
             }
         }
         let types: Vec<(crate::lang::ast::ExprId, Type)> =

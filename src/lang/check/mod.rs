@@ -8,6 +8,9 @@ mod call;
 mod cast;
 mod constant;
 mod expr;
+mod fn_maps;
+mod fn_types;
+mod fn_values;
 mod format;
 mod points;
 mod prune;
@@ -40,10 +43,9 @@ const MAX_WALKS: usize = 24;
 /// All that is wrong with the script on this target, in the order of the text.
 pub fn check(
     script: Script,
-    source: &str,
+    _source: &str,
     target: &Target,
 ) -> Result<(Checked, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let _ = source;
     let mut script = expand::expand(script, &[])?;
     let mut diags = Vec::new();
     let settings = config::settle(&script.config, &target.config, &mut diags);

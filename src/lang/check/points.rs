@@ -156,10 +156,8 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                     continue;
                 }
                 for (symbol, start, size) in &binary.functions {
-                    if !glob(function, symbol)
-                        && !(*cpp && bare(symbol) == function.as_str())
-                        && !(*cpp && glob(function, bare(symbol)))
-                    {
+                    let fits = glob(function, symbol) || *cpp && glob(function, bare(symbol));
+                    if !fits {
                         continue;
                     }
                     if *offset != 0 && *size != 0 && offset >= size {

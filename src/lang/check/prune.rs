@@ -72,16 +72,16 @@ fn stmt(s: &mut Stmt, res: &Table) {
 }
 
 fn expr(e: &mut Expr, res: &Table) {
-    if let ExprKind::Ternary { cond, then, els } = &mut e.kind {
-        if let Some(Res::Int(v)) = res.get(&cond.id) {
-            let taken = if *v != 0 { then } else { els };
-            let nothing = Expr {
-                id: taken.id,
-                kind: ExprKind::Bool(false),
-                span: taken.span,
-            };
-            *e = std::mem::replace(&mut **taken, nothing);
-        }
+    if let ExprKind::Ternary { cond, then, els } = &mut e.kind
+        && let Some(Res::Int(v)) = res.get(&cond.id)
+    {
+        let taken = if *v != 0 { then } else { els };
+        let nothing = Expr {
+            id: taken.id,
+            kind: ExprKind::Bool(false),
+            span: taken.span,
+        };
+        *e = std::mem::replace(&mut **taken, nothing);
     }
     crate::lang::visit::children_mut(&mut e.kind, &mut |child| match child {
         crate::lang::visit::Child::Expr(x) => expr(x, res),

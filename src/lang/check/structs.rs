@@ -28,6 +28,9 @@ const NAMED: &[(&str, Type)] = &[
 /// Largest array or struct in bytes.
 const MAX_SIZE: u64 = 1 << 24;
 
+/// Where a member lies: byte offset, type, bit-field.
+type Place = (u32, Type, Option<(u8, u8)>);
+
 /// All types of a script that have names.
 #[derive(Default)]
 pub(super) struct Structs {
@@ -173,14 +176,14 @@ impl Structs {
         };
         for member in &def.members {
             let ty = self.c_type(&member.ty, member.span)?;
-            if let Type::Struct(inner) = ty {
-                if inner == id || !self.is_complete(inner) {
-                    return Err(Diagnostic::error(
-                        member.span,
-                        format!("`{}` is not known here", self.name_of(inner)),
-                    )
-                    .help("a struct can hold pointers to what is not defined yet, not the thing"));
-                }
+            if let Type::Struct(inner) = ty
+                && (inner == id || !self.is_complete(inner))
+            {
+                return Err(Diagnostic::error(
+                    member.span,
+                    format!("`{}` is not known here", self.name_of(inner)),
+                )
+                .help("a struct can hold pointers to what is not defined yet, not the thing"));
             }
             layout.place(member, ty, &self.defs)?;
         }
@@ -349,16 +352,16 @@ impl Structs {
     }
 
     /// A member, also through anonymous ones: offset, type, bit-field.
-    pub(super) fn member(&self, id: StructId, name: &str) -> Option<(u32, Type, Option<(u8, u8)>)> {
+    pub(super) fn member(&self, id: StructId, name: &str) -> Option<Place> {
         let def = self.defs.get(id.0 as usize)?;
         for field in &def.fields {
             if field.name == name {
                 return Some((field.offset, field.ty.clone(), field.bits));
             }
-            if let (true, Type::Struct(inner)) = (field.name.is_empty(), &field.ty) {
-                if let Some((offset, ty, bits)) = self.member(*inner, name) {
-                    return Some((field.offset + offset, ty, bits));
-                }
+            if let (true, Type::Struct(inner)) = (field.name.is_empty(), &field.ty)
+                && let Some((offset, ty, bits)) = self.member(*inner, name)
+            {
+                return Some((field.offset + offset, ty, bits));
             }
         }
         None
@@ -552,7 +555,9 @@ mod tests {
         (structs, diags.into_iter().map(|d| d.message).collect())
     }
 
-    fn offsets(source: &str) -> (u32, Vec<(String, u32, Option<(u8, u8)>)>) {
+    type Member = (String, u32, Option<(u8, u8)>);
+
+    fn offsets(source: &str) -> (u32, Vec<Member>) {
         let (structs, diags) = layout(source);
         assert_eq!(diags, Vec::<String>::new(), "{source}");
         let def = structs.defs.iter().find(|d| d.name == "struct s").unwrap();

@@ -512,6 +512,11 @@ fn several_errors_come_at_once() {
 }
 
 #[test]
+fn a_line_break_may_stand_for_a_semicolon() {
+    fine("begin { print(1)\n print(2)\n $a = config.max_strlen\n @b = $a }");
+}
+
+#[test]
 fn warnings() {
     let warned = |source: &str| run(source).expect("fine").1;
     assert_eq!(
@@ -749,4 +754,24 @@ fn no_damage_makes_it_panic() {
         }
         let _ = run(&text.into_iter().collect::<String>());
     }
+}
+
+/// Long scripts are checked in time that grows with their length, not with its square.
+#[test]
+fn long_scripts_take_linear_time() {
+    let time = |lines: usize| {
+        let body: String = (0..lines)
+            .map(|i| format!("@m{i}[{i}, \"k\"] = @m{i}[{i}, \"k\"] + {i};\n"))
+            .collect();
+        let source = format!("begin {{ {body} }}");
+        let start = std::time::Instant::now();
+        fine(&source);
+        start.elapsed()
+    };
+    time(100);
+    let (short, long) = (time(500), time(4000));
+    assert!(
+        long < short * 40,
+        "{short:?} for 500 lines, {long:?} for 4000"
+    );
 }

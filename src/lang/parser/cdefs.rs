@@ -89,16 +89,12 @@ impl Parser<'_> {
         let first = self.name("a type")?;
         let (mut text, mut span) = (first.text, first.span);
         if C_WORDS.contains(&text.as_str()) {
-            loop {
-                let Tok::Ident(next) = self.peek().tok.clone() else {
-                    break;
-                };
-                if C_WORDS.contains(&next.as_str()) {
-                    span = span.to(self.next().span);
-                    text = format!("{text} {next}");
-                } else {
+            while let Tok::Ident(next) = self.peek().tok.clone() {
+                if !C_WORDS.contains(&next.as_str()) {
                     break;
                 }
+                span = span.to(self.next().span);
+                text = format!("{text} {next}");
             }
         }
         self.qualifiers();

@@ -164,7 +164,6 @@ impl Parser<'_> {
         // Find the end of what may be a type.
         let mut i = 2;
         let mut depth = 0usize;
-        let mut bare = true;
         loop {
             match self.peek_at(i) {
                 Tok::Sym(")") if depth == 0 => break,
@@ -179,13 +178,12 @@ impl Parser<'_> {
                 Tok::Ident(_) if certain => {}
                 _ => return false,
             }
-            bare = false;
             i += 1;
         }
         // `(name)`, `(name*)`, `(name[2])`.
         let starred = self.is_at(i - 1, "*");
         let after = self.peek_at(i + 1).clone();
-        let operand = match &after {
+        match &after {
             Tok::Sym("(" | "!" | "~" | "++" | "--") => true,
             Tok::Sym("*" | "&") => certain || starred || !builtin::is_name(&word),
             Tok::Sym("-" | "+") => certain || starred,
@@ -193,9 +191,7 @@ impl Parser<'_> {
             Tok::Sym(_) | Tok::Eof => false,
             Tok::Ident(word) => !matches!(word.as_str(), "else"),
             _ => true,
-        };
-        let _ = bare;
-        operand
+        }
     }
 
     fn postfix(&mut self) -> Parsed<Expr> {
@@ -266,7 +262,7 @@ impl Parser<'_> {
                 if !self.eat("[") {
                     return self.make(ExprKind::Map { name, key: None }, span, &[]);
                 }
-                let keys = self.list("]", "a key")?;
+                let keys = self.list("]")?;
                 let close = self.last_span();
                 if keys.is_empty() {
                     return self.fail(span.to(close), format!("`@{name}[]` lacks its key"));
@@ -306,13 +302,12 @@ impl Parser<'_> {
     }
 
     /// Comma-separated expressions up to `close`, which is read.
-    fn list(&mut self, close: &str, what: &str) -> Parsed<Vec<Expr>> {
+    fn list(&mut self, close: &str) -> Parsed<Vec<Expr>> {
         let predicate = std::mem::replace(&mut self.in_predicate, false);
         let mut exprs = Vec::new();
         while !self.eat(close) {
             exprs.push(self.expr()?);
             if !self.is(close) && !self.eat(",") {
-                let _ = what;
                 return self.expected(&format!("`,` or `{close}`"));
             }
         }
@@ -334,6 +329,7 @@ impl Parser<'_> {
                 self.next();
                 return self.type_call(name);
             }
+            "config" if self.is_at(1, ".") => {}
             word if KEYWORDS.contains(&word) => return self.expected("an expression"),
             _ => {}
         }
@@ -438,10 +434,11 @@ impl Parser<'_> {
         }
         self.in_predicate = predicate;
         let span = open.to(self.last_span());
-        if exprs.len() == 1 && !comma {
-            if let Some(expr) = exprs.pop() {
-                return Ok(expr);
-            }
+        if exprs.len() == 1
+            && !comma
+            && let Some(expr) = exprs.pop()
+        {
+            return Ok(expr);
         }
         let children: Vec<ExprId> = exprs.iter().map(|e| e.id).collect();
         self.make(ExprKind::Tuple(exprs), span, &children)

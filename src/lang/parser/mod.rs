@@ -264,8 +264,7 @@ impl<'a> Parser<'a> {
         };
         match word.as_str() {
             "struct" | "union" | "enum" | "typedef" => {
-                if let Some(item) = script.items.first() {
-                    let _ = item;
+                if !script.items.is_empty() {
                     self.diags.push(
                         Diagnostic::error(
                             token.span,

@@ -102,7 +102,7 @@ impl Parser<'_> {
         let span = self.lexer.span_from(start);
         let mut parts = parts.into_iter();
         let name = parts.next().unwrap_or_default();
-        let Some(row) = provider(&name) else {
+        if provider(&name).is_none() {
             if name.is_empty() {
                 let next = self.lexer.rest().chars().next();
                 let found = next.map_or("the end of the script".to_string(), |c| format!("`{c}`"));
@@ -116,8 +116,7 @@ impl Parser<'_> {
             return self.fail_with(
                 Diagnostic::error(span, format!("unknown probe type `{name}`")).maybe_help(help),
             );
-        };
-        let _ = row;
+        }
         Ok(AttachPoint {
             provider: name,
             parts: parts.collect(),
@@ -140,10 +139,10 @@ impl Parser<'_> {
 
     fn quoted_part(&mut self, parts: &mut [String]) -> Parsed<()> {
         let token = self.lexer.raw();
-        if let (Some(token), Some(part)) = (token, parts.last_mut()) {
-            if let Tok::Str(bytes) = token.tok {
-                part.push_str(&String::from_utf8_lossy(&bytes));
-            }
+        if let (Some(token), Some(part)) = (token, parts.last_mut())
+            && let Tok::Str(bytes) = token.tok
+        {
+            part.push_str(&String::from_utf8_lossy(&bytes));
         }
         Ok(())
     }

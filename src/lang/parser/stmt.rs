@@ -104,7 +104,7 @@ impl Parser<'_> {
                 };
                 return Ok((stmt, Some(expr)));
             }
-        } else if !self.is("}") && !self.eat(";") && !braced {
+        } else if !self.is("}") && !self.eat(";") && !braced && !self.new_line() {
             let last = self.last_span();
             let found = self.peek().tok.clone();
             let place = Span::new(last.end.saturating_sub(1).max(last.start), last.end);
@@ -114,6 +114,17 @@ impl Parser<'_> {
             );
         }
         Ok((Stmt { kind, span }, None))
+    }
+
+    /// Whether a word on a later line follows: scripts leave out `;` there, and nothing else can be meant.
+    fn new_line(&mut self) -> bool {
+        let (last, next) = (self.last_span(), self.peek().clone());
+        let between = self
+            .lexer
+            .source
+            .get(last.end as usize..next.span.start as usize);
+        matches!(next.tok, Tok::Ident(_) | Tok::Var(_) | Tok::Map(_))
+            && between.is_some_and(|text| text.contains('\n'))
     }
 
     fn stmt_kind(&mut self) -> Parsed<StmtKind> {
@@ -167,7 +178,7 @@ impl Parser<'_> {
         let target = self.expr()?;
         for (symbol, op) in ASSIGN {
             if self.is(symbol) {
-                let at = self.next().span;
+                self.next();
                 if !matches!(target.kind, ExprKind::Var(_) | ExprKind::Map { .. }) {
                     let help = match target.kind {
                         ExprKind::Ident(ref name) => {
@@ -179,7 +190,6 @@ impl Parser<'_> {
                         Diagnostic::error(target.span, "this cannot be assigned to").help(help),
                     );
                 }
-                let _ = at;
                 let value = self.expr()?;
                 return Ok(StmtKind::Assign {
                     target,
@@ -266,13 +276,8 @@ impl Parser<'_> {
             );
         }
         let var = self.var()?;
-        let ty = if self.eat(":") {
-            Some(self.type_expr()?)
-        } else if matches!(self.peek().tok, Tok::Ident(_)) {
-            Some(self.type_expr()?)
-        } else {
-            None
-        };
+        let typed = self.eat(":") || matches!(self.peek().tok, Tok::Ident(_));
+        let ty = if typed { Some(self.type_expr()?) } else { None };
         let value = if self.eat("=") {
             Some(self.expr()?)
         } else {

@@ -1,0 +1,157 @@
+//! Functions that take types: `sizeof`, `offsetof`, `container_of`.
+
+use super::{Checker, words};
+use crate::lang::{
+    ast::{Arg, Expr, ExprKind},
+    builtin::Want,
+    diag::Diagnostic,
+    suggest,
+};
+use crate::{span::Span, spec::Type};
+
+impl Checker<'_> {
+    /// The type of `sizeof`'s and `offsetof`'s first argument.
+    pub(super) fn type_arg(&mut self, arg: &Arg) -> Option<Type> {
+        match arg {
+            Arg::Expr(Expr {
+                kind: ExprKind::Type(ty),
+                ..
+            }) => self.written(ty),
+            Arg::Expr(expr) => match self.value(expr) {
+                Type::Void => None,
+                ty => Some(ty),
+            },
+            Arg::Type(ty) => self.written(ty),
+        }
+    }
+
+    /// The type of a builtin's or enumerator's value.
+    pub(super) fn named_value(&mut self, name: &str, span: Span) -> Option<Type> {
+        if let Some((_, tag)) = self.structs.values.get(name) {
+            return Some(self.structs.enum_type(tag));
+        }
+        // Numbered beyond the tree: its type is looked at here and nowhere else.
+        let probe = Expr {
+            id: crate::lang::ast::ExprId(u32::MAX),
+            kind: ExprKind::Ident(name.to_string()),
+            span,
+        };
+        match self.expr(&probe) {
+            Type::Void => None,
+            ty => Some(ty),
+        }
+    }
+
+    pub(super) fn sizeof(&mut self, e: &Expr, arg: &Arg) -> Type {
+        match self.type_arg(arg) {
+            Some(ty) => {
+                if let Type::Struct(id) = ty
+                    && !self.structs.is_complete(id)
+                {
+                    let shown = words::name(&ty, &self.structs.defs);
+                    self.error(e.span, format!("`{shown}` is not defined"));
+                }
+                let size = i128::from(ty.size(&self.structs.defs));
+                self.set_int(e, size, Type::U64)
+            }
+            None => Type::U64,
+        }
+    }
+
+    pub(super) fn offsetof(&mut self, e: &Expr, args: &[Arg]) -> Type {
+        let [first, Arg::Expr(path)] = args else {
+            return Type::U64;
+        };
+        let Some(ty) = self.type_arg(first) else {
+            return Type::U64;
+        };
+        let mut names = Vec::new();
+        if !member_path(path, &mut names) {
+            self.error(
+                path.span,
+                "`offsetof` wants a member: `offsetof(struct x, a.b)`",
+            );
+            return Type::U64;
+        }
+        match self.member_offset(ty, &names) {
+            Some(offset) => self.set_int(e, i128::from(offset), Type::U64),
+            None => Type::U64,
+        }
+    }
+
+    pub(super) fn member_offset(&mut self, mut ty: Type, names: &[(String, Span)]) -> Option<u32> {
+        let mut at = 0;
+        for (name, span) in names {
+            if let Type::Ptr(inner) = ty {
+                ty = *inner;
+            }
+            let Type::Struct(id) = ty else {
+                let shown = words::a(&ty, &self.structs.defs);
+                self.error(*span, format!("member `{name}` of {shown}, which has none"));
+                return None;
+            };
+            match self.structs.member(id, name) {
+                Some((_, _, Some(_))) => {
+                    self.error(
+                        *span,
+                        format!("`{name}` is a bit-field, which has no offset"),
+                    );
+                    return None;
+                }
+                Some((offset, inner, None)) => {
+                    at += offset;
+                    ty = inner;
+                }
+                None => {
+                    let shown = words::name(&Type::Struct(id), &self.structs.defs);
+                    let help = suggest::did_you_mean(name, self.structs.member_names(id));
+                    self.say(
+                        Diagnostic::error(*span, format!("`{shown}` has no member `{name}`"))
+                            .maybe_help(help),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(at)
+    }
+
+    pub(super) fn container_of(&mut self, e: &Expr, args: &[Arg]) -> Type {
+        let [Arg::Expr(ptr), ty, Arg::Expr(member)] = args else {
+            self.error(
+                e.span,
+                "`container_of` is `container_of(ptr, struct x, member)`",
+            );
+            return Type::Void;
+        };
+        self.argument_of("container_of", Want::Ptr, ptr);
+        let Some(ty) = self.type_arg(ty) else {
+            return Type::Void;
+        };
+        let mut names = Vec::new();
+        if !member_path(member, &mut names) {
+            self.error(member.span, "`container_of` wants a member's name");
+            return Type::Void;
+        }
+        if let Some(offset) = self.member_offset(ty.clone(), &names) {
+            self.set_int(member, i128::from(offset), Type::U64);
+        }
+        Type::Ptr(Box::new(ty))
+    }
+}
+
+/// `a.b.c` as names.
+fn member_path(e: &Expr, out: &mut Vec<(String, Span)>) -> bool {
+    match &e.kind {
+        ExprKind::Ident(name) => {
+            out.push((name.clone(), e.span));
+            true
+        }
+        ExprKind::Member { base, name } => {
+            let fine = member_path(base, out);
+            out.push((name.text.clone(), name.span));
+            fine
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,340 @@
+//! Functions that make values: strings, buffers, stacks, addresses, parameters of the command line.
+
+use super::{Checker, words};
+use crate::lang::{
+    ast::{Arg, Expr, ExprKind},
+    builtin::{self, Row, Want},
+    checked::Res,
+    diag::Diagnostic,
+    points, suggest,
+};
+use crate::spec::Type;
+
+/// Frames of a stack where the script names no limit.
+const STACK_DEPTH: u32 = 127;
+
+impl Checker<'_> {
+    pub(super) fn clock_of(&self, e: &Expr) -> u8 {
+        if let ExprKind::Call { name, args } = &e.kind
+            && let ("nsecs", Some(Arg::Expr(arg))) = (name.text.as_str(), args.first())
+            && let Some(n) = self.konst(arg)
+        {
+            return u8::try_from(n.min(3)).unwrap_or(1);
+        }
+        1
+    }
+
+    pub(super) fn stack(&mut self, row: &Row, args: &[&Expr]) -> Type {
+        let mut mode = self.config.stack_mode;
+        let mut depth = STACK_DEPTH;
+        for (i, arg) in args.iter().enumerate() {
+            if let (Some(word), 0) = (self.word(arg), i) {
+                let modes = crate::lang::config::STACK_MODES;
+                match modes.iter().position(|m| *m == word) {
+                    Some(n) => {
+                        mode = u8::try_from(n).unwrap_or(0);
+                        self.set_int(arg, i128::from(mode), Type::U8);
+                        continue;
+                    }
+                    None if builtin::row(&word).is_none() => {
+                        let help = suggest::did_you_mean(&word, modes.iter().copied());
+                        self.say(
+                            Diagnostic::error(arg.span, format!("unknown stack mode `{word}`"))
+                                .maybe_help(help),
+                        );
+                        continue;
+                    }
+                    None => {}
+                }
+            }
+            self.argument_of(row.name, Want::ConstInt, arg);
+            if let Some(n) = self.const_u32(arg, "the limit of a stack", 1, 127) {
+                depth = n;
+            }
+        }
+        Type::Stack {
+            user: row.name == "ustack",
+            mode,
+            depth,
+        }
+    }
+
+    pub(super) fn str(&mut self, e: &Expr, args: &[&Expr]) -> Type {
+        let most = self.config.max_strlen;
+        let mut size = most;
+        if let Some(length) = args.get(1) {
+            self.argument_of("str", Want::Int, length);
+            if let Some(n) = self.konst(length) {
+                if n < 1 {
+                    self.error(length.span, format!("length of `str` is {n}"));
+                }
+                size = u32::try_from(n).unwrap_or(most).clamp(1, most);
+            }
+        }
+        // `str($1)` and `str($1 + n)` take the parameter's text.
+        let (param, skip) = match &args[0].kind {
+            ExprKind::Binary {
+                op: crate::lang::ast::BinOp::Add,
+                left,
+                right,
+            } => {
+                self.expr(right);
+                (&**left, self.konst(right))
+            }
+            _ => (args[0], Some(0)),
+        };
+        if let (ExprKind::Param(n), Some(skip)) = (&param.kind, skip) {
+            let text = self.param_text(*n).into_bytes();
+            let Some(rest) = usize::try_from(skip).ok().and_then(|s| text.get(s..)) else {
+                self.error(
+                    args[0].span,
+                    format!("parameter has {} bytes only", text.len()),
+                );
+                return Type::Str { size };
+            };
+            let cut = rest.len().min(size.saturating_sub(1) as usize);
+            let kept = rest[..cut].to_vec();
+            return self.set_str(e, &kept);
+        }
+        let ty = self.value(args[0]);
+        match &ty {
+            Type::Void | Type::Int { .. } | Type::Ptr(_) => Type::Str { size },
+            Type::Str { size: own } => Type::Str {
+                size: (*own).min(size),
+            },
+            Type::Array(elem, len) if matches!(**elem, Type::Int { bits: 8, .. }) => Type::Str {
+                size: len.saturating_add(1).min(size),
+            },
+            Type::Buf { size: own } => Type::Str {
+                size: own.saturating_add(1).min(size),
+            },
+            _ => {
+                let shown = words::a(&ty, &self.structs.defs);
+                self.error(
+                    args[0].span,
+                    format!("`str` wants a pointer, this is {shown}"),
+                );
+                Type::Str { size }
+            }
+        }
+    }
+
+    pub(super) fn buf(&mut self, args: &[&Expr]) -> Type {
+        let most = self.config.max_strlen;
+        let ty = self.number_of(args[0]);
+        let own = match &ty {
+            Type::Array(elem, len) => Some(elem.size(&self.structs.defs).saturating_mul(*len)),
+            Type::Str { size } => Some(*size),
+            Type::Struct(_) => Some(ty.size(&self.structs.defs)),
+            Type::Int { .. } | Type::Ptr(_) | Type::Void | Type::Buf { .. } => None,
+            _ => {
+                let shown = words::a(&ty, &self.structs.defs);
+                self.error(
+                    args[0].span,
+                    format!("`buf` wants a pointer or array, this is {shown}"),
+                );
+                None
+            }
+        };
+        let mut size = own.unwrap_or(most);
+        match args.get(1) {
+            Some(length) => {
+                self.argument_of("buf", Want::Int, length);
+                if let Some(n) = self.konst(length) {
+                    if n < 0 {
+                        self.error(length.span, format!("length of `buf` is {n}"));
+                    }
+                    size = u32::try_from(n).unwrap_or(most);
+                } else {
+                    size = most;
+                }
+            }
+            None if own.is_none() && ty != Type::Void => {
+                self.error(args[0].span, "`buf` of a pointer wants a length");
+            }
+            None => {}
+        }
+        Type::Buf {
+            size: size.clamp(1, most),
+        }
+    }
+
+    pub(super) fn getopt(&mut self, e: &Expr, args: &[&Expr]) -> Type {
+        self.argument_of("getopt", Want::ConstStr, args[0]);
+        let name = self.konst_str(args[0]).unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let given = self
+            .target
+            .named
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, v)| v.clone());
+        let default = match args.get(1) {
+            Some(default) => self.value(default),
+            None => Type::Bool,
+        };
+        if let Some(description) = args.get(2) {
+            self.argument_of("getopt", Want::ConstStr, description);
+        }
+        match default {
+            Type::Bool => {
+                let default = args.get(1).and_then(|d| self.konst(d)).unwrap_or(0);
+                let value = match given.as_ref().map(Option::as_deref) {
+                    None => default,
+                    Some(None | Some("1" | "true")) => 1,
+                    Some(Some("0" | "false")) => 0,
+                    Some(Some(other)) => {
+                        let text = format!("`--{name}` is `true` or `false`, not `{other}`");
+                        self.error(e.span, text);
+                        0
+                    }
+                };
+                self.set_int(e, value, Type::Bool)
+            }
+            Type::Int { .. } => {
+                let text = given.flatten();
+                let value = match text.as_deref() {
+                    None => args.get(1).and_then(|d| self.konst(d)),
+                    Some(text) => {
+                        let (sign, digits) = match text.strip_prefix('-') {
+                            Some(rest) => (-1, rest),
+                            None => (1, text),
+                        };
+                        let digits =
+                            Some(digits).filter(|d| d.starts_with(|c: char| c.is_ascii_digit()));
+                        let n = digits.and_then(|d| crate::lang::number::parse(d).ok());
+                        if n.is_none() {
+                            self.error(e.span, format!("`--{name}` wants a number, not `{text}`"));
+                        }
+                        n.map(|n| sign * i128::from(n))
+                    }
+                };
+                match value {
+                    Some(value) => self.set_literal(e, value),
+                    None => {
+                        if args.get(1).is_some_and(|d| self.konst(d).is_none()) {
+                            self.error(e.span, "the default of `getopt` is known at compile time");
+                        }
+                        Type::I64
+                    }
+                }
+            }
+            Type::Str { .. } => {
+                let bytes = match given.flatten() {
+                    Some(text) => Some(text.into_bytes()),
+                    None => args.get(1).and_then(|d| self.konst_str(d)),
+                };
+                match bytes {
+                    Some(bytes) => self.set_str(e, &bytes),
+                    None => {
+                        self.error(e.span, "the default of `getopt` is a literal");
+                        Type::Str { size: 1 }
+                    }
+                }
+            }
+            _ => {
+                self.error(e.span, "`getopt` yields a number, a string or a boolean");
+                Type::Void
+            }
+        }
+    }
+
+    pub(super) fn ntop(&mut self, args: &[&Expr]) -> Type {
+        let mut args = args;
+        if args.len() == 2 {
+            self.argument_of("ntop", Want::Int, args[0]);
+            args = &args[1..];
+        }
+        let ty = self.number_of(args[0]);
+        let fine = match &ty {
+            Type::Void | Type::Int { .. } | Type::Ptr(_) => true,
+            Type::Array(elem, len) => elem.size(&self.structs.defs) == 1 && matches!(len, 4 | 16),
+            Type::Str { size } => matches!(size, 4 | 16),
+            _ => false,
+        };
+        if !fine {
+            let shown = words::a(&ty, &self.structs.defs);
+            self.error(
+                args[0].span,
+                format!("`ntop` wants an integer or 4 or 16 bytes, this is {shown}"),
+            );
+        }
+        Type::Inet
+    }
+
+    pub(super) fn pton(&mut self, e: &Expr, args: &[&Expr]) -> Type {
+        self.argument_of("pton", Want::ConstStr, args[0]);
+        let text = self.konst_str(args[0]).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let bytes: Vec<u8> = match text.parse::<std::net::IpAddr>() {
+            Ok(std::net::IpAddr::V4(a)) => a.octets().to_vec(),
+            Ok(std::net::IpAddr::V6(a)) => a.octets().to_vec(),
+            Err(_) => {
+                self.error(args[0].span, format!("`{text}` is no IP address"));
+                vec![0; 4]
+            }
+        };
+        let len = u32::try_from(bytes.len()).unwrap_or(4);
+        self.resolve(e, Res::Str(bytes));
+        Type::Array(Box::new(Type::U8), len)
+    }
+
+    pub(super) fn type_test(&mut self, name: &str, e: &Expr, arg: &Expr) -> Type {
+        let ty = self.expr(arg);
+        let yes = match name {
+            "is_str" => matches!(ty, Type::Str { .. }),
+            "is_ptr" => matches!(ty, Type::Ptr(_)),
+            "is_array" => matches!(ty, Type::Array(..)),
+            "is_integer" => matches!(ty, Type::Int { .. }),
+            "is_unsigned_integer" => matches!(ty, Type::Int { signed: false, .. }),
+            _ => matches!(
+                arg.kind,
+                ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::Str(_) | ExprKind::Param(_)
+            ),
+        };
+        self.set_int(e, i128::from(yes), Type::Bool)
+    }
+
+    pub(super) fn probetype(&mut self, e: &Expr) -> Type {
+        let mut kinds: Vec<&str> = self
+            .points
+            .iter()
+            .filter_map(|p| points::provider(p.name.split(':').next().unwrap_or("")))
+            .map(|p| p.probetype)
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if let [only] = kinds[..] {
+            return self.set_str(e, only.as_bytes());
+        }
+        let longest = kinds.iter().map(|k| k.len()).max().unwrap_or(0);
+        Type::Str {
+            size: u32::try_from(longest + 1).unwrap_or(1),
+        }
+    }
+
+    /// `fail` is reached: that is the error.
+    pub(super) fn fail(&mut self, e: &Expr, args: &[&Expr]) {
+        let Some(format) = self.konst_str(args[0]) else {
+            return;
+        };
+        let mut text = String::from_utf8_lossy(&format).into_owned();
+        for arg in &args[1..] {
+            let shown = match (self.konst(arg), self.konst_str(arg)) {
+                (Some(n), _) => n.to_string(),
+                (_, Some(s)) => String::from_utf8_lossy(&s).into_owned(),
+                _ => {
+                    self.error(arg.span, "arguments of `fail` are known at compile time");
+                    return;
+                }
+            };
+            if let Some(at) = text.find('%') {
+                let len = text[at + 1..]
+                    .find(|c: char| c.is_ascii_alphabetic() && !"lhzjtq".contains(c))
+                    .map_or(1, |i| i + 2);
+                text.replace_range(at..at + len, &shown);
+            }
+        }
+        self.error(e.span, text);
+    }
+}
