@@ -132,7 +132,16 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
         FaultKind::Argument { .. } => {
             "`baretrace explain` tells what the helper takes, by its name"
         }
-        FaultKind::Unsupported(_) => "the kernel may be able to: try --on kernel",
+        FaultKind::Unsupported(why) => match why.what {
+            vm::What::WritesFramePointer => "copy r10 to another register and change the copy",
+            vm::What::FallsOff => "end every function with `exit` or a jump",
+            vm::What::CrossesFunction => "reach functions by `call` only, and leave them by `exit`",
+            vm::What::Target { .. } => "distances count 8-byte slots from the next instruction",
+            vm::What::NoMap(_) | vm::What::NoValue(_) => {
+                "`exec` runs a program without maps; give it memory with --mem"
+            }
+            _ => "the kernel may be able to: try --on kernel",
+        },
         _ => "",
     };
     let help = (!help.is_empty()).then(|| help.to_owned());

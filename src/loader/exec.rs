@@ -18,9 +18,13 @@
 
 use std::{error, fmt, io, os::fd::AsFd};
 
-use super::verifier_log::telling;
+use super::{
+    btf::{self, Btf},
+    verifier_log::telling,
+};
 use crate::{
     asm::{self, Callee, EncodeError, Imm64, Insn, Reg, Size, build::*},
+    spec::{AttachSpec, Object, ProgramSpec},
     sys::{
         bpf::{self, Map, MapCreate, ProgLoad, TestRun},
         errno::Described,
@@ -132,6 +136,12 @@ pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
         error.insn = origins.get(error.insn).copied().flatten().unwrap_or(0);
         ExecError::Encode(error)
     })?;
+    // Callbacks need a BTF description of their function.
+    let by_hand = ProgramSpec::user_probe("exec", code.clone(), AttachSpec::Manual("exec".into()));
+    let btf = match btf::has_functions(&code) {
+        true => Btf::load(&Object::by_hand(Vec::new(), vec![by_hand])),
+        false => None,
+    };
     let attr = ProgLoad {
         kind: uapi::BPF_PROG_TYPE_SYSCALL,
         attach_type: 0,
@@ -139,7 +149,7 @@ pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
         insns: &bytes,
         license: c"Dual MIT/GPL",
         flags: uapi::BPF_F_SLEEPABLE,
-        btf: None,
+        btf: btf.as_ref().and_then(|btf| btf.info(0)),
     };
     let program = match super::map::with_memlock(|| bpf::prog_load(&attr, None)) {
         Ok(program) => program,
