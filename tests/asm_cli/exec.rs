@@ -177,10 +177,10 @@ const FAULTS: &[(&str, &str, &str, &str)] = &[
         "stdin:2:1",
     ),
     (
-        "r0 = 0\ncall f\nexit\nf: if r1 > 1 goto g\nexit\ng: goto h\nh: exit",
+        "call f\ngoto g\nf: r0 = 0\ng: exit",
         "",
-        "r1",
-        "stdin:",
+        "jumps into another function",
+        "stdin:2:1",
     ),
     (
         "call bpf_skb_load_bytes\nexit",
