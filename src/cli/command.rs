@@ -104,13 +104,13 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         verb: "exec",
-        help: "Execute instructions in user space",
+        help: "Execute instructions in user space or in the kernel",
         args: exec::args,
         run: exec::run,
     },
     Command {
         verb: "explain",
-        help: "Say what a helper, an operator or an instruction means",
+        help: "Say what an instruction, an operator, a helper or a line of a verifier log means",
         args: explain::args,
         run: explain::run,
     },

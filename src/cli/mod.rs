@@ -19,6 +19,7 @@ mod features;
 mod list;
 mod man;
 mod out;
+mod program;
 mod run;
 mod simulate;
 
