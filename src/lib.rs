@@ -1,8 +1,8 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
-pub mod by_hand;
 pub mod bitcoin;
+pub mod by_hand;
 pub mod cli;
 pub mod codegen;
 pub mod compile;
