@@ -67,6 +67,12 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     let loaded = load(&compiled, session.multi)?;
     let mut run = Run::new(options, &compiled, &loaded)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
+    // Printed before the kernel has attached the rest, which takes longer than all else.
+    run.drain(true)?;
+    if !matches!(run.stop, Stop::No) {
+        run.announce();
+        return run.finish(&compiled);
+    }
     run.attach(session.multi)?;
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
@@ -199,9 +205,7 @@ impl<'a> Run<'a> {
                 self.attached.push(attachment);
             }
         }
-        if !self.quiet {
-            self.player.attached(self.points);
-        }
+        self.announce();
         for (index, spec) in specs(self.object) {
             if let AttachSpec::Interval(interval) = spec
                 && !attach::is_kernel_event(self.object.programs[index].kind, spec)
@@ -212,6 +216,12 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    fn announce(&mut self) {
+        if !self.quiet {
+            self.player.attached(self.points);
+        }
     }
 
     /// Reads events until something ends the run.
@@ -276,10 +286,19 @@ impl<'a> Run<'a> {
         }
         let ended = target.is_some() && fds.get(1).and_then(PollFd::any) == Some(true);
         drop(fds);
-        for (timer, index) in &self.timers {
-            if timer.ticked() {
-                self.call_program(*index)?;
+        // What was sent before a tick may be an exit(): after it nothing more is to tick.
+        let ticked: Vec<usize> = self
+            .timers
+            .iter()
+            .filter(|(timer, _)| timer.ticked())
+            .map(|(_, index)| *index)
+            .collect();
+        for index in ticked {
+            self.drain(false)?;
+            if !matches!(self.stop, Stop::No) {
+                return Ok(ended);
             }
+            self.call_program(index)?;
         }
         while let Some(signal) = self.signals.next() {
             let mut own = specs(self.object)
