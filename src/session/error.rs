@@ -123,7 +123,12 @@ impl SessionError {
             SessionError::Rights(_) => Some(
                 "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`".to_string(),
             ),
-            SessionError::Process(..) => Some("see `ps`; the process may have ended".to_string()),
+            SessionError::Process(_, err) => Some(match err.raw_os_error() {
+                Some(libc::EINVAL | libc::ENOENT) => {
+                    "that is a thread; give the number of its process".to_string()
+                }
+                _ => "see `ps`; the process may have ended".to_string(),
+            }),
             _ => None,
         }
     }

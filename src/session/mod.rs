@@ -8,6 +8,7 @@ mod emit;
 mod error;
 mod maps;
 mod options;
+mod privileges;
 mod run;
 mod target;
 mod wake;

@@ -89,6 +89,8 @@ pub struct Options {
     pub probe_filter: Option<String>,
     /// How to attach user probes.
     pub attach: Attach,
+    /// Kernel features to do without, by name.
+    pub without: Vec<String>,
     /// Slow the traced program down rather than lose a record.
     pub no_loss: bool,
     /// Called as `bpftrace`: its notices, its exit codes.

@@ -6,6 +6,7 @@ use super::{
     emit::emit,
     error::{Placed, SessionError},
     maps::KernelMaps,
+    privileges,
 };
 use crate::{
     kernel::cpus,
@@ -52,6 +53,10 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
         None => None,
     };
+    let target = match options.pid.or(child.as_ref().map(Child::pid)) {
+        Some(pid) => watch(pid)?,
+        None => None,
+    };
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     let mut compiled = session.compile()?;
     compiled.print_warnings(options);
@@ -77,10 +82,22 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
+    privileges::drop_unneeded(&compiled, options);
     if !options.dry_run {
-        run.events(options, child.as_mut())?;
+        run.events(options, target.as_ref(), child.as_mut())?;
     }
     run.finish(&compiled)
+}
+
+/// A descriptor that tells when a process ends, opened before anything else: a process that is not there is named as
+/// such, and its number cannot pass to another one meanwhile.
+fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
+    match process::pidfd_open(pid) {
+        Ok(fd) => Ok(Some(fd)),
+        // A sandbox that knows no pidfd_open: the process's end does not end the run.
+        Err(err) if err.raw_os_error() == Some(libc::ENOSYS) => Ok(None),
+        Err(err) => Err(SessionError::Process(pid, err)),
+    }
 }
 
 /// With `-c`, USDT probes fire in the command only.
@@ -228,18 +245,9 @@ impl<'a> Run<'a> {
     fn events(
         &mut self,
         options: &Options,
+        target: Option<&OwnedFd>,
         mut child: Option<&mut Child>,
     ) -> Result<(), SessionError> {
-        let watched = options.pid.or(child.as_deref().map(Child::pid));
-        let target: Option<OwnedFd> = match watched {
-            Some(pid) => match process::pidfd_open(pid) {
-                Ok(fd) => Some(fd),
-                // A process that has ended ends the run, a kernel before 5.3 does not.
-                Err(err) if err.raw_os_error() == Some(libc::ENOSYS) => None,
-                Err(err) => return Err(SessionError::Process(pid, err)),
-            },
-            None => None,
-        };
         let mut wait = 0;
         loop {
             let busy = self.drain(false)?;
@@ -251,7 +259,7 @@ impl<'a> Run<'a> {
                 true => WAIT_MS.0,
                 false => (wait * 2).clamp(WAIT_MS.0, WAIT_MS.1),
             };
-            if self.wait(wait, target.as_ref())? {
+            if self.wait(wait, target)? {
                 if let Some(child) = child.as_deref_mut() {
                     // Collected here, or it would stay a zombie as long as we run.
                     let _ = child.exit_status();
