@@ -681,6 +681,80 @@ impl Lower<'_> {
         Ok(Val::Num(self.f.alu(AluOp::Xor, low, 1).into()))
     }
 
+    /// `find(@m, key, $v)`.
+    pub(super) fn find_entry(
+        &mut self,
+        expr: &Expr,
+        map_expr: &Expr,
+        key: &Expr,
+        var: &Expr,
+    ) -> Result<Val, Restart> {
+        let map = self.map_of(map_expr)?;
+        let ty = self.info(map).value.clone();
+        let Some(Res::Var(id)) = self.checked.res.get(&var.id).cloned() else {
+            return self.fail(var, "find() puts the value into a variable");
+        };
+        let key = self.key(map, map_expr, Some(key))?;
+        let entry = self.lookup(map, key);
+        // The variable has a place before the branch, whichever way that goes.
+        if is_number(&self.checked.vars[id.0 as usize]) {
+            if !self.vars.contains_key(&id) {
+                self.set_number(id, Opnd::Imm(0));
+            }
+        } else {
+            self.var_memory(id)?;
+        }
+        let dst = self.f.mov(0);
+        let (some, on) = (self.f.block(), self.f.block());
+        self.f.branch(Cond::Ne, entry, 0, some, on);
+        self.f.switch_to(some);
+        let at = Addr {
+            base: entry,
+            off: 0,
+        };
+        match &ty {
+            Type::Agg(agg) => match self.sum_shares(expr, map, key, agg)? {
+                Val::Num(n) => self.set_number(id, n),
+                _ => return self.fail(expr, "this aggregation is not a number"),
+            },
+            ty if is_number(ty) => {
+                let (size, signed) = shape(ty);
+                let v = self.load_at(at, size, signed);
+                self.set_number(id, v.into());
+            }
+            ty => {
+                let to = self.var_memory(id)?;
+                let own = self.checked.vars[id.0 as usize].clone();
+                self.store_val(expr, Val::Mem(at), ty, &own, to)?;
+            }
+        }
+        self.f.push(Op::Mov {
+            dst,
+            src: Opnd::Imm(1),
+        });
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(on);
+        Ok(Val::Num(dst.into()))
+    }
+
+    /// `len(@m)`: the kernel counts, one call an element.
+    pub(super) fn count_elements(&mut self, expr: &Expr, map: MapId) -> Result<Val, Restart> {
+        if !self.target.features.for_each_map_elem {
+            return self.fail(
+                expr,
+                "len() of a map needs a kernel with bpf_for_each_map_elem (5.13)",
+            );
+        }
+        let mut inner = crate::ir::FuncBuilder::new("count");
+        inner.end(Term::Exit(Opnd::Imm(0)));
+        self.callbacks.push(Some(inner.finish()));
+        let func = crate::ir::FuncId(u32::try_from(self.callbacks.len()).unwrap_or(u32::MAX));
+        let (ptr, code) = (self.map_ptr(map), self.f.vreg());
+        self.f.push(Op::FuncAddr { dst: code, func });
+        let args = [ptr.into(), code.into(), Opnd::Imm(0), Opnd::Imm(0)];
+        Ok(Val::Num(self.f.call(helper::FOR_EACH_MAP_ELEM, &args).into()))
+    }
+
     /// `has_key(@m, key)`.
     pub(super) fn has_key(&mut self, map_expr: &Expr, key: Option<&Expr>) -> Result<Val, Restart> {
         let map = self.map_of(map_expr)?;

@@ -14,6 +14,7 @@ mod program;
 mod record;
 mod shared;
 mod stmt;
+mod text;
 mod usage;
 mod value;
 

@@ -160,7 +160,7 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn set_number(&mut self, var: VarId, value: Opnd) {
+    pub(super) fn set_number(&mut self, var: VarId, value: Opnd) {
         let reg = match self.vars.get(&var).copied() {
             Some(VarHome::Reg(reg)) => reg,
             _ => {

@@ -63,26 +63,24 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
 
 /// Whether a block (or what it calls) appends to the record or leaves the probe on a path that goes on afterwards.
 pub(super) fn has_output(checked: &Checked, block: &Block) -> bool {
+    calls(checked, block, &["str", "buf"]) || prints(checked, block)
+}
+
+/// Whether a block prints: strings that are only read into memory do not count.
+pub(super) fn prints(checked: &Checked, block: &Block) -> bool {
+    const PRINTS: &[&str] = &[
+        "printf", "print", "errorf", "warnf", "cat", "system", "time", "join", "clear", "zero",
+    ];
+    calls(checked, block, PRINTS)
+}
+
+fn calls(checked: &Checked, block: &Block, names: &[&str]) -> bool {
     let mut found = false;
     each_expr(block, &mut |expr| {
         if let (ExprKind::Call { .. }, Some(Res::Builtin(name))) =
             (&expr.kind, checked.res.get(&expr.id))
         {
-            found |= matches!(
-                *name,
-                "printf"
-                    | "print"
-                    | "errorf"
-                    | "warnf"
-                    | "cat"
-                    | "system"
-                    | "time"
-                    | "join"
-                    | "clear"
-                    | "zero"
-                    | "str"
-                    | "buf"
-            );
+            found |= names.contains(name);
         }
     });
     found

@@ -561,23 +561,24 @@ impl Lower<'_> {
         }
         let dst = self.f.vreg();
         let output = self.output_inside(then) || self.output_inside(els);
-        self.cond(cond, yes, no)?;
         if output {
-            // The position is parked on the way in, by the block that branches.
-            return self.fail(
-                expr,
-                "a branch of `?:` that prints is not supported yet; use if/else",
-            );
+            self.park()?;
         }
-        let cache = self.arg_cache.clone();
+        self.cond(cond, yes, no)?;
+        let (cache, cursor) = (self.arg_cache.clone(), self.cursor.clone());
         for (block, e) in [(yes, then), (no, els)] {
             self.f.switch_to(block);
+            self.cursor = cursor.clone();
             let v = self.num(e)?;
             let v = self.fit(v, &ty);
             self.f.push(Op::Mov { dst, src: v });
+            if output && !self.f.closed() {
+                self.park()?;
+            }
             self.f.end(Term::Goto(on));
             self.arg_cache = cache.clone();
         }
+        self.cursor = cursor;
         self.f.switch_to(on);
         Ok(Val::Num(dst.into()))
     }
@@ -588,7 +589,7 @@ impl Lower<'_> {
             value: Some(Box::new(expr.clone())),
             span: expr.span,
         };
-        super::usage::has_output(self.checked, &block)
+        super::usage::prints(self.checked, &block)
     }
 
     fn cast(&mut self, expr: &Expr, inner: &Expr) -> Result<Val, Restart> {
@@ -700,9 +701,7 @@ impl Lower<'_> {
                         }
                         addr.plus(u32::try_from(off).unwrap_or(0))
                     }
-                    Opnd::Reg(_) => {
-                        return self.fail(expr, "this array can only be indexed by constants yet");
-                    }
+                    Opnd::Reg(_) => return self.element_at(addr, at, len.unwrap_or(0), &elem),
                 };
                 if is_number(&ty) {
                     let (size, signed) = shape(&ty);
@@ -719,12 +718,14 @@ impl Lower<'_> {
                         .unwrap_or(0);
                     Ok(Val::Num(Opnd::Imm(i64::from(byte))))
                 }
-                Opnd::Reg(_) => self.fail(
-                    expr,
-                    "a literal string can only be indexed by constants yet",
-                ),
+                Opnd::Reg(_) => {
+                    let size = u32::try_from(s.len() + 1).unwrap_or(1);
+                    let own = self.alloc(size)?;
+                    self.store_bytes(own, &[&s[..], &[0]].concat());
+                    self.element_at(own, at, size, &elem)
+                }
             },
-            Val::Blob(_) => self.fail(expr, "this string cannot be indexed yet"),
+            Val::Blob(_) => Err(Restart::NoBlobVars),
         }
     }
 
@@ -778,10 +779,14 @@ impl Lower<'_> {
             };
         }
         let size = lt.size(&self.checked.structs);
-        if size != rt.size(&self.checked.structs) || size > 256 {
+        if size != rt.size(&self.checked.structs) {
             return self.fail(expr, "values of these types cannot be compared");
         }
         let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
+        if size > 256 {
+            self.same_bytes(a, b, size, same, differ);
+            return Ok(());
+        }
         let mut at = 0;
         while at < size {
             let step = self.piece(a.plus(at), size - at);
@@ -822,11 +827,8 @@ impl Lower<'_> {
         let addr = self.in_memory(expr, val, ty)?;
         let mut at = 0usize;
         while at < want.len() {
-            let step = [Size::DW, Size::W, Size::H, Size::B];
-            let step = step
-                .into_iter()
-                .find(|s| at + s.bytes() as usize <= want.len())
-                .unwrap_or(Size::B);
+            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
+            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
             let bytes = &want[at..at + step.bytes() as usize];
             let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
             let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
@@ -852,28 +854,11 @@ impl Lower<'_> {
             return self.fail(expr, "these are not strings");
         };
         let size = (*sa).min(*sb);
-        if size > 64 {
-            return self.fail(
-                expr,
-                "strings of more than 64 bytes can only be compared with a literal yet",
-            );
-        }
         let (x, y) = (
             self.in_memory(expr, a.0, a.1)?,
             self.in_memory(expr, b.0, b.1)?,
         );
-        for i in 0..size {
-            let (cx, cy) = (
-                self.load_at(x.plus(i), Size::B, false),
-                self.load_at(y.plus(i), Size::B, false),
-            );
-            let (eq, next) = (self.f.block(), self.f.block());
-            self.f.branch(Cond::Eq, cx, cy, eq, differ);
-            self.f.switch_to(eq);
-            self.f.branch(Cond::Eq, cx, 0, same, next);
-            self.f.switch_to(next);
-        }
-        self.f.end(Term::Goto(same));
+        self.same_strings(x, y, size, same, differ);
         Ok(())
     }
 
@@ -917,6 +902,9 @@ impl Lower<'_> {
                 }
                 (ExprKind::Ternary { cond, then, els }, _) if !is_number(ty) => {
                     let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
+                    if self.output_inside(then) || self.output_inside(els) {
+                        return self.fail(expr, "this value is not a number, so no branch of `?:` can print");
+                    }
                     self.cond(cond, yes, no)?;
                     let cache = self.arg_cache.clone();
                     for (block, e) in [(yes, then), (no, els)] {
