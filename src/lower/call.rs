@@ -78,8 +78,8 @@ impl Lower<'_> {
                     "boot" => helper::KTIME_GET_BOOT_NS,
                     "monotonic" => helper::KTIME_GET_NS,
                     "coarse" => helper::KTIME_GET_COARSE_NS,
-                    "tai" if self.target.features.ktime_tai => helper::KTIME_GET_TAI_NS,
-                    "tai" => {
+                    "tai" | "sw_tai" if self.target.features.ktime_tai => helper::KTIME_GET_TAI_NS,
+                    "tai" | "sw_tai" => {
                         return self.fail(expr, "this kernel has no bpf_ktime_get_tai_ns (6.1)");
                     }
                     other => {
@@ -217,8 +217,14 @@ impl Lower<'_> {
     fn str_source(&mut self, expr: &Expr, size: u32) -> Result<(Opnd, Opnd, u32), Restart> {
         let args = args_of(expr);
         let ptr = self.num(self.first(expr, &args)?)?;
+        let (max, bound) = self.length(args.get(1).copied(), size)?;
+        Ok((ptr, max, bound))
+    }
+
+    /// A length argument, at least 1 and at most `size`, and that bound.
+    fn length(&mut self, len: Option<&Expr>, size: u32) -> Result<(Opnd, u32), Restart> {
         let bound = size.max(1);
-        let max = match args.get(1) {
+        let max = match len {
             None => Opnd::Imm(i64::from(bound)),
             Some(n) => match self.num(n)? {
                 Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
@@ -250,7 +256,7 @@ impl Lower<'_> {
                 }
             },
         };
-        Ok((ptr, max, bound))
+        Ok((max, bound))
     }
 
     /// A string (or buffer) expression read right into the record; `None` where its value is something else.
@@ -273,13 +279,10 @@ impl Lower<'_> {
                 let Type::Buf { size } = *self.checked.ty(expr) else {
                     return Ok(None);
                 };
-                let max = match args.get(1) {
-                    None => Opnd::Imm(i64::from(size)),
-                    Some(_) => {
-                        let (_, max, _) = self.str_source(expr, size)?;
-                        max
-                    }
-                };
+                if matches!(self.checked.res.get(&data.id), Some(Res::Str(_))) {
+                    return Ok(None);
+                }
+                let (max, _) = self.length(args.get(1).copied(), size)?;
                 match self.value(data)? {
                     Val::Num(ptr) | Val::User(ptr) => self
                         .read_blob(helper::PROBE_READ_USER, max, size, ptr)
@@ -319,11 +322,7 @@ impl Lower<'_> {
             let ptr = self.num(inner)?;
             let dst = self.addr_reg(to);
             let args = vec![dst.into(), Opnd::Imm(i64::from(size)), ptr];
-            self.f.push(Op::Call {
-                dst: None,
-                helper: helper::PROBE_READ_USER,
-                args,
-            });
+            self.call_read(helper::PROBE_READ_USER, args);
             return Ok(true);
         }
         let Some(Res::Builtin(name)) = self.checked.res.get(&expr.id).cloned() else {
@@ -369,11 +368,7 @@ impl Lower<'_> {
                 let (ptr, max, _) = self.str_source(expr, own)?;
                 let dst = self.addr_reg(to);
                 let args = vec![dst.into(), max, ptr];
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER_STR,
-                    args,
-                });
+                self.call_read(helper::PROBE_READ_USER_STR, args);
                 Ok(true)
             }
             ("buf", Type::Buf { size }) => {
@@ -387,11 +382,7 @@ impl Lower<'_> {
                 self.store_at(to, Size::W, max);
                 let dst = self.addr_reg(to.plus(4));
                 let args = vec![dst.into(), max, ptr];
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER,
-                    args,
-                });
+                self.call_read(helper::PROBE_READ_USER, args);
                 Ok(true)
             }
             ("str_concat", Type::Str { size }) => {
@@ -565,7 +556,27 @@ impl Lower<'_> {
                 let map = *map;
                 self.count_elements(expr, map)
             }
-            _ => self.fail(expr, "the depth of a stack is not supported yet"),
+            (_, Some(Res::Builtin("ustack"))) => {
+                // Frames are 8 bytes each; an error is less than none.
+                const BYTES: u32 = 127 * 8;
+                let buf = self.alloc(BYTES)?;
+                let (ctx, dst) = (self.ctx(), self.addr_reg(buf));
+                let args = [
+                    ctx.into(),
+                    dst.into(),
+                    Opnd::Imm(i64::from(BYTES)),
+                    Opnd::Imm(helper::USER_STACK),
+                ];
+                let ret = self.f.call(helper::GET_STACK, &args);
+                let none = self.f.alu(AluOp::Arsh, ret, 63);
+                let mask = self.f.alu(AluOp::Xor, none, -1);
+                let bytes = self.f.alu(AluOp::And, ret, mask);
+                Ok(Val::Num(self.f.alu(AluOp::Rsh, bytes, 3).into()))
+            }
+            _ => self.fail(
+                expr,
+                "the depth of a stack that is kept is not known to the program; use len(ustack)",
+            ),
         }
     }
 

@@ -79,6 +79,10 @@ impl Lower<'_> {
                     None => self.fail(expr, "this is not a number"),
                 }
             }
+            Val::Lit(bytes) if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 => {
+                let n = bytes.iter().rev().fold(0, |n, b| n << 8 | i64::from(*b));
+                Ok(Opnd::Imm(n))
+            }
             Val::Blob(_) | Val::Lit(_) => {
                 self.fail(expr, "a string stands where a number is needed")
             }
@@ -128,7 +132,7 @@ impl Lower<'_> {
                 by,
                 prefix,
                 expr: inner,
-            } => self.step(expr, *by, *prefix, inner),
+            } => self.step(*by, *prefix, inner),
             ExprKind::Binary { op, left, right } => self.binary(expr, *op, left, right),
             ExprKind::Ternary { cond, then, els } => self.ternary(expr, cond, then, els),
             ExprKind::Cast { expr: inner, .. } => self.cast(expr, inner),
@@ -162,6 +166,10 @@ impl Lower<'_> {
         let ty = &self.checked.vars[var.0 as usize];
         Ok(match self.vars.get(var).copied() {
             Some(VarHome::Reg(reg)) => Val::Num(reg.into()),
+            Some(VarHome::Mem(addr)) if is_number(ty) => {
+                let (size, signed) = shape(ty);
+                Val::Num(self.load_at(addr, size, signed).into())
+            }
             Some(VarHome::Mem(addr)) => Val::Mem(addr),
             Some(VarHome::Blob(at, max)) => Val::Blob(Blob { at: at.into(), max }),
             Some(VarHome::Pair(a, b)) => {
@@ -173,6 +181,51 @@ impl Lower<'_> {
         })
     }
 
+    /// `helper(to, size, from)`, where `helper` reads user memory. In a script that has pointers to memory of the kernel
+    /// too, those (in the upper half of the address space) are read with its twin.
+    pub(super) fn call_read(&mut self, helper: u32, args: Vec<Opnd>) -> VReg {
+        let from = args.get(2).copied().unwrap_or(Opnd::Imm(0));
+        let twin = match helper {
+            helper::PROBE_READ_USER => helper::PROBE_READ_KERNEL,
+            helper::PROBE_READ_USER_STR => helper::PROBE_READ_KERNEL_STR,
+            other => other,
+        };
+        if !self.usage.kernel_pointers || twin == helper {
+            return self.f.call(helper, &args);
+        }
+        let dst = self.f.vreg();
+        let (user, kernel, on) = (self.f.block(), self.f.block(), self.f.block());
+        self.f.branch(Cond::Slt, from, 0, kernel, user);
+        for (block, id) in [(user, helper), (kernel, twin)] {
+            self.f.switch_to(block);
+            let ret = self.f.call(id, &args);
+            self.f.push(Op::Mov {
+                dst,
+                src: ret.into(),
+            });
+            self.f.end(Term::Goto(on));
+        }
+        self.f.switch_to(on);
+        dst
+    }
+
+    /// `&$x`, `&@x`, `&@x[k]`.
+    fn address(&mut self, expr: &Expr, inner: &Expr) -> Result<Val, Restart> {
+        match self.checked.res.get(&inner.id).cloned() {
+            Some(Res::Var(var)) => match self.vars.get(&var).copied() {
+                Some(VarHome::Mem(addr)) => Ok(Val::Num(self.addr_reg(addr).into())),
+                Some(VarHome::Blob(..)) => Err(Restart::NoBlobVars),
+                None => {
+                    let addr = self.var_memory(var)?;
+                    Ok(Val::Num(self.addr_reg(addr).into()))
+                }
+                _ => self.fail(expr, "the address of this variable cannot be taken"),
+            },
+            Some(Res::Map(_)) => self.map_address(inner).map(|v| Val::Num(v.into())),
+            _ => self.fail(expr, "only variables and maps have an address"),
+        }
+    }
+
     /// Reads `size` bytes of the traced process as a number; 0 where they cannot be read.
     pub(super) fn read_user(
         &mut self,
@@ -181,13 +234,9 @@ impl Lower<'_> {
         signed: bool,
     ) -> Result<VReg, Restart> {
         let slot = self.f.slot(8, 8);
-        let dst = self.f.vreg();
-        self.f.push(Op::Slot { dst, slot, off: 0 });
-        self.f.push(Op::Call {
-            dst: None,
-            helper: helper::PROBE_READ_USER,
-            args: vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr],
-        });
+        let dst = self.slot_base(slot);
+        let args = vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr];
+        self.call_read(helper::PROBE_READ_USER, args);
         Ok(self.load_at(Addr { base: dst, off: 0 }, size, signed))
     }
 
@@ -310,7 +359,7 @@ impl Lower<'_> {
                 let addr = self.num(inner)?;
                 self.read_through(addr, &ty)
             }
-            UnOp::AddrOf => self.fail(expr, "the address of a variable or map cannot be taken yet"),
+            UnOp::AddrOf => self.address(expr, inner),
         }
     }
 
@@ -729,21 +778,20 @@ impl Lower<'_> {
         }
     }
 
-    fn step(&mut self, expr: &Expr, by: i8, prefix: bool, inner: &Expr) -> Result<Val, Restart> {
+    fn step(&mut self, by: i8, prefix: bool, inner: &Expr) -> Result<Val, Restart> {
         let ty = self.checked.ty(inner).clone();
         let by = match &ty {
             Type::Ptr(elem) => i64::from(by) * i64::from(elem.size(&self.checked.structs).max(1)),
             _ => i64::from(by),
         };
         if let Some(Res::Var(var)) = self.checked.res.get(&inner.id) {
-            let Some(VarHome::Reg(reg)) = self.vars.get(var).copied() else {
-                return self.fail(expr, "this variable has no value yet");
-            };
+            let var = *var;
+            let reg = self.num(inner)?;
             let old = self.f.mov(reg);
             let new = self.f.alu(AluOp::Add, reg, by);
             let new = self.fit(new.into(), &ty);
-            self.f.push(Op::Mov { dst: reg, src: new });
-            return Ok(Val::Num(if prefix { reg.into() } else { old.into() }));
+            self.set_number(var, new);
+            return Ok(Val::Num(if prefix { self.num(inner)? } else { old.into() }));
         }
         let new = self.add_to_map(inner, Opnd::Imm(by))?;
         if prefix {
@@ -979,18 +1027,12 @@ impl Lower<'_> {
                 if let Type::Str { .. } = ty {
                     self.zero(to, size)?;
                     let source_size = from.size(&self.checked.structs).min(size);
-                    self.f.push(Op::Call {
-                        dst: None,
-                        helper: helper::PROBE_READ_USER_STR,
-                        args: vec![dst.into(), Opnd::Imm(i64::from(source_size)), addr],
-                    });
+                    let args = vec![dst.into(), Opnd::Imm(i64::from(source_size)), addr];
+                    self.call_read(helper::PROBE_READ_USER_STR, args);
                     return Ok(());
                 }
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER,
-                    args: vec![dst.into(), Opnd::Imm(i64::from(size)), addr],
-                });
+                let args = vec![dst.into(), Opnd::Imm(i64::from(size)), addr];
+                self.call_read(helper::PROBE_READ_USER, args);
                 Ok(())
             }
             Val::Blob(blob) => {
