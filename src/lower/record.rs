@@ -318,7 +318,7 @@ impl Lower<'_> {
         let at = self.position();
         let is_str =
             helper == helper::PROBE_READ_USER_STR || helper == helper::PROBE_READ_KERNEL_STR;
-        let ret = self.f.call(helper, &[dst.into(), max, source]);
+        let ret = self.call_read(helper, vec![dst.into(), max, source]);
         let len = self.f.vreg();
         self.f.push(Op::Mov {
             dst: len,

@@ -4,7 +4,7 @@ use super::{
     program::{Loop, Lower, Restart, VarHome},
     record::Addr,
     usage::has_output,
-    value::{Val, is_number},
+    value::{Val, is_number, shape},
 };
 use crate::{
     asm::Cond,
@@ -161,9 +161,14 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn set_number(&mut self, var: VarId, value: Opnd) {
+    pub(super) fn set_number(&mut self, var: VarId, value: Opnd) {
         let reg = match self.vars.get(&var).copied() {
             Some(VarHome::Reg(reg)) => reg,
+            Some(VarHome::Mem(addr)) => {
+                let (size, _) = shape(&self.checked.vars[var.0 as usize]);
+                self.store_at(addr, size, value);
+                return;
+            }
             _ => {
                 let reg = self.f.vreg();
                 self.vars.insert(var, VarHome::Reg(reg));
@@ -194,9 +199,7 @@ impl Lower<'_> {
             if is_number(&ty) {
                 let mut v = self.num(value)?;
                 if let Some(op) = op {
-                    let Some(VarHome::Reg(old)) = self.vars.get(&var).copied() else {
-                        return self.fail(target, "this variable has no value yet");
-                    };
+                    let old = self.num(target)?;
                     if let Type::Ptr(elem) = &ty {
                         let size = i64::from(elem.size(&self.checked.structs).max(1));
                         v = if size == 1 {
@@ -207,7 +210,7 @@ impl Lower<'_> {
                     }
                     let signed = matches!(ty, Type::Int { signed: true, .. });
                     let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-                    v = self.arith(op, old.into(), v, signed, signed && other);
+                    v = self.arith(op, old, v, signed, signed && other);
                 }
                 let v = self.fit(v, &ty);
                 self.set_number(var, v);
