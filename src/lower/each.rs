@@ -149,9 +149,7 @@ impl Lower<'_> {
         }
         let ctx = self.f.load(Size::DW, frame, CONTEXT);
         let outer_ctx = self.ctx.replace(ctx);
-        let scratch = self
-            .scratch
-            .map(|_| self.f.load(Size::DW, frame, SCRATCH));
+        let scratch = self.scratch.map(|_| self.f.load(Size::DW, frame, SCRATCH));
         let outer_scratch = std::mem::replace(&mut self.scratch, scratch);
         let outer_home = self.home;
         if let (Home::Scratch { start, .. }, Some(base)) = (outer_home, scratch) {
