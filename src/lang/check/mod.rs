@@ -125,7 +125,7 @@ pub fn check(
         vars,
         structs,
         types,
-        res,
+        mut res,
         config,
         ..
     } = ck;
@@ -141,7 +141,7 @@ pub fn check(
         .collect();
     for probe in &mut checked_probes {
         prune::prune(probe, &res);
-        places::place(probe, source);
+        places::place(probe, &mut res, source);
     }
     let checked = Checked {
         probes: checked_probes,
