@@ -72,7 +72,15 @@ pub fn object(
     script_name: &str,
     source: &str,
 ) -> Result<Object, CompileError> {
-    let lowered = lower::lower(checked, target).map_err(CompileError::Lower)?;
+    let lowered = lower::lower(
+        checked,
+        target,
+        lower::Text {
+            name: script_name,
+            source,
+        },
+    )
+    .map_err(CompileError::Lower)?;
     let options = codegen::Options::new(&target.features);
     let mut programs = Vec::with_capacity(lowered.programs.len());
     for program in lowered.programs {

@@ -2,6 +2,7 @@
 
 pub mod asm;
 pub mod bitcoin;
+pub mod by_hand;
 pub mod cli;
 pub mod codegen;
 pub mod compile;

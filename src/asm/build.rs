@@ -15,7 +15,7 @@
 //! What has no encoding cannot be said here: registers are [`Reg`], distances `i16`, sizes with gaps have types of
 //! their own. Distances that are known only later are the job of [`super::Assembler`].
 
-use super::{AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width};
+use super::{AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width, helper};
 
 impl From<Reg> for Src {
     fn from(reg: Reg) -> Src {
@@ -317,6 +317,11 @@ pub const fn may_goto(off: i16) -> Insn {
 pub const fn call(helper: u32) -> Insn {
     let callee = Callee::Helper(helper);
     Insn::Call { callee }
+}
+
+/// Calls a kernel helper by name, with or without `bpf_`; `None` if there is none of that name.
+pub fn call_named(name: &str) -> Option<Insn> {
+    helper::by_name(name).map(|helper| call(helper.id))
 }
 
 /// Calls a function of this program, that many slots from the next instruction.

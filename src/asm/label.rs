@@ -159,6 +159,11 @@ impl Assembler {
         self.add(insn, span, Some(target));
     }
 
+    /// Appends an instruction that comes from no script.
+    pub fn emit(&mut self, insn: Insn) {
+        self.add(insn, None, None);
+    }
+
     /// `goto label`.
     pub fn jump(&mut self, target: Label) {
         self.add(Insn::Ja { off: 0 }, None, Some(target));
@@ -319,6 +324,13 @@ impl Assembler {
             start
         };
         self.items.iter().zip(long).map(place).collect()
+    }
+}
+
+impl Extend<Insn> for Assembler {
+    /// Appends instructions as [`Assembler::emit`] does.
+    fn extend<T: IntoIterator<Item = Insn>>(&mut self, insns: T) {
+        insns.into_iter().for_each(|insn| self.emit(insn));
     }
 }
 

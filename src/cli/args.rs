@@ -45,6 +45,21 @@ const STAGES: &[&str] = &[
 ];
 const MODES: &[&str] = &["codegen", "compiler-bench", "bench", "test", "format"];
 
+/// What `--no-feature` takes: bpftrace's words, then ours ([`crate::spec::Features::FIELDS`]).
+const FEATURES: &[&str] = &[
+    "uprobe_multi",
+    "kprobe_multi",
+    "kprobe_session",
+    "atomics",
+    "attach_cookie",
+    "bpf_loop",
+    "for_each_map_elem",
+    "may_goto",
+    "lookup_percpu",
+    "ktime_tai",
+    "cpu_v4",
+];
+
 /// All flags of a run. bpftrace's come first, in its own order.
 const FLAGS: &[Flag] = &[
     Flag(
@@ -149,10 +164,7 @@ const FLAGS: &[Flag] = &[
     Flag(
         "no-feature",
         None,
-        SomeOf(
-            "FEATURE",
-            &["uprobe_multi", "kprobe_multi", "kprobe_session"],
-        ),
+        SomeOf("FEATURE", FEATURES),
         "Do without a feature of the kernel",
     ),
     Flag("btf", Some('b'), Nothing, ""),
@@ -359,7 +371,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
             .iter()
             .any(|s| s == "all" || names.contains(&s.as_str()))
     };
-    let no_multi = words("no-feature").iter().any(|f| f == "uprobe_multi");
+    let without = words("no-feature");
     Options {
         config: env::settings(std::env::vars_os()),
         pid: matches.get_one("pid").copied(),
@@ -390,7 +402,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
         attach: match word("attach") {
             Some("multi") => Attach::Multi,
             Some("perf") => Attach::Perf,
-            _ if no_multi => Attach::Perf,
+            _ if without.iter().any(|f| f == "uprobe_multi") => Attach::Perf,
             _ => Attach::Auto,
         },
         mode: match (matches.get_flag("test"), matches.get_flag("bench")) {
@@ -398,6 +410,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
             (false, true) => Mode::Bench,
             (false, false) => Mode::Trace,
         },
+        without,
         no_loss: matches.get_flag("no-loss"),
         as_bpftrace: call.as_bpftrace(),
         ..Options::default()
@@ -520,6 +533,13 @@ mod tests {
         ] {
             let err = parse(words).unwrap_err().to_string();
             assert!(err.contains(want), "{err}");
+        }
+    }
+
+    #[test]
+    fn every_feature_can_be_done_without() {
+        for (name, _) in crate::spec::Features::FIELDS {
+            assert!(FEATURES.contains(name), "{name}");
         }
     }
 

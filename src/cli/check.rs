@@ -15,6 +15,7 @@ const SHOWN: &[&str] = &[
     "program",
     "pid",
     "unsafe",
+    "no-feature",
     "probe-filter",
     "no-warnings",
     "emit",

@@ -2,6 +2,7 @@
 
 use super::{
     CliError, args, asm, check, completions, demo, disasm, exec, explain, features, man, run,
+    simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -78,6 +79,12 @@ pub const COMMANDS: &[Command] = &[
         run: check::run,
     },
     Command {
+        verb: "simulate",
+        help: "Run a script in user space, without root, on events from a file",
+        args: simulate::args,
+        run: simulate::run,
+    },
+    Command {
         verb: "demo",
         help: "Watch a built-in target's P2P messages; no bitcoind needed",
         args: demo::args,
@@ -97,13 +104,13 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         verb: "exec",
-        help: "Execute instructions in user space",
+        help: "Execute instructions in user space or in the kernel",
         args: exec::args,
         run: exec::run,
     },
     Command {
         verb: "explain",
-        help: "Say what a helper, an operator or an instruction means",
+        help: "Say what an instruction, an operator, a helper or a line of a verifier log means",
         args: explain::args,
         run: explain::run,
     },

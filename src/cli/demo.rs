@@ -1,9 +1,10 @@
 //! `baretrace demo`: the P2P log of the built-in target, no bitcoind needed.
 
-use super::{Call, CliError, out, run::session_error};
+use super::{Call, CliError, out, run::session_error, simulate::simulate_error};
 use crate::{
     kernel::detect,
-    session::{self, Event, Options, Outcome, Script, Session, Value},
+    session::{self, Options, Outcome, Script, Session},
+    simulate,
 };
 use clap::{Arg, ArgMatches};
 
@@ -63,7 +64,7 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     };
     let missing = detect::missing_rights(false);
     if !missing.is_empty() {
-        return simulated(&options, &missing);
+        return simulated(&options, seconds, &missing);
     }
     match session::run(&options).map_err(session_error)? {
         Outcome::Done | Outcome::PipeClosed | Outcome::Exit(_) => Ok(()),
@@ -71,49 +72,29 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
 }
 
 /// Without rights: says what is missing, and shows what the same script prints when it runs in user space.
-fn simulated(options: &Options, missing: &[detect::Missing]) -> Result<(), CliError> {
+fn simulated(options: &Options, seconds: u32, missing: &[detect::Missing]) -> Result<(), CliError> {
     let mut note = String::from("This process may not trace. It lacks\n");
     for what in missing {
         note.push_str(&format!("  {what}\n"));
     }
-    note.push_str("The same programs, run in user space on invented events:\n\n");
+    note.push_str("The same programs, run in user space on the target's story:\n\n");
     out::print(&note)?;
     let session = Session::for_any(options).map_err(session_error)?;
     let compiled = session.compile().map_err(session_error)?;
-    session::simulate(&session, &compiled, options, &story()).map_err(session_error)
-}
-
-/// A handshake and a ping, as one peer sees them.
-fn story() -> Vec<Event<'static>> {
-    const MESSAGES: &[(bool, &str, i64)] = &[
-        (true, "version", 102),
-        (false, "version", 102),
-        (true, "wtxidrelay", 0),
-        (true, "sendaddrv2", 0),
-        (true, "verack", 0),
-        (false, "verack", 0),
-        (false, "getheaders", 997),
-        (true, "ping", 8),
-        (false, "pong", 8),
-        (true, "inv", 37),
-        (false, "getdata", 37),
-        (true, "tx", 222),
-    ];
-    let event = |(inbound, kind, size): &(bool, &'static str, i64)| Event {
-        provider: "net",
-        name: if *inbound {
-            "inbound_message"
-        } else {
-            "outbound_message"
-        },
-        args: vec![
-            Value::Int(3),
-            Value::Str("203.0.113.9:51724"),
-            Value::Str("inbound"),
-            Value::Str(kind),
-            Value::Int(*size),
-            Value::Int(0),
-        ],
+    let mut player = compiled.player(options).map_err(session_error)?;
+    let settings = simulate::Settings {
+        print_maps: compiled.print_maps_on_exit,
+        pace: true,
+        ..simulate::Settings::default()
     };
-    MESSAGES.iter().map(event).collect()
+    let events = simulate::demo::events(seconds).into_iter().map(Ok);
+    simulate::run(
+        &compiled.object,
+        session.target(),
+        &settings,
+        events,
+        &mut player,
+    )
+    .map(|_| ())
+    .map_err(simulate_error)
 }

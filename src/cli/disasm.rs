@@ -1,20 +1,25 @@
-//! `baretrace disasm [FILE]`: bytes to instructions.
+//! `baretrace disasm FILE`: bytes to instructions.
 
-use super::{Call, CliError, out};
-use crate::{
-    asm::{self, disasm},
-    sys::errno::Described,
+use super::{
+    Call, CliError,
+    asm::file,
+    out,
+    program::{Input, Source, decode_raw, sections},
 };
+use crate::asm::{disasm, object::CodeSection};
 use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser};
-use std::{ffi::OsString, io::Read};
+use std::ffi::OsString;
 
 pub(super) fn args(command: clap::Command) -> clap::Command {
     command
+        .arg(file(
+            "Bytes, hexadecimal digits or an ELF object; `-` or nothing for standard input",
+        ))
         .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .help("Bytes of a program, or the same in hexadecimal digits; standard input without it")
-                .value_parser(clap::value_parser!(OsString)),
+            Arg::new("section")
+                .long("section")
+                .value_name("NAME")
+                .help("Section of an ELF object; all that hold code without it"),
         )
         .arg(
             Arg::new("style")
@@ -39,9 +44,6 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
 }
 
 pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
-    let bytes = program_bytes(matches.get_one::<OsString>("file"))?;
-    let insns =
-        asm::decode(&bytes).map_err(|err| CliError::failed(format!("disassemble: {err}")))?;
     let slots = matches.get_flag("slots");
     let options = disasm::Options {
         style: match matches.get_one::<String>("style").map(String::as_str) {
@@ -54,49 +56,63 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         bytes: matches.get_flag("bytes"),
         ..disasm::Options::default()
     };
-    out::print(&disasm::program(&insns, options))
-}
-
-/// The bytes of the file, or of standard input without one or for `-`; hexadecimal text is turned into bytes.
-pub(super) fn program_bytes(path: Option<&OsString>) -> Result<Vec<u8>, CliError> {
-    let path = path.filter(|path| *path != "-");
-    let mut bytes = Vec::new();
-    let read = match path {
-        Some(path) => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
-        None => std::io::stdin().read_to_end(&mut bytes),
-    };
-    read.map_err(|err| {
-        let name = path.map_or("standard input".into(), |path| path.to_string_lossy());
-        CliError::failed(format!("read `{name}`: {}", Described(&err)))
-    })?;
-    Ok(from_hex(&bytes).unwrap_or(bytes))
-}
-
-/// The bytes that hexadecimal text stands for; `None` if it is something else.
-pub(super) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .iter()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| {
-            char::from(*c)
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    (rest.is_empty() && !pairs.is_empty())
-        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::from_hex;
-
-    #[test]
-    fn hexadecimal_text_is_known() {
-        assert_eq!(from_hex(b"b7 00 0000\n"), Some(vec![0xb7, 0, 0, 0]));
-        assert_eq!(from_hex(b"b70"), None);
-        assert_eq!(from_hex(b"\xb7\0\0\0"), None);
-        assert_eq!(from_hex(b""), None);
+    let section = matches.get_one::<String>("section").map(String::as_str);
+    let input = Input::read(matches.get_one::<OsString>("file"))?;
+    if let (
+        Some(section),
+        Input::Text(Source { name, .. }) | Input::Hex(Source { name, .. }) | Input::Raw(name, _),
+    ) = (section, &input)
+    {
+        return Err(CliError::with_help(
+            format!("disassemble section `{section}` of `{name}`: it is no ELF object"),
+            "leave --section out",
+        ));
     }
+    let text = match input {
+        Input::Text(source) => {
+            return Err(CliError::with_help(
+                format!("disassemble `{}`: it holds text, not bytes", source.name),
+                "`baretrace asm` turns text into bytes",
+            ));
+        }
+        Input::Hex(source) => disasm::program(&source.bytes()?.decode()?, options),
+        Input::Raw(name, bytes) => disasm::program(&decode_raw(&name, &bytes)?, options),
+        Input::Elf(name, bytes) => {
+            let sections = sections(&name, &bytes, section)?;
+            let texts: Result<Vec<String>, CliError> = sections
+                .iter()
+                .map(|section| of_section(&name, section, options))
+                .collect();
+            texts?.join("\n")
+        }
+    };
+    out::print(&text)
+}
+
+/// The listing of a section, under its name.
+fn of_section(
+    file: &str,
+    section: &CodeSection,
+    options: disasm::Options<'_>,
+) -> Result<String, CliError> {
+    let place = format!("{file}, section {}", section.name);
+    let (insns, maps) = match section.insns() {
+        Ok(found) => found,
+        // The same fault again, shown where it is.
+        Err(_) => (decode_raw(&place, &section.bytes)?, Vec::new()),
+    };
+    let maps: Vec<&str> = maps.iter().map(String::as_str).collect();
+    let functions: Vec<(usize, &str)> = section
+        .functions
+        .iter()
+        .map(|(slot, name)| (*slot, name.as_str()))
+        .collect();
+    let options = disasm::Options {
+        maps: &maps,
+        functions: &functions,
+        externs: &section.externs(),
+        ..options
+    };
+    let listing = disasm::program(&insns, options);
+    Ok(format!("# section {}\n{listing}", section.name))
 }

@@ -1,83 +1,213 @@
-//! `baretrace exec [FILE]`: runs instructions in user space.
+//! `baretrace exec FILE`: runs instructions, in user space or in the kernel, and prints `r0`.
 
-use super::{Call, CliError, asm::assemble, disasm, out};
-use crate::{asm, vm};
-use clap::{Arg, ArgAction, ArgMatches};
-use std::{cell::RefCell, ffi::OsString, fmt::Write, rc::Rc};
+use super::{
+    Call, CliError,
+    asm::{dialect, dialect_arg, file},
+    out,
+    program::{Input, Runnable, Source},
+};
+use crate::{
+    asm::Insn,
+    explain,
+    loader::{self, ExecError},
+    vm::{self, FaultKind},
+};
+use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser};
+use std::{
+    cell::RefCell,
+    ffi::OsString,
+    fmt::Write as _,
+    io::{self, BufWriter, Stdout, Write},
+    rc::Rc,
+};
 
 pub(super) fn args(command: clap::Command) -> clap::Command {
     command
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .help("Instructions as text; standard input without it")
-                .value_parser(clap::value_parser!(OsString)),
+        .after_help(
+            "The last line printed is r0. Exit code 1 says that the program is wrong or that it faulted.\n\
+             As a plugin of bpf_conformance: `exec baretrace exec - --mem \"$1\"` in a shell script.",
         )
+        .arg(file(
+            "Instructions as text, hexadecimal digits, bytes or an ELF object; `-` or nothing for standard input",
+        ))
+        .arg(dialect_arg())
         .arg(
-            Arg::new("bytes")
-                .long("bytes")
-                .help("FILE holds bytes or hexadecimal digits, not text")
-                .action(ArgAction::SetTrue),
+            Arg::new("program")
+                .long("program")
+                .value_name("HEX")
+                .help("The program's bytes, instead of a file")
+                .conflicts_with("file"),
         )
         .arg(
             Arg::new("mem")
                 .long("mem")
                 .value_name("HEX")
-                .help("Memory that r1 points to, r2 is its length"),
+                .help("Memory that r1 points to; r2 is its length"),
+        )
+        .arg(
+            Arg::new("section")
+                .long("section")
+                .value_name("NAME")
+                .help("Section of an ELF object"),
+        )
+        .arg(
+            Arg::new("on")
+                .long("on")
+                .value_name("MACHINE")
+                .help("Where it runs: rbpf in this process, or the kernel (as a syscall program, needs CAP_BPF and CAP_PERFMON)")
+                .default_value("rbpf")
+                .value_parser(PossibleValuesParser::new(["rbpf", "kernel"])),
         )
         .arg(
             Arg::new("trace")
                 .long("trace")
-                .help("Print each instruction with the registers that it changes")
+                .help("Print each executed instruction with the registers it changed")
                 .action(ArgAction::SetTrue),
+        )
+        .arg(
+            Arg::new("fuel")
+                .long("fuel")
+                .value_name("N")
+                .help("Stop after about N instructions (1000000 if not given)")
+                .value_parser(clap::value_parser!(u64)),
         )
 }
 
 pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
-    let file = matches.get_one::<OsString>("file");
-    let insns = if matches.get_flag("bytes") {
-        asm::decode(&disasm::program_bytes(file)?)
-            .map_err(|err| CliError::failed(format!("disassemble: {err}")))?
-    } else {
-        assemble(file)?
+    let on_kernel = matches
+        .get_one::<String>("on")
+        .is_some_and(|on| on == "kernel");
+    for flag in ["trace", "fuel"] {
+        let given = matches.value_source(flag) == Some(clap::parser::ValueSource::CommandLine);
+        if on_kernel && given {
+            return Err(CliError::Usage(format!(
+                "error: --{flag} with --on kernel: the kernel does not let itself be watched or stopped\n\
+                 help: use --on rbpf"
+            )));
+        }
+    }
+    let hex = |flag: &str| {
+        let text = matches.get_one::<String>(flag);
+        text.map(|text| Source::new(&format!("--{flag}"), text))
     };
-    let mut mem = match matches.get_one::<String>("mem") {
-        Some(text) => disasm::from_hex(text.as_bytes()).ok_or_else(|| {
-            CliError::Usage(format!(
-                "error: --mem `{text}`: not an even number of hexadecimal digits"
-            ))
-        })?,
+    let mut mem = match hex("mem") {
+        Some(source) => source.bytes()?.bytes,
         None => Vec::new(),
     };
-    let steps = Rc::new(RefCell::new(String::new()));
-    let mut options = vm::Options::default();
-    if matches.get_flag("trace") {
-        let (steps, insns) = (Rc::clone(&steps), insns.clone());
-        options.trace = Some(Box::new(move |step| {
-            write_step(&mut steps.borrow_mut(), step, &insns)
-        }));
-    }
-    let result = vm::exec(&insns, &mut mem, options);
-    out::print(&steps.borrow())?;
-    match result {
-        Ok(r0) => out::print(&format!("r0 = {r0:#x}\n")),
-        Err(fault) => Err(CliError::Diagnosed(format!("error: execute: {fault}"))),
+    let input = match hex("program") {
+        Some(source) => Input::Hex(source),
+        None => Input::read(matches.get_one::<OsString>("file"))?,
+    };
+    let section = matches.get_one::<String>("section").map(String::as_str);
+    let program = Runnable::new(input, dialect(matches), section)?;
+    let r0 = if on_kernel {
+        loader::exec(&program.insns, &mut mem).map_err(|err| refused(&program, &err))?
+    } else {
+        let steps = matches.get_flag("trace").then(Steps::default);
+        let mut options = vm::Options {
+            trace: steps.as_ref().map(|steps| steps.tracer(&program.insns)),
+            ..vm::Options::default()
+        };
+        if let Some(fuel) = matches.get_one("fuel") {
+            options.fuel = *fuel;
+        }
+        let result = vm::exec(&program.insns, &mut mem, options);
+        if let Some(steps) = steps {
+            steps.finish()?;
+        }
+        result.map_err(|fault| faulted(&program, &fault))?
+    };
+    out::print(&format!("{r0:#x}\n"))
+}
+
+/// A fault of the machine in user space, with what to do about it.
+fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
+    let help = match &fault.kind {
+        FaultKind::Memory { .. } => {
+            "the program may use the bytes of --mem (r1 points to them, r2 is their number) and 512 bytes of stack below r10"
+        }
+        FaultKind::Fuel { .. } => "let the loop end, or give more with --fuel",
+        FaultKind::Unset(_) => "write the register first; r6 to r9 survive calls",
+        FaultKind::CallDepth => "call less deep",
+        FaultKind::Argument { .. } => {
+            "`baretrace explain` tells what the helper takes, by its name"
+        }
+        FaultKind::Unsupported(why) => match why.what {
+            vm::What::WritesFramePointer => "copy r10 to another register and change the copy",
+            vm::What::FallsOff => "end every function with `exit` or a jump",
+            vm::What::CrossesFunction => "reach functions by `call` only, and leave them by `exit`",
+            vm::What::Target { .. } => "distances count 8-byte slots from the next instruction",
+            vm::What::NoMap(_) | vm::What::NoValue(_) => {
+                "`exec` runs a program without maps; give it memory with --mem"
+            }
+            _ => "the kernel may be able to: try --on kernel",
+        },
+        _ => "",
+    };
+    let help = (!help.is_empty()).then(|| help.to_owned());
+    program.fault(Some(fault.insn), format!("execute: {fault}"), help)
+}
+
+/// A refusal of the kernel, with what is known of the verifier's words.
+fn refused(program: &Runnable, err: &ExecError) -> CliError {
+    let help = match err {
+        ExecError::Refused { line, source, .. } => match explain::message(line) {
+            Some(row) => Some(format!("{}; {}", row.cause, row.fix)),
+            None if line.is_empty() && source.raw_os_error() == Some(libc::EPERM) => {
+                Some("run as root, or with CAP_BPF and CAP_PERFMON; `baretrace features` says what is missing".to_owned())
+            }
+            None => None,
+        },
+        ExecError::TooLong(_) => Some("give less memory, or use --on rbpf".to_owned()),
+        _ => None,
+    };
+    program.fault(err.insn(), format!("execute in the kernel: {err}"), help)
+}
+
+/// Prints steps as they are made.
+struct Steps(Rc<RefCell<(BufWriter<Stdout>, io::Result<()>)>>);
+
+impl Default for Steps {
+    fn default() -> Steps {
+        Steps(Rc::new(RefCell::new((
+            BufWriter::new(io::stdout()),
+            Ok(()),
+        ))))
     }
 }
 
-fn write_step(out: &mut String, step: &vm::Step, insns: &[asm::Insn]) {
-    let text = insns
-        .get(step.insn)
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "{:4}: {:indent$}{text:<40}",
-        step.insn,
+impl Steps {
+    fn tracer(&self, insns: &[Insn]) -> vm::Tracer {
+        let state = Rc::clone(&self.0);
+        let insns = insns.to_vec();
+        let mut line = String::new();
+        Box::new(move |step| {
+            let (out, result) = &mut *state.borrow_mut();
+            if result.is_ok() {
+                line.clear();
+                write_step(&mut line, step, &insns);
+                *result = out.write_all(line.as_bytes());
+            }
+        })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        let (out, result) = &mut *self.0.borrow_mut();
+        std::mem::replace(result, Ok(()))?;
+        out.flush()
+    }
+}
+
+fn write_step(out: &mut String, step: &vm::Step, insns: &[Insn]) {
+    let insn = insns.get(step.insn).map(ToString::to_string);
+    let text = format!(
+        "{:indent$}{}",
         "",
+        insn.unwrap_or_default(),
         indent = 2 * step.depth
     );
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{:4}: {text:<36}", step.insn);
     for (number, value) in step.regs.iter().enumerate() {
         if step.changed >> number & 1 == 1 {
             let _ = write!(out, " r{number}={value:#x}");

@@ -19,7 +19,9 @@ mod features;
 mod list;
 mod man;
 mod out;
+mod program;
 mod run;
+mod simulate;
 
 pub use command::{COMMANDS, Call, Command, dispatch};
 pub use error::CliError;

@@ -25,9 +25,16 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     }
     let outcome = session::run(&options).map_err(session_error)?;
     match outcome {
-        Outcome::Done | Outcome::PipeClosed | Outcome::Exit(0) => Ok(()),
-        // The low eight bits, as exit(2) takes them.
-        Outcome::Exit(code) => Err(CliError::Exit(code.to_le_bytes()[0])),
+        Outcome::Done | Outcome::PipeClosed => Ok(()),
+        Outcome::Exit(code) => exit_code(code),
+    }
+}
+
+/// The script's own exit code: its low eight bits, as exit(2) takes them.
+pub(super) fn exit_code(code: i32) -> Result<(), CliError> {
+    match code.to_le_bytes()[0] {
+        0 => Ok(()),
+        code => Err(CliError::Exit(code)),
     }
 }
 

@@ -116,6 +116,14 @@ pub(super) const REJECTION: &[&CStr] = &[
     c"non-mandatory-script-verify-flag (Witness program hash mismatch)",
 ];
 
+/// Looks at texts, as a program has that made them: their pages are in memory when a probe hands out the addresses. A
+/// tracer cannot wait for a page that is still on disk, and reads an empty string there.
+pub(super) fn touch(texts: &[&CStr]) {
+    for text in texts {
+        std::hint::black_box(text.to_bytes().first().copied());
+    }
+}
+
 /// A message's payload: repeatable bytes that differ from message to message.
 pub(super) fn payload(len: usize, seed: u64) -> Vec<u8> {
     let mut numbers = Numbers::new(seed);

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use crate::demo::data::{Numbers, PEERS, Peer, REJECTION, REMOVAL, hex, payload};
+use crate::demo::data::{Numbers, PEERS, Peer, REJECTION, REMOVAL, hex, payload, touch};
 use crate::sys::sdt;
 
 /// When the story begins: 2026-01-01, in Unix seconds. No clock is read, so that each run is the same.
@@ -94,6 +94,7 @@ impl<'s> Story<'s> {
             false => ("outbound", sdt::net_outbound_message),
         };
         let size = bytes.len() as u64;
+        touch(&[peer.addr, peer.conn_type, kind]);
         let fired = probe(peer.id, peer.addr, peer.conn_type, kind, size, &bytes);
         self.tell(fired, || {
             let head: String = bytes.iter().take(16).map(|b| format!("{b:02x}")).collect();
@@ -125,6 +126,7 @@ impl<'s> Story<'s> {
             true => ("inbound", sdt::net_inbound_connection),
             false => ("outbound", sdt::net_outbound_connection),
         };
+        touch(&[peer.addr, peer.conn_type]);
         let fired = probe(peer.id, peer.addr, peer.conn_type, peer.network, existing);
         self.tell(fired, || connection(name, peer, existing.cast_signed()));
     }
@@ -152,6 +154,7 @@ impl<'s> Story<'s> {
             self.numbers.hash(),
             REJECTION[self.round as usize % REJECTION.len()],
         );
+        touch(&[reason]);
         let fired = sdt::mempool_rejected(&refused, reason);
         self.tell(fired, || {
             format!(
@@ -185,6 +188,7 @@ impl<'s> Story<'s> {
         let target = self.numbers.between(10_000, 500_000_000);
         let (waste, selected) = (self.numbers.between(-5_000, 5_000), target + 12_345);
         let algorithm = [c"bnb", c"knapsack", c"srd", c"cg"][self.round as usize % 4];
+        touch(&[WALLET, algorithm]);
         let fired = sdt::coin_selection_selected_coins(WALLET, algorithm, target, waste, selected);
         self.tell(fired, || {
             let algorithm = algorithm.to_string_lossy();
@@ -248,6 +252,7 @@ impl<'s> Story<'s> {
         }
         let (vsize, fee, entered) = (141, 2_820, self.now().cast_unsigned() - 30);
         let reason = REMOVAL[self.round as usize % REMOVAL.len()];
+        touch(&[reason]);
         let fired = sdt::mempool_removed(txid, reason, vsize, fee, entered);
         self.tell(fired, || {
             let reason = reason.to_string_lossy();
@@ -287,7 +292,9 @@ impl<'s> Story<'s> {
     /// Peers go.
     fn cleaning(&mut self, peer: &Peer) {
         let (guest, established) = (&PEERS[3], self.now() - 3_600);
-        let fired = sdt::net_misbehaving_connection(guest.id, c"getdata message size = 50001");
+        let misdeed = c"getdata message size = 50001";
+        touch(&[misdeed, guest.addr, guest.conn_type]);
+        let fired = sdt::net_misbehaving_connection(guest.id, misdeed);
         self.tell(fired, || {
             format!(
                 "net:misbehaving_connection\t{}\tgetdata message size = 50001",

@@ -94,6 +94,23 @@ impl Situation {
         }
         out
     }
+
+    /// Why the kernel may have refused something for want of rights (`EPERM`, `EACCES`).
+    pub fn refusal(&self, perf: bool) -> String {
+        let missing = self.missing(perf);
+        if !missing.is_empty() {
+            let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            return format!("missing: {}", words.join("; "));
+        }
+        match self.lockdown {
+            level @ (Lockdown::Integrity | Lockdown::Confidentiality) => format!(
+                "no capability is missing; kernel lockdown is `{level}`, see /sys/kernel/security/lockdown"
+            ),
+            _ => {
+                "no capability is missing; a security module or container may forbid it".to_owned()
+            }
+        }
+    }
 }
 
 /// `kernel.unprivileged_bpf_disabled`: 0 allowed, 1 not until reboot, 2 not now.
@@ -154,6 +171,43 @@ mod tests {
             ..with(u64::MAX)
         };
         let missing = locked.missing(false);
-        assert!(missing[0].to_string().contains("confidentiality"));
+        assert_eq!(
+            missing[0].to_string(),
+            "kernel lockdown is `confidentiality`: programs may not read memory, even as root"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_its_reason() {
+        let locked = |lockdown, bits| Situation {
+            lockdown,
+            ..with(bits)
+        };
+        for (situation, perf, want) in [
+            (with(0), false, "missing: CAP_BPF, to load programs"),
+            (
+                with(Cap::Bpf.bit() | Cap::Perfmon.bit()),
+                true,
+                "missing: CAP_SYS_ADMIN, to open perf uprobes",
+            ),
+            (
+                locked(Lockdown::Integrity, u64::MAX),
+                false,
+                "no capability is missing; kernel lockdown is `integrity`",
+            ),
+            (
+                locked(Lockdown::Confidentiality, u64::MAX),
+                false,
+                "missing: kernel lockdown is `confidentiality`",
+            ),
+            (
+                with(u64::MAX),
+                false,
+                "no capability is missing; a security module or container may forbid it",
+            ),
+        ] {
+            let help = situation.refusal(perf);
+            assert!(help.starts_with(want), "{help}");
+        }
     }
 }

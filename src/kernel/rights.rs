@@ -8,11 +8,15 @@ use crate::sys::process;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the kernel's own names")]
 pub enum Cap {
+    DacReadSearch = 2,
+    Kill = 5,
+    IpcLock = 14,
     SysPtrace = 19,
     SysAdmin = 21,
-    IpcLock = 14,
+    Syslog = 34,
     Perfmon = 38,
     Bpf = 39,
+    CheckpointRestore = 40,
 }
 
 impl Cap {
@@ -24,11 +28,15 @@ impl Cap {
     /// Its name in the kernel's headers.
     pub const fn name(self) -> &'static str {
         match self {
+            Cap::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Cap::Kill => "CAP_KILL",
+            Cap::IpcLock => "CAP_IPC_LOCK",
             Cap::SysPtrace => "CAP_SYS_PTRACE",
             Cap::SysAdmin => "CAP_SYS_ADMIN",
-            Cap::IpcLock => "CAP_IPC_LOCK",
+            Cap::Syslog => "CAP_SYSLOG",
             Cap::Perfmon => "CAP_PERFMON",
             Cap::Bpf => "CAP_BPF",
+            Cap::CheckpointRestore => "CAP_CHECKPOINT_RESTORE",
         }
     }
 }
@@ -47,6 +55,11 @@ impl Rights {
     /// The set of those bits.
     pub const fn from_bits(bits: u64) -> Rights {
         Rights(bits)
+    }
+
+    /// Its bits, bit n for capability n.
+    pub const fn bits(self) -> u64 {
+        self.0
     }
 
     /// What this thread may do now.

@@ -3,7 +3,7 @@
 use std::{error, fmt, io};
 
 use super::verifier_log::Telling;
-use crate::{asm::EncodeError, kernel::detect, span::Span, sys::errno::Described};
+use crate::{asm::EncodeError, kernel::detect::Situation, span::Span, sys::errno::Described};
 
 /// A program that the kernel refused.
 #[derive(Debug)]
@@ -83,17 +83,7 @@ impl LoadError {
     pub fn help(&self) -> Option<String> {
         let verdict = matches!(self, LoadError::Rejected(r) if r.telling.is_some());
         match self.errno()? {
-            libc::EPERM if !verdict => {
-                let missing = detect::missing_rights(false);
-                if missing.is_empty() {
-                    return Some(
-                        "no capability is missing; kernel lockdown, a security module or a container may forbid it"
-                            .to_owned(),
-                    );
-                }
-                let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
-                Some(format!("missing: {}", words.join("; ")))
-            }
+            libc::EPERM if !verdict => Some(Situation::now().refusal(false)),
             libc::ENOSYS => Some("this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)".to_owned()),
             libc::ENOMEM => Some("the map may be too large for this machine".to_owned()),
             libc::EMFILE => Some("raise the limit of open files (ulimit -n)".to_owned()),
@@ -143,11 +133,7 @@ impl fmt::Display for Rejected {
         }
         write!(f, "\n  {}", telling.line)?;
         if telling.others > 0 {
-            write!(
-                f,
-                "     ({} lines left out; --verifier-log shows all)",
-                telling.others
-            )?;
+            write!(f, "     ({} lines left out)", telling.others)?;
         }
         Ok(())
     }

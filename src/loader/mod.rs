@@ -2,6 +2,7 @@
 
 mod btf;
 mod error;
+mod exec;
 mod map;
 mod program;
 mod reloc;
@@ -10,6 +11,7 @@ pub mod verifier_log;
 use std::os::fd::OwnedFd;
 
 pub use error::{LoadError, Rejected};
+pub use exec::{ExecError, exec};
 
 use crate::{spec::Object, sys::bpf::Map};
 

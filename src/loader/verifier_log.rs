@@ -13,12 +13,15 @@ pub struct Telling {
     pub others: usize,
 }
 
-/// Lines the verifier ends every log with (`kernel/bpf/verifier.c: print_verification_stats`).
+/// Lines the verifier ends its logs with (`kernel/bpf/verifier.c: print_verification_stats, is_state_visited`).
 const STATISTICS: &[&str] = &[
     "processed ",
     "verification time",
     "stack depth",
     "max_states",
+    // Behind `infinite loop detected`: what the registers hold, both times round.
+    "cur state:",
+    "old state:",
 ];
 
 /// The slot of a line such as `14: (79) r1 = *(u64 *)(r0 +0)`.

@@ -78,8 +78,8 @@ impl Lower<'_> {
                     "boot" => helper::KTIME_GET_BOOT_NS,
                     "monotonic" => helper::KTIME_GET_NS,
                     "coarse" => helper::KTIME_GET_COARSE_NS,
-                    "tai" if self.target.features.ktime_tai => helper::KTIME_GET_TAI_NS,
-                    "tai" => {
+                    "tai" | "sw_tai" if self.target.features.ktime_tai => helper::KTIME_GET_TAI_NS,
+                    "tai" | "sw_tai" => {
                         return self.fail(expr, "this kernel has no bpf_ktime_get_tai_ns (6.1)");
                     }
                     other => {
@@ -119,7 +119,7 @@ impl Lower<'_> {
                     None => return self.fail(expr, format!("there is no register `{word}`")),
                 }
             }
-            "uptr" | "kptr" if name == "uptr" => self.num(self.first(expr, &args)?)?,
+            "uptr" => self.num(self.first(expr, &args)?)?,
             "bswap" => {
                 let arg = self.first(expr, &args)?;
                 let (size, _) = shape(self.checked.ty(arg));
@@ -160,6 +160,18 @@ impl Lower<'_> {
                 return Ok(result);
             }
             "strncmp" => return self.strncmp(expr, &args),
+            "strlen" => self.strlen(self.first(expr, &args)?)?,
+            "strstr" => self.strstr(expr)?,
+            "strcontains" => {
+                let at = self.strstr(expr)?;
+                // -1 becomes 0, an index 1.
+                let sign = self.f.alu(AluOp::Rsh, at, 63);
+                self.f.alu(AluOp::Xor, sign, 1).into()
+            }
+            "memcmp" => self.memcmp(expr)?,
+            "len" => return self.len(expr, &args),
+            "find" => return self.find(expr, &args),
+            "kptr" => self.num(self.first(expr, &args)?)?,
             "signal" => {
                 let arg = self.first(expr, &args)?;
                 let sig = match self.value(arg)? {
@@ -205,8 +217,14 @@ impl Lower<'_> {
     fn str_source(&mut self, expr: &Expr, size: u32) -> Result<(Opnd, Opnd, u32), Restart> {
         let args = args_of(expr);
         let ptr = self.num(self.first(expr, &args)?)?;
+        let (max, bound) = self.length(args.get(1).copied(), size)?;
+        Ok((ptr, max, bound))
+    }
+
+    /// A length argument, at least 1 and at most `size`, and that bound.
+    fn length(&mut self, len: Option<&Expr>, size: u32) -> Result<(Opnd, u32), Restart> {
         let bound = size.max(1);
-        let max = match args.get(1) {
+        let max = match len {
             None => Opnd::Imm(i64::from(bound)),
             Some(n) => match self.num(n)? {
                 Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
@@ -238,7 +256,7 @@ impl Lower<'_> {
                 }
             },
         };
-        Ok((ptr, max, bound))
+        Ok((max, bound))
     }
 
     /// A string (or buffer) expression read right into the record; `None` where its value is something else.
@@ -261,13 +279,10 @@ impl Lower<'_> {
                 let Type::Buf { size } = *self.checked.ty(expr) else {
                     return Ok(None);
                 };
-                let max = match args.get(1) {
-                    None => Opnd::Imm(i64::from(size)),
-                    Some(_) => {
-                        let (_, max, _) = self.str_source(expr, size)?;
-                        max
-                    }
-                };
+                if matches!(self.checked.res.get(&data.id), Some(Res::Str(_))) {
+                    return Ok(None);
+                }
+                let (max, _) = self.length(args.get(1).copied(), size)?;
                 match self.value(data)? {
                     Val::Num(ptr) | Val::User(ptr) => self
                         .read_blob(helper::PROBE_READ_USER, max, size, ptr)
@@ -277,7 +292,7 @@ impl Lower<'_> {
                         self.read_blob(helper::PROBE_READ_KERNEL, max, size, ptr.into())
                             .map(Some)
                     }
-                    _ => self.fail(expr, "buf() takes an address"),
+                    Val::Lit(_) | Val::Blob(_) => Ok(None),
                 }
             }
             Some(Res::Var(var)) => Ok(match self.vars.get(var).copied() {
@@ -307,11 +322,7 @@ impl Lower<'_> {
             let ptr = self.num(inner)?;
             let dst = self.addr_reg(to);
             let args = vec![dst.into(), Opnd::Imm(i64::from(size)), ptr];
-            self.f.push(Op::Call {
-                dst: None,
-                helper: helper::PROBE_READ_USER,
-                args,
-            });
+            self.call_read(helper::PROBE_READ_USER, args);
             return Ok(true);
         }
         let Some(Res::Builtin(name)) = self.checked.res.get(&expr.id).cloned() else {
@@ -337,9 +348,20 @@ impl Lower<'_> {
             }
             ("str", Type::Str { size }) => {
                 if let Some(arg) = args.first()
-                    && let Some(Res::Str(_)) = self.checked.res.get(&arg.id)
+                    && let Some(Res::Str(s)) = self.checked.res.get(&arg.id)
                 {
-                    return Ok(false);
+                    let mut s = s.clone();
+                    if let Some(n) = args.get(1) {
+                        let Opnd::Imm(n) = self.num(n)? else {
+                            return self.fail(
+                                expr,
+                                "the length of a literal must be known when the script is compiled",
+                            );
+                        };
+                        s.truncate(usize::try_from(n - 1).unwrap_or(0));
+                    }
+                    self.store_val(expr, Val::Lit(s), ty, ty, to)?;
+                    return Ok(true);
                 }
                 let own = match self.checked.ty(expr) {
                     Type::Str { size: own } => (*own).min(*size),
@@ -349,24 +371,25 @@ impl Lower<'_> {
                 let (ptr, max, _) = self.str_source(expr, own)?;
                 let dst = self.addr_reg(to);
                 let args = vec![dst.into(), max, ptr];
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER_STR,
-                    args,
-                });
+                self.call_read(helper::PROBE_READ_USER_STR, args);
                 Ok(true)
             }
             ("buf", Type::Buf { size }) => {
-                self.zero(to, *size + 4)?;
-                let (ptr, max, _) = self.str_source(expr, *size)?;
+                let size = *size;
+                let data = self.first(expr, &args)?;
+                if !is_number(self.checked.ty(data)) {
+                    return self.buf_of_bytes(expr, data, args.get(1).copied(), size, to);
+                }
+                self.zero(to, size + 4)?;
+                let (ptr, max, _) = self.str_source(expr, size)?;
                 self.store_at(to, Size::W, max);
                 let dst = self.addr_reg(to.plus(4));
                 let args = vec![dst.into(), max, ptr];
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER,
-                    args,
-                });
+                self.call_read(helper::PROBE_READ_USER, args);
+                Ok(true)
+            }
+            ("str_concat", Type::Str { size }) => {
+                self.concat(expr, to, *size)?;
                 Ok(true)
             }
             ("usym" | "func" | "uaddr", Type::Sym { .. }) => {
@@ -426,6 +449,10 @@ impl Lower<'_> {
                         });
                     }
                     Val::Mem(addr) => self.copy(addr, to, 6),
+                    Val::Lit(mut s) => {
+                        s.resize(6, 0);
+                        self.store_bytes(to, &s);
+                    }
                     _ => return self.fail(expr, "macaddr() takes an address"),
                 }
                 Ok(true)
@@ -447,6 +474,10 @@ impl Lower<'_> {
                 match self.value(addr)? {
                     Val::Num(n) => self.store_at(to.plus(8), Size::W, n),
                     Val::Mem(from) => self.copy(from, to.plus(8), addr_size.min(16)),
+                    Val::Lit(mut s) => {
+                        s.resize(addr_size.min(16) as usize, 0);
+                        self.store_bytes(to.plus(8), &s);
+                    }
                     Val::User(ptr) => {
                         let dst = self.addr_reg(to.plus(8));
                         let args = vec![dst.into(), Opnd::Imm(i64::from(addr_size.min(16))), ptr];
@@ -461,6 +492,94 @@ impl Lower<'_> {
                 Ok(true)
             }
             _ => Ok(false),
+        }
+    }
+
+    /// `buf()` of bytes that are in BPF memory: length, then the bytes.
+    fn buf_of_bytes(
+        &mut self,
+        expr: &Expr,
+        data: &Expr,
+        len: Option<&Expr>,
+        size: u32,
+        to: Addr,
+    ) -> Result<bool, Restart> {
+        let ty = self.checked.ty(data).clone();
+        let have = ty.size(&self.checked.structs);
+        let val = self.value(data)?;
+        self.zero(to, size + 4)?;
+        let most = match &val {
+            Val::Lit(s) => u32::try_from(s.len()).unwrap_or(0),
+            _ => have,
+        };
+        let most = most.min(size);
+        let len = match len.map(|n| self.num(n)).transpose()? {
+            None => Opnd::Imm(i64::from(most)),
+            Some(Opnd::Imm(n)) => Opnd::Imm(n.clamp(0, i64::from(size))),
+            Some(Opnd::Reg(_)) => {
+                return self.fail(expr, "the length must be known when the script is compiled");
+            }
+        };
+        self.store_at(to, Size::W, len);
+        match val {
+            Val::Lit(s) => {
+                let s = s.get(..most as usize).unwrap_or_default().to_vec();
+                self.store_bytes(to.plus(4), &s);
+            }
+            Val::User(ptr) | Val::Num(ptr) => {
+                let dst = self.addr_reg(to.plus(4));
+                let args = vec![dst.into(), Opnd::Imm(i64::from(most)), ptr];
+                self.f.push(Op::Call {
+                    dst: None,
+                    helper: helper::PROBE_READ_USER,
+                    args,
+                });
+            }
+            val => {
+                let from = self.in_memory(data, val, &ty)?;
+                self.copy(from, to.plus(4), most);
+            }
+        }
+        Ok(true)
+    }
+
+    /// `find(@m, key, $v)`: whether there is one, and its value.
+    fn find(&mut self, expr: &Expr, args: &[&Expr]) -> Result<Val, Restart> {
+        let [map, key, var] = args else {
+            return self.fail(expr, "find() takes a map, a key and a variable");
+        };
+        self.find_entry(expr, map, key, var)
+    }
+
+    /// `len(@m)`: number of elements. `len(stack)`: number of frames.
+    fn len(&mut self, expr: &Expr, args: &[&Expr]) -> Result<Val, Restart> {
+        let arg = self.first(expr, args)?;
+        match (&arg.kind, self.checked.res.get(&arg.id)) {
+            (ExprKind::Map { key: None, .. }, Some(Res::Map(map))) => {
+                let map = *map;
+                self.count_elements(expr, map)
+            }
+            (_, Some(Res::Builtin("ustack"))) => {
+                // Frames are 8 bytes each; an error is less than none.
+                const BYTES: u32 = 127 * 8;
+                let buf = self.alloc(BYTES)?;
+                let (ctx, dst) = (self.ctx(), self.addr_reg(buf));
+                let args = [
+                    ctx.into(),
+                    dst.into(),
+                    Opnd::Imm(i64::from(BYTES)),
+                    Opnd::Imm(helper::USER_STACK),
+                ];
+                let ret = self.f.call(helper::GET_STACK, &args);
+                let none = self.f.alu(AluOp::Arsh, ret, 63);
+                let mask = self.f.alu(AluOp::Xor, none, -1);
+                let bytes = self.f.alu(AluOp::And, ret, mask);
+                Ok(Val::Num(self.f.alu(AluOp::Rsh, bytes, 3).into()))
+            }
+            _ => self.fail(
+                expr,
+                "the depth of a stack that is kept is not known to the program; use len(ustack)",
+            ),
         }
     }
 
@@ -480,45 +599,32 @@ impl Lower<'_> {
             return self.fail(expr, "strncmp() takes two strings");
         };
         let n = u32::try_from(n).unwrap_or(0).min(*sa).min(*sb);
-        if n > 256 {
-            return self.fail(
-                expr,
-                "strncmp() of more than 256 bytes is not supported yet",
-            );
-        }
         let (va, vb) = (self.value(a)?, self.value(b)?);
-        let dst = self.f.mov(0);
-        let (differ, done) = (self.f.block(), self.f.block());
         let (va, lit) = match (va, vb) {
-            (Val::Lit(x), other) => (other, Some(x)),
-            (other, Val::Lit(y)) => (other, Some(y)),
+            (Val::Lit(x), Val::Lit(y)) => {
+                let cut = |s: Vec<u8>| {
+                    let end = s.iter().position(|b| *b == 0).unwrap_or(s.len());
+                    s[..end.min(n as usize)].to_vec()
+                };
+                return Ok(Val::Num(Opnd::Imm(i64::from(cut(x) != cut(y)))));
+            }
+            (Val::Lit(x), other) => ((other, &tb), Some(x)),
+            (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
                 let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
-                for i in 0..n {
-                    let (cx, cy) = (
-                        self.load_at(x.plus(i), Size::B, false),
-                        self.load_at(y.plus(i), Size::B, false),
-                    );
-                    let (eq, next) = (self.f.block(), self.f.block());
-                    self.f.branch(Cond::Eq, cx, cy, eq, differ);
-                    self.f.switch_to(eq);
-                    self.f.branch(Cond::Eq, cx, 0, done, next);
-                    self.f.switch_to(next);
-                }
-                return Ok(self.close_strncmp(dst, differ, done));
+                return Ok(Val::Num(self.strncmp_bytes(x, y, n).into()));
             }
         };
-        let ty = if *sa >= *sb { &ta } else { &tb };
+        let dst = self.f.mov(0);
+        let (differ, done) = (self.f.block(), self.f.block());
         let mut want = lit.unwrap_or_default();
         want.push(0);
         want.truncate(n as usize);
-        let addr = self.in_memory(expr, va, ty)?;
+        let addr = self.in_memory(expr, va.0, va.1)?;
         let mut at = 0usize;
         while at < want.len() {
-            let step = [Size::DW, Size::W, Size::H]
-                .into_iter()
-                .find(|s| at + s.bytes() as usize <= want.len());
-            let step = step.unwrap_or(Size::B);
+            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
+            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
             let bytes = &want[at..at + step.bytes() as usize];
             let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
             let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);

@@ -14,11 +14,14 @@ use crate::{
         ast::{Arg, BinOp, Expr, ExprKind},
         checked::{MapId, MapInfo, Res},
     },
-    spec::{Agg, Type},
+    spec::{Agg, Type, hist},
 };
 
 /// `BPF_ANY`.
 const ANY: Opnd = Opnd::Imm(0);
+
+/// Most bytes of a per-CPU value (`PCPU_MIN_UNIT_SIZE` in `include/linux/percpu.h`).
+const SHARE_MAX: u32 = 32 * 1024 - 8;
 
 impl Lower<'_> {
     fn info(&self, map: MapId) -> &MapInfo {
@@ -354,6 +357,12 @@ impl Lower<'_> {
             },
         };
         let size = agg.size();
+        if size > SHARE_MAX {
+            return self.fail(
+                value,
+                format!("this takes {size} bytes a CPU, the kernel allows {SHARE_MAX}"),
+            );
+        }
         if let (Agg::Count | Agg::Sum { .. }, Some(_)) = (agg, key) {
             // The commonest of all: add, or put the first value in.
             let key = self.key(map, target, key)?;
@@ -377,9 +386,14 @@ impl Lower<'_> {
             self.f.switch_to(on);
             return Ok(());
         }
+        let signed = args
+            .first()
+            .is_none_or(|arg| matches!(self.checked.ty(arg), Type::Int { signed: true, .. }));
         let bucket = match agg {
-            Agg::Hist { bits } => Some(self.hist_bucket(fed, *bits)),
-            Agg::Lhist { min, max, step } => Some(self.lhist_bucket(fed, *min, *max, *step)),
+            Agg::Hist { bits } => Some(self.hist_bucket(fed, *bits, signed)),
+            Agg::Lhist { min, max, step } => {
+                Some(self.lhist_bucket(fed, (*min, *max, *step), signed))
+            }
             _ => None,
         };
         let at = self.share(target, map, key, agg, on)?;
@@ -417,11 +431,87 @@ impl Lower<'_> {
                     self.add_at(Addr { base, off: at.off }, Opnd::Imm(1));
                 }
             }
-            Agg::Tseries { .. } => return self.fail(value, "tseries() is not supported yet"),
+            Agg::Tseries {
+                agg,
+                interval_ns,
+                buckets,
+                signed,
+            } => self.feed_series(at, fed, (*agg, *interval_ns, *buckets, *signed), on),
         }
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         Ok(())
+    }
+
+    /// Puts a value into the bucket of the present interval; layout in `spec::hist`.
+    fn feed_series(
+        &mut self,
+        at: Addr,
+        fed: Opnd,
+        (agg, interval, buckets, signed): (u8, u64, u32, bool),
+        on: crate::ir::BlockId,
+    ) {
+        let now = self.f.call(helper::KTIME_GET_BOOT_NS, &[]);
+        let every = i64::try_from(interval.max(1)).unwrap_or(i64::MAX);
+        let epoch = self.f.alu(AluOp::Div, now, every);
+        let index = self.f.alu(AluOp::Mod, epoch, i64::from(buckets));
+        let off = self.f.alu(AluOp::Mul, index, 24);
+        // The verifier does not know what `%` leaves.
+        let (inside, fresh, old, add) = (
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+        );
+        self.f
+            .branch(Cond::Le, off, i64::from(24 * (buckets - 1)), inside, on);
+        self.f.switch_to(inside);
+        let slot = Addr {
+            base: self.f.alu(AluOp::Add, at.base, off),
+            off: at.off,
+        };
+        let held = self.load_at(slot, Size::DW, false);
+        let extra = self.load_at(slot.plus(16), Size::DW, false);
+        self.f.branch(Cond::Eq, extra, 0, fresh, old);
+        self.f.switch_to(old);
+        self.f.branch(Cond::Eq, held, epoch, add, fresh);
+        let stamp: Opnd = match agg {
+            hist::TSERIES_AVG => Opnd::Imm(1),
+            _ => now.into(),
+        };
+        self.f.switch_to(fresh);
+        self.store_at(slot, Size::DW, epoch.into());
+        self.store_at(slot.plus(8), Size::DW, fed);
+        self.store_at(slot.plus(16), Size::DW, stamp);
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(add);
+        let value = self.load_at(slot.plus(8), Size::DW, false);
+        match agg {
+            hist::TSERIES_AVG | hist::TSERIES_SUM => {
+                let sum = self.f.alu(AluOp::Add, value, fed);
+                self.store_at(slot.plus(8), Size::DW, sum.into());
+            }
+            hist::TSERIES_MAX | hist::TSERIES_MIN => {
+                let cond = match (agg == hist::TSERIES_MIN, signed) {
+                    (true, true) => Cond::Slt,
+                    (true, false) => Cond::Lt,
+                    (false, true) => Cond::Sgt,
+                    (false, false) => Cond::Gt,
+                };
+                let (better, keep) = (self.f.block(), self.f.block());
+                self.f.branch(cond, fed, value, better, keep);
+                self.f.switch_to(better);
+                self.store_at(slot.plus(8), Size::DW, fed);
+                self.f.end(Term::Goto(keep));
+                self.f.switch_to(keep);
+            }
+            _ => self.store_at(slot.plus(8), Size::DW, fed),
+        }
+        let stamp: Opnd = match agg {
+            hist::TSERIES_AVG => self.f.alu(AluOp::Add, extra, 1).into(),
+            _ => now.into(),
+        };
+        self.store_at(slot.plus(16), Size::DW, stamp);
     }
 
     fn add_at(&mut self, at: Addr, by: Opnd) {
@@ -439,7 +529,7 @@ impl Lower<'_> {
     }
 
     /// Bucket of a `hist`: the numbering is that of `spec::hist`.
-    fn hist_bucket(&mut self, v: Opnd, bits: u8) -> VReg {
+    fn hist_bucket(&mut self, v: Opnd, bits: u8, signed: bool) -> VReg {
         // 0: negative; 1..=2^bits: the values 0..2^bits; then 2^bits buckets a power of two.
         let bucket = self.f.vreg();
         let v = self.f.mov(v);
@@ -450,7 +540,11 @@ impl Lower<'_> {
             self.f.block(),
             self.f.block(),
         );
-        self.f.branch(Cond::Slt, v, 0, neg, pos);
+        if signed {
+            self.f.branch(Cond::Slt, v, 0, neg, pos);
+        } else {
+            self.f.end(Term::Goto(pos));
+        }
         self.f.switch_to(neg);
         self.f.push(Op::Mov {
             dst: bucket,
@@ -499,7 +593,7 @@ impl Lower<'_> {
     }
 
     /// Bucket of an `lhist`: 0 below `min`, then one a step, the last for `max` and above.
-    fn lhist_bucket(&mut self, v: Opnd, min: i64, max: i64, step: i64) -> VReg {
+    fn lhist_bucket(&mut self, v: Opnd, (min, max, step): (i64, i64, i64), signed: bool) -> VReg {
         let bucket = self.f.vreg();
         let v = self.f.mov(v);
         let (under, not_under, over, inside, on) = (
@@ -510,7 +604,14 @@ impl Lower<'_> {
             self.f.block(),
         );
         let steps = (max - min + step - 1) / step.max(1);
-        self.f.branch(Cond::Slt, v, min, under, not_under);
+        // An unsigned number above the signed ones is above every edge.
+        let signed = signed || min < 0;
+        let (below, above) = if signed {
+            (Cond::Slt, Cond::Sge)
+        } else {
+            (Cond::Lt, Cond::Ge)
+        };
+        self.f.branch(below, v, min, under, not_under);
         self.f.switch_to(under);
         self.f.push(Op::Mov {
             dst: bucket,
@@ -518,7 +619,7 @@ impl Lower<'_> {
         });
         self.f.end(Term::Goto(on));
         self.f.switch_to(not_under);
-        self.f.branch(Cond::Sge, v, max, over, inside);
+        self.f.branch(above, v, max, over, inside);
         self.f.switch_to(over);
         self.f.push(Op::Mov {
             dst: bucket,
@@ -667,10 +768,9 @@ impl Lower<'_> {
             return Ok(Val::Num(was.into()));
         }
         if key_ty.is_none() {
-            return self.fail(
-                map_expr,
-                "an aggregation without keys is emptied with clear()",
-            );
+            self.open_group(0)?;
+            self.action(crate::spec::Action::Clear(map.0 as usize));
+            return Ok(Val::Num(Opnd::Imm(1)));
         }
         let key = self.key(map, map_expr, key)?;
         let ptr = self.map_ptr(map);
@@ -679,6 +779,96 @@ impl Lower<'_> {
             .call(helper::MAP_DELETE_ELEM, &[ptr.into(), key.into()]);
         let low = self.f.alu(AluOp::Rsh, ret, 63);
         Ok(Val::Num(self.f.alu(AluOp::Xor, low, 1).into()))
+    }
+
+    /// `&@m`, `&@m[k]`: address of the value, 0 where there is none.
+    pub(super) fn map_address(&mut self, expr: &Expr) -> Result<VReg, Restart> {
+        let map = self.map_of(expr)?;
+        let (key_ty, ty) = (self.info(map).key.clone(), self.info(map).value.clone());
+        let ExprKind::Map { key, .. } = &expr.kind else {
+            return self.fail(expr, "this is not a map");
+        };
+        if is_cell(key_ty.as_ref(), &ty) {
+            return Ok(self.cell(map).base);
+        }
+        let key = self.key(map, expr, key.as_deref())?;
+        Ok(self.lookup(map, key))
+    }
+
+    /// `find(@m, key, $v)`.
+    pub(super) fn find_entry(
+        &mut self,
+        expr: &Expr,
+        map_expr: &Expr,
+        key: &Expr,
+        var: &Expr,
+    ) -> Result<Val, Restart> {
+        let map = self.map_of(map_expr)?;
+        let ty = self.info(map).value.clone();
+        let Some(Res::Var(id)) = self.checked.res.get(&var.id).cloned() else {
+            return self.fail(var, "find() puts the value into a variable");
+        };
+        let key = self.key(map, map_expr, Some(key))?;
+        let entry = self.lookup(map, key);
+        // The variable has a place before the branch, whichever way that goes.
+        if is_number(&self.checked.vars[id.0 as usize]) {
+            if !self.vars.contains_key(&id) {
+                self.set_number(id, Opnd::Imm(0));
+            }
+        } else {
+            self.var_memory(id)?;
+        }
+        let dst = self.f.mov(0);
+        let (some, on) = (self.f.block(), self.f.block());
+        self.f.branch(Cond::Ne, entry, 0, some, on);
+        self.f.switch_to(some);
+        let at = Addr {
+            base: entry,
+            off: 0,
+        };
+        match &ty {
+            Type::Agg(agg) => match self.sum_shares(expr, map, key, agg)? {
+                Val::Num(n) => self.set_number(id, n),
+                _ => return self.fail(expr, "this aggregation is not a number"),
+            },
+            ty if is_number(ty) => {
+                let (size, signed) = shape(ty);
+                let v = self.load_at(at, size, signed);
+                self.set_number(id, v.into());
+            }
+            ty => {
+                let to = self.var_memory(id)?;
+                let own = self.checked.vars[id.0 as usize].clone();
+                self.store_val(expr, Val::Mem(at), ty, &own, to)?;
+            }
+        }
+        self.f.push(Op::Mov {
+            dst,
+            src: Opnd::Imm(1),
+        });
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(on);
+        Ok(Val::Num(dst.into()))
+    }
+
+    /// `len(@m)`: the kernel counts, one call an element.
+    pub(super) fn count_elements(&mut self, expr: &Expr, map: MapId) -> Result<Val, Restart> {
+        if !self.target.features.for_each_map_elem {
+            return self.fail(
+                expr,
+                "len() of a map needs a kernel with bpf_for_each_map_elem (5.13)",
+            );
+        }
+        let mut inner = crate::ir::FuncBuilder::new("count");
+        inner.end(Term::Exit(Opnd::Imm(0)));
+        self.callbacks.push(Some(inner.finish()));
+        let func = crate::ir::FuncId(u32::try_from(self.callbacks.len()).unwrap_or(u32::MAX));
+        let (ptr, code) = (self.map_ptr(map), self.f.vreg());
+        self.f.push(Op::FuncAddr { dst: code, func });
+        let args = [ptr.into(), code.into(), Opnd::Imm(0), Opnd::Imm(0)];
+        Ok(Val::Num(
+            self.f.call(helper::FOR_EACH_MAP_ELEM, &args).into(),
+        ))
     }
 
     /// `has_key(@m, key)`.

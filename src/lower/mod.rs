@@ -1,7 +1,7 @@
 //! The checked tree becomes three-address code: maps, records and one program for each attach point.
 //!
 //! A pure function of the checked script and its target. Each program is lowered by trying plans from the cheapest up
-//! (no record; record on the stack; record in per-CPU scratch memory), see [`program`].
+//! (no record; record on the stack; record in per-CPU scratch memory), see `program`.
 
 pub(crate) mod abi;
 mod call;
@@ -14,6 +14,7 @@ mod program;
 mod record;
 mod shared;
 mod stmt;
+mod text;
 mod usage;
 mod value;
 
@@ -50,11 +51,29 @@ pub struct Lowered {
     pub events: EventPlan,
 }
 
+/// The text of a script, for messages that name their place.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'t> {
+    /// What messages call the script.
+    pub name: &'t str,
+    /// All of it.
+    pub source: &'t str,
+}
+
+impl Text<'_> {
+    /// `name:line:first-last`, as messages of running scripts begin.
+    fn place(&self, span: crate::span::Span) -> String {
+        let (line, col) = span.line_col(self.source);
+        let width = span.text(self.source).chars().count();
+        format!("{}:{line}:{col}-{}", self.name, col + width)
+    }
+}
+
 /// Lowers a checked script.
 ///
 /// # Errors
 /// The first construct that cannot be compiled, with its place.
-pub fn lower(checked: &Checked, target: &Target) -> Result<Lowered, LowerError> {
+pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lowered, LowerError> {
     let mut shared = shared::Shared::new(checked, target);
     let mut programs = Vec::new();
     let mut scratch = 0;
@@ -66,6 +85,7 @@ pub fn lower(checked: &Checked, target: &Target) -> Result<Lowered, LowerError> 
                 let job = program::Job {
                     checked,
                     target,
+                    text,
                     probe,
                     point,
                     args,

@@ -38,10 +38,11 @@ impl Lower<'_> {
         match name {
             "printf" | "errorf" | "warnf" => {
                 let (format, args) = self.format_args(expr, &args)?;
-                let stream = match name {
-                    "printf" => 0,
-                    "warnf" => 1,
-                    _ => 2,
+                let place = self.text.place(expr.span);
+                let (stream, format) = match name {
+                    "printf" => (0, format),
+                    "warnf" => (1, format!("{place}: WARNING: {format}")),
+                    _ => (2, format!("{place}: ERROR: {format}")),
                 };
                 self.action(Action::Printf {
                     format,

@@ -86,6 +86,7 @@ pub(super) struct Loop {
 pub(super) struct Lower<'a> {
     pub(super) checked: &'a Checked,
     pub(super) target: &'a Target,
+    pub(super) text: super::Text<'a>,
     pub(super) shared: &'a mut Shared,
     pub(super) abi: &'static Abi,
     pub(super) point: &'a CheckedPoint,
@@ -131,6 +132,7 @@ pub(super) struct Lowered {
 pub(super) struct Job<'a> {
     pub(super) checked: &'a Checked,
     pub(super) target: &'a Target,
+    pub(super) text: super::Text<'a>,
     pub(super) probe: &'a CheckedProbe,
     pub(super) point: &'a CheckedPoint,
     pub(super) args: &'a [UsdtArg],
@@ -208,6 +210,7 @@ impl<'a> Lower<'a> {
         Lower {
             checked: job.checked,
             target: job.target,
+            text: job.text,
             shared,
             abi: abi::abi(job.target.arch),
             point: job.point,
@@ -242,8 +245,20 @@ impl<'a> Lower<'a> {
         if self.plan.early {
             self.open_home()?;
         }
+        // What has an address is in memory from the start.
+        for var in &self.usage.addressed {
+            if self.is_number(*var) {
+                let slot = self.f.slot(8, 8);
+                let base = self.slot_base(slot);
+                self.f.store(Size::DW, base, 0, 0);
+                self.vars.insert(*var, VarHome::Mem(Addr { base, off: 0 }));
+            }
+        }
         // What a path may read before it was written reads as 0.
         for (var, usage) in &self.usage.vars {
+            if self.usage.addressed.contains(var) {
+                continue;
+            }
             if !usage.assigned_first && self.is_number(*var) {
                 let reg = self.f.vreg();
                 self.f.push(Op::Mov {

@@ -238,7 +238,8 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn close_group(&mut self) {
+    /// Ends the open group. Before control flow parts: what happens on one path only is a group of its own.
+    pub(super) fn close_group(&mut self) {
         if let Some((id, tag)) = self.cursor.open.take() {
             self.shared.groups[id].size = self.cursor.stat - tag - 4;
         }
@@ -317,7 +318,7 @@ impl Lower<'_> {
         let at = self.position();
         let is_str =
             helper == helper::PROBE_READ_USER_STR || helper == helper::PROBE_READ_KERNEL_STR;
-        let ret = self.f.call(helper, &[dst.into(), max, source]);
+        let ret = self.call_read(helper, vec![dst.into(), max, source]);
         let len = self.f.vreg();
         self.f.push(Op::Mov {
             dst: len,

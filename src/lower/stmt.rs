@@ -4,7 +4,7 @@ use super::{
     program::{Loop, Lower, Restart, VarHome},
     record::Addr,
     usage::has_output,
-    value::{Val, is_number},
+    value::{Val, is_number, shape},
 };
 use crate::{
     asm::Cond,
@@ -31,6 +31,7 @@ impl Lower<'_> {
             match &last.kind {
                 StmtKind::If { cond, then, els } if !self.f.closed() => {
                     let (yes, no) = (self.f.block(), self.f.block());
+                    self.close_group();
                     self.at(cond.span, |l| l.cond(cond, yes, no))?;
                     let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
                     self.f.switch_to(yes);
@@ -160,9 +161,14 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn set_number(&mut self, var: VarId, value: Opnd) {
+    pub(super) fn set_number(&mut self, var: VarId, value: Opnd) {
         let reg = match self.vars.get(&var).copied() {
             Some(VarHome::Reg(reg)) => reg,
+            Some(VarHome::Mem(addr)) => {
+                let (size, _) = shape(&self.checked.vars[var.0 as usize]);
+                self.store_at(addr, size, value);
+                return;
+            }
             _ => {
                 let reg = self.f.vreg();
                 self.vars.insert(var, VarHome::Reg(reg));
@@ -193,9 +199,7 @@ impl Lower<'_> {
             if is_number(&ty) {
                 let mut v = self.num(value)?;
                 if let Some(op) = op {
-                    let Some(VarHome::Reg(old)) = self.vars.get(&var).copied() else {
-                        return self.fail(target, "this variable has no value yet");
-                    };
+                    let old = self.num(target)?;
                     if let Type::Ptr(elem) = &ty {
                         let size = i64::from(elem.size(&self.checked.structs).max(1));
                         v = if size == 1 {
@@ -206,7 +210,7 @@ impl Lower<'_> {
                     }
                     let signed = matches!(ty, Type::Int { signed: true, .. });
                     let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-                    v = self.arith(op, old.into(), v, signed, signed && other);
+                    v = self.arith(op, old, v, signed, signed && other);
                 }
                 let v = self.fit(v, &ty);
                 self.set_number(var, v);
@@ -268,6 +272,7 @@ impl Lower<'_> {
         if output {
             self.park()?;
         }
+        self.close_group();
         self.at(cond.span, |l| l.cond(cond, yes, no))?;
         let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
         let vars = self.vars.clone();
@@ -383,6 +388,7 @@ impl Lower<'_> {
         if output {
             self.park()?;
         }
+        self.close_group();
         let outer = std::mem::replace(&mut self.loop_output, output);
         let cursor = self.cursor.clone();
         // What was fetched before is still right inside; what is fetched inside may not have happened after.

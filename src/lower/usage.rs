@@ -1,9 +1,10 @@
 //! How a probe uses its variables and arguments, read off the tree before anything is lowered.
 
 use crate::lang::{
-    ast::{Arg, Block, Expr, ExprKind, Stmt, StmtKind},
+    ast::{Arg, Block, Expr, ExprKind, Stmt, StmtKind, UnOp},
     checked::{Checked, CheckedProbe, Res, VarId},
 };
+use crate::spec::Type;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Uses of one variable.
@@ -28,6 +29,10 @@ pub(super) struct Usage {
     pub(super) args: BTreeSet<u32>,
     /// The `probe` builtin (or another that names the attach point) is read.
     pub(super) names_probe: bool,
+    /// Variables whose address is taken.
+    pub(super) addressed: BTreeSet<VarId>,
+    /// The script has pointers to memory of the kernel: addresses of variables and maps, `kptr()`.
+    pub(super) kernel_pointers: bool,
 }
 
 struct Walk<'a> {
@@ -58,31 +63,67 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
         walk.expr(p, Place::Loose);
     }
     walk.block(&probe.body);
+    // A pointer may come from another probe through a map.
+    for probe in &checked.probes {
+        let usage = &mut walk.usage;
+        each_expr(&probe.body, &mut |expr| match &expr.kind {
+            ExprKind::Unary {
+                op: UnOp::AddrOf,
+                expr: inner,
+            } => {
+                usage.kernel_pointers = true;
+                if let Some(Res::Var(var)) = checked.res.get(&inner.id) {
+                    usage.addressed.insert(*var);
+                }
+            }
+            ExprKind::Call { .. } => {
+                usage.kernel_pointers |=
+                    matches!(checked.res.get(&expr.id), Some(Res::Builtin("kptr")));
+            }
+            _ => {}
+        });
+    }
+    let mine = &walk.usage.vars;
+    walk.usage.addressed.retain(|var| mine.contains_key(var));
     walk.usage
 }
 
 /// Whether a block (or what it calls) appends to the record or leaves the probe on a path that goes on afterwards.
 pub(super) fn has_output(checked: &Checked, block: &Block) -> bool {
+    calls(checked, block, &["str", "buf"]) || prints(checked, block)
+}
+
+/// Whether a block prints: strings that are only read into memory do not count.
+pub(super) fn prints(checked: &Checked, block: &Block) -> bool {
+    const PRINTS: &[&str] = &[
+        "printf", "print", "errorf", "warnf", "cat", "system", "time", "join", "clear", "zero",
+    ];
+    calls(checked, block, PRINTS) || empties(checked, block)
+}
+
+/// Whether a block deletes an aggregation without keys, which user space does.
+fn empties(checked: &Checked, block: &Block) -> bool {
+    let mut found = false;
+    each_expr(block, &mut |expr| {
+        if let (ExprKind::Call { args, .. }, Some(Res::Builtin("delete"))) =
+            (&expr.kind, checked.res.get(&expr.id))
+            && let [Arg::Expr(map)] = &args[..]
+            && let Some(Res::Map(map)) = checked.res.get(&map.id)
+        {
+            let info = &checked.maps[map.0 as usize];
+            found |= info.key.is_none() && matches!(info.value, Type::Agg(_));
+        }
+    });
+    found
+}
+
+fn calls(checked: &Checked, block: &Block, names: &[&str]) -> bool {
     let mut found = false;
     each_expr(block, &mut |expr| {
         if let (ExprKind::Call { .. }, Some(Res::Builtin(name))) =
             (&expr.kind, checked.res.get(&expr.id))
         {
-            found |= matches!(
-                *name,
-                "printf"
-                    | "print"
-                    | "errorf"
-                    | "warnf"
-                    | "cat"
-                    | "system"
-                    | "time"
-                    | "join"
-                    | "clear"
-                    | "zero"
-                    | "str"
-                    | "buf"
-            );
+            found |= names.contains(name);
         }
     });
     found

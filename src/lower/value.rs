@@ -79,6 +79,12 @@ impl Lower<'_> {
                     None => self.fail(expr, "this is not a number"),
                 }
             }
+            Val::Lit(bytes)
+                if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 =>
+            {
+                let n = bytes.iter().rev().fold(0, |n, b| n << 8 | i64::from(*b));
+                Ok(Opnd::Imm(n))
+            }
             Val::Blob(_) | Val::Lit(_) => {
                 self.fail(expr, "a string stands where a number is needed")
             }
@@ -128,7 +134,7 @@ impl Lower<'_> {
                 by,
                 prefix,
                 expr: inner,
-            } => self.step(expr, *by, *prefix, inner),
+            } => self.step(*by, *prefix, inner),
             ExprKind::Binary { op, left, right } => self.binary(expr, *op, left, right),
             ExprKind::Ternary { cond, then, els } => self.ternary(expr, cond, then, els),
             ExprKind::Cast { expr: inner, .. } => self.cast(expr, inner),
@@ -162,6 +168,10 @@ impl Lower<'_> {
         let ty = &self.checked.vars[var.0 as usize];
         Ok(match self.vars.get(var).copied() {
             Some(VarHome::Reg(reg)) => Val::Num(reg.into()),
+            Some(VarHome::Mem(addr)) if is_number(ty) => {
+                let (size, signed) = shape(ty);
+                Val::Num(self.load_at(addr, size, signed).into())
+            }
             Some(VarHome::Mem(addr)) => Val::Mem(addr),
             Some(VarHome::Blob(at, max)) => Val::Blob(Blob { at: at.into(), max }),
             Some(VarHome::Pair(a, b)) => {
@@ -173,6 +183,51 @@ impl Lower<'_> {
         })
     }
 
+    /// `helper(to, size, from)`, where `helper` reads user memory. In a script that has pointers to memory of the kernel
+    /// too, those (in the upper half of the address space) are read with its twin.
+    pub(super) fn call_read(&mut self, helper: u32, args: Vec<Opnd>) -> VReg {
+        let from = args.get(2).copied().unwrap_or(Opnd::Imm(0));
+        let twin = match helper {
+            helper::PROBE_READ_USER => helper::PROBE_READ_KERNEL,
+            helper::PROBE_READ_USER_STR => helper::PROBE_READ_KERNEL_STR,
+            other => other,
+        };
+        if !self.usage.kernel_pointers || twin == helper {
+            return self.f.call(helper, &args);
+        }
+        let dst = self.f.vreg();
+        let (user, kernel, on) = (self.f.block(), self.f.block(), self.f.block());
+        self.f.branch(Cond::Slt, from, 0, kernel, user);
+        for (block, id) in [(user, helper), (kernel, twin)] {
+            self.f.switch_to(block);
+            let ret = self.f.call(id, &args);
+            self.f.push(Op::Mov {
+                dst,
+                src: ret.into(),
+            });
+            self.f.end(Term::Goto(on));
+        }
+        self.f.switch_to(on);
+        dst
+    }
+
+    /// `&$x`, `&@x`, `&@x[k]`.
+    fn address(&mut self, expr: &Expr, inner: &Expr) -> Result<Val, Restart> {
+        match self.checked.res.get(&inner.id).cloned() {
+            Some(Res::Var(var)) => match self.vars.get(&var).copied() {
+                Some(VarHome::Mem(addr)) => Ok(Val::Num(self.addr_reg(addr).into())),
+                Some(VarHome::Blob(..)) => Err(Restart::NoBlobVars),
+                None => {
+                    let addr = self.var_memory(var)?;
+                    Ok(Val::Num(self.addr_reg(addr).into()))
+                }
+                _ => self.fail(expr, "the address of this variable cannot be taken"),
+            },
+            Some(Res::Map(_)) => self.map_address(inner).map(|v| Val::Num(v.into())),
+            _ => self.fail(expr, "only variables and maps have an address"),
+        }
+    }
+
     /// Reads `size` bytes of the traced process as a number; 0 where they cannot be read.
     pub(super) fn read_user(
         &mut self,
@@ -181,13 +236,9 @@ impl Lower<'_> {
         signed: bool,
     ) -> Result<VReg, Restart> {
         let slot = self.f.slot(8, 8);
-        let dst = self.f.vreg();
-        self.f.push(Op::Slot { dst, slot, off: 0 });
-        self.f.push(Op::Call {
-            dst: None,
-            helper: helper::PROBE_READ_USER,
-            args: vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr],
-        });
+        let dst = self.slot_base(slot);
+        let args = vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr];
+        self.call_read(helper::PROBE_READ_USER, args);
         Ok(self.load_at(Addr { base: dst, off: 0 }, size, signed))
     }
 
@@ -310,7 +361,7 @@ impl Lower<'_> {
                 let addr = self.num(inner)?;
                 self.read_through(addr, &ty)
             }
-            UnOp::AddrOf => self.fail(expr, "the address of a variable or map cannot be taken yet"),
+            UnOp::AddrOf => self.address(expr, inner),
         }
     }
 
@@ -561,23 +612,24 @@ impl Lower<'_> {
         }
         let dst = self.f.vreg();
         let output = self.output_inside(then) || self.output_inside(els);
-        self.cond(cond, yes, no)?;
         if output {
-            // The position is parked on the way in, by the block that branches.
-            return self.fail(
-                expr,
-                "a branch of `?:` that prints is not supported yet; use if/else",
-            );
+            self.park()?;
         }
-        let cache = self.arg_cache.clone();
+        self.cond(cond, yes, no)?;
+        let (cache, cursor) = (self.arg_cache.clone(), self.cursor.clone());
         for (block, e) in [(yes, then), (no, els)] {
             self.f.switch_to(block);
+            self.cursor = cursor.clone();
             let v = self.num(e)?;
             let v = self.fit(v, &ty);
             self.f.push(Op::Mov { dst, src: v });
+            if output && !self.f.closed() {
+                self.park()?;
+            }
             self.f.end(Term::Goto(on));
             self.arg_cache = cache.clone();
         }
+        self.cursor = cursor;
         self.f.switch_to(on);
         Ok(Val::Num(dst.into()))
     }
@@ -588,7 +640,7 @@ impl Lower<'_> {
             value: Some(Box::new(expr.clone())),
             span: expr.span,
         };
-        super::usage::has_output(self.checked, &block)
+        super::usage::prints(self.checked, &block)
     }
 
     fn cast(&mut self, expr: &Expr, inner: &Expr) -> Result<Val, Restart> {
@@ -700,9 +752,7 @@ impl Lower<'_> {
                         }
                         addr.plus(u32::try_from(off).unwrap_or(0))
                     }
-                    Opnd::Reg(_) => {
-                        return self.fail(expr, "this array can only be indexed by constants yet");
-                    }
+                    Opnd::Reg(_) => return self.element_at(addr, at, len.unwrap_or(0), &elem),
                 };
                 if is_number(&ty) {
                     let (size, signed) = shape(&ty);
@@ -719,30 +769,31 @@ impl Lower<'_> {
                         .unwrap_or(0);
                     Ok(Val::Num(Opnd::Imm(i64::from(byte))))
                 }
-                Opnd::Reg(_) => self.fail(
-                    expr,
-                    "a literal string can only be indexed by constants yet",
-                ),
+                Opnd::Reg(_) => {
+                    let size = u32::try_from(s.len() + 1).unwrap_or(1);
+                    let own = self.alloc(size)?;
+                    self.store_bytes(own, &[&s[..], &[0]].concat());
+                    self.element_at(own, at, size, &elem)
+                }
             },
-            Val::Blob(_) => self.fail(expr, "this string cannot be indexed yet"),
+            Val::Blob(_) => Err(Restart::NoBlobVars),
         }
     }
 
-    fn step(&mut self, expr: &Expr, by: i8, prefix: bool, inner: &Expr) -> Result<Val, Restart> {
+    fn step(&mut self, by: i8, prefix: bool, inner: &Expr) -> Result<Val, Restart> {
         let ty = self.checked.ty(inner).clone();
         let by = match &ty {
             Type::Ptr(elem) => i64::from(by) * i64::from(elem.size(&self.checked.structs).max(1)),
             _ => i64::from(by),
         };
         if let Some(Res::Var(var)) = self.checked.res.get(&inner.id) {
-            let Some(VarHome::Reg(reg)) = self.vars.get(var).copied() else {
-                return self.fail(expr, "this variable has no value yet");
-            };
+            let var = *var;
+            let reg = self.num(inner)?;
             let old = self.f.mov(reg);
             let new = self.f.alu(AluOp::Add, reg, by);
             let new = self.fit(new.into(), &ty);
-            self.f.push(Op::Mov { dst: reg, src: new });
-            return Ok(Val::Num(if prefix { reg.into() } else { old.into() }));
+            self.set_number(var, new);
+            return Ok(Val::Num(if prefix { self.num(inner)? } else { old.into() }));
         }
         let new = self.add_to_map(inner, Opnd::Imm(by))?;
         if prefix {
@@ -778,10 +829,14 @@ impl Lower<'_> {
             };
         }
         let size = lt.size(&self.checked.structs);
-        if size != rt.size(&self.checked.structs) || size > 256 {
+        if size != rt.size(&self.checked.structs) {
             return self.fail(expr, "values of these types cannot be compared");
         }
         let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
+        if size > 256 {
+            self.same_bytes(a, b, size, same, differ);
+            return Ok(());
+        }
         let mut at = 0;
         while at < size {
             let step = self.piece(a.plus(at), size - at);
@@ -822,11 +877,8 @@ impl Lower<'_> {
         let addr = self.in_memory(expr, val, ty)?;
         let mut at = 0usize;
         while at < want.len() {
-            let step = [Size::DW, Size::W, Size::H, Size::B];
-            let step = step
-                .into_iter()
-                .find(|s| at + s.bytes() as usize <= want.len())
-                .unwrap_or(Size::B);
+            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
+            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
             let bytes = &want[at..at + step.bytes() as usize];
             let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
             let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
@@ -852,28 +904,11 @@ impl Lower<'_> {
             return self.fail(expr, "these are not strings");
         };
         let size = (*sa).min(*sb);
-        if size > 64 {
-            return self.fail(
-                expr,
-                "strings of more than 64 bytes can only be compared with a literal yet",
-            );
-        }
         let (x, y) = (
             self.in_memory(expr, a.0, a.1)?,
             self.in_memory(expr, b.0, b.1)?,
         );
-        for i in 0..size {
-            let (cx, cy) = (
-                self.load_at(x.plus(i), Size::B, false),
-                self.load_at(y.plus(i), Size::B, false),
-            );
-            let (eq, next) = (self.f.block(), self.f.block());
-            self.f.branch(Cond::Eq, cx, cy, eq, differ);
-            self.f.switch_to(eq);
-            self.f.branch(Cond::Eq, cx, 0, same, next);
-            self.f.switch_to(next);
-        }
-        self.f.end(Term::Goto(same));
+        self.same_strings(x, y, size, same, differ);
         Ok(())
     }
 
@@ -917,6 +952,12 @@ impl Lower<'_> {
                 }
                 (ExprKind::Ternary { cond, then, els }, _) if !is_number(ty) => {
                     let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
+                    if self.output_inside(then) || self.output_inside(els) {
+                        return self.fail(
+                            expr,
+                            "this value is not a number, so no branch of `?:` can print",
+                        );
+                    }
                     self.cond(cond, yes, no)?;
                     let cache = self.arg_cache.clone();
                     for (block, e) in [(yes, then), (no, els)] {
@@ -991,18 +1032,12 @@ impl Lower<'_> {
                 if let Type::Str { .. } = ty {
                     self.zero(to, size)?;
                     let source_size = from.size(&self.checked.structs).min(size);
-                    self.f.push(Op::Call {
-                        dst: None,
-                        helper: helper::PROBE_READ_USER_STR,
-                        args: vec![dst.into(), Opnd::Imm(i64::from(source_size)), addr],
-                    });
+                    let args = vec![dst.into(), Opnd::Imm(i64::from(source_size)), addr];
+                    self.call_read(helper::PROBE_READ_USER_STR, args);
                     return Ok(());
                 }
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER,
-                    args: vec![dst.into(), Opnd::Imm(i64::from(size)), addr],
-                });
+                let args = vec![dst.into(), Opnd::Imm(i64::from(size)), addr];
+                self.call_read(helper::PROBE_READ_USER, args);
                 Ok(())
             }
             Val::Blob(blob) => {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    clock::{self, Clock},
+    clock::Clock,
     compile::{self, Place, Ready, Step, UserMap},
     int, json,
     maps::{MapReader, NoSymbols, Symbols},
@@ -153,6 +153,8 @@ struct Core {
     /// Calls of `errorf` so far.
     complaints: u64,
     scratch: Vec<u8>,
+    /// When the record that is played was sent.
+    sent: u64,
 }
 
 impl fmt::Debug for Player {
@@ -198,6 +200,7 @@ impl Player {
             errors,
             complaints: 0,
             scratch: Vec::new(),
+            sent: 0,
         };
         Ok(Player {
             groups: compile::groups(object)?,
@@ -219,10 +222,11 @@ impl Player {
     pub fn play(
         &mut self,
         record: &[u8],
-        _ctx: RecordCtx,
+        ctx: RecordCtx,
         maps: &mut dyn MapReader,
     ) -> Result<Flow, PlayError> {
         let record = Record::new(record)?;
+        self.core.sent = ctx.time;
         let mut at = RECORD_HEADER as usize;
         let mut exit = None;
         while let Some(item) =
@@ -440,7 +444,7 @@ impl Core {
                     .map_err(|e| map_error("zeroing", user, e))?;
             }
             Step::Time(format) => {
-                clock::time(scratch, format);
+                env.common.clock.time(scratch, format, self.sent);
                 piece(out, "time", scratch, is_json);
             }
             Step::Join { parts, separator } => {

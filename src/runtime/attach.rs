@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    kernel::{detect, lockdown::Lockdown},
+    kernel::detect::Situation,
     spec::{AttachSpec, Features, Interval, ProgramKind, UserSite},
     sys::{
         bpf,
@@ -134,7 +134,10 @@ impl AttachError {
             (Hint::NoMulti, _) => {
                 "the kernel has uprobe_multi links from 6.6 on, sound ones from 6.10; use `--attach perf`"
             }
-            (_, libc::EPERM | libc::EACCES) => return Some(rights_help(self.hint)),
+            (hint, libc::EPERM | libc::EACCES) => {
+                let perf = matches!(hint, Hint::User { perf: true, .. });
+                return Some(Situation::now().refusal(perf));
+            }
             (Hint::User { ref_ctr: true, .. }, libc::EINVAL) => {
                 "another tracer may hold one of these sites with another semaphore, or without one: stop it first"
             }
@@ -162,22 +165,6 @@ impl AttachError {
             _ => return None,
         };
         Some(text.to_owned())
-    }
-}
-
-/// Which capability is missing, or what else forbids it.
-fn rights_help(hint: Hint) -> String {
-    let perf = matches!(hint, Hint::User { perf: true, .. });
-    let missing = detect::missing_rights(perf);
-    if !missing.is_empty() {
-        let words: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        return format!("missing: {}", words.join("; "));
-    }
-    match Lockdown::running() {
-        level @ (Lockdown::Integrity | Lockdown::Confidentiality) => {
-            format!("no capability is missing; kernel lockdown is `{level}`")
-        }
-        _ => "no capability is missing; a security module or container may forbid it".to_owned(),
     }
 }
 

@@ -14,6 +14,8 @@ use crate::sys::strftime::strftime;
 pub struct Clock {
     /// Nanoseconds to add, by the clock's number in `Type::Strftime`.
     offsets: [i128; 4],
+    /// It is no clock of this machine: "now" is the time of the record that asks.
+    fixed: bool,
 }
 
 impl Clock {
@@ -28,6 +30,7 @@ impl Clock {
         let read = |id| clock_gettime(id).map_or(0, |t| Duration::from(t).as_nanos() as i128);
         Clock {
             offsets: clocks.map(|id| read(ClockId::CLOCK_REALTIME) - read(id)),
+            fixed: false,
         }
     }
 
@@ -35,6 +38,16 @@ impl Clock {
     pub fn fixed(nanos: i128) -> Self {
         Clock {
             offsets: [nanos, nanos, 0, 0],
+            fixed: true,
+        }
+    }
+
+    /// Appends the present time, in local time; with a fixed clock that of the record sent at `nanos` (monotonic).
+    pub fn time(&self, out: &mut Vec<u8>, format: &str, nanos: u64) {
+        if self.fixed {
+            self.strftime(out, format, 0, nanos);
+        } else {
+            time(out, format);
         }
     }
 

@@ -57,6 +57,7 @@ impl<'a> Session<'a> {
             return Err(SessionError::Rights(missing));
         }
         let features = features::probe().map_err(SessionError::Features)?;
+        let features = features.without(&options.without);
         let multi = AttachMode::from(options.attach)
             .multi(&features)
             .map_err(|error| SessionError::Attach {
@@ -75,7 +76,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// Errors of the script's syntax and of the binaries that it names.
     pub fn for_any(options: &'a Options) -> Result<Self, SessionError> {
-        Session::new(options, parse(options)?, Features::all(), None)
+        let features = Features::all().without(&options.without);
+        Session::new(options, parse(options)?, features, None)
     }
 
     fn new(

@@ -59,7 +59,11 @@ fn ir_text(
     compiled: &Compiled,
     passes: bool,
 ) -> Result<String, SessionError> {
-    let lowered = lower::lower(&compiled.checked, session.target()).map_err(|err| {
+    let text = lower::Text {
+        name: &compiled.object.script_name,
+        source: &compiled.object.source,
+    };
+    let lowered = lower::lower(&compiled.checked, session.target(), text).map_err(|err| {
         let err = CompileError::Lower(err);
         let (span, object) = (err.span(), &compiled.object);
         SessionError::Compile(Placed::new(err, span, &object.script_name, &object.source))

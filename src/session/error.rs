@@ -46,8 +46,6 @@ pub enum SessionError {
     Process(u32, io::Error),
     /// A stage cannot be printed.
     Emit(String),
-    /// A program cannot be run in user space, or goes wrong there.
-    Simulate(String),
     /// A record or a map makes no sense.
     Play(PlayError),
     /// A file that the script imports cannot be read.
@@ -132,7 +130,12 @@ impl SessionError {
             SessionError::NoProbes => Some(
                 "`test` probes run with --test, `bench` probes with --bench, and all others without these".to_string(),
             ),
-            SessionError::Process(..) => Some("see `ps`; the process may have ended".to_string()),
+            SessionError::Process(_, err) => Some(match err.raw_os_error() {
+                Some(libc::EINVAL | libc::ENOENT) => {
+                    "that is a thread; give the number of its process".to_string()
+                }
+                _ => "see `ps`; the process may have ended".to_string(),
+            }),
             _ => None,
         }
     }
@@ -166,7 +169,6 @@ impl fmt::Display for SessionError {
                 write!(f, "watch process {pid}: pidfd_open: {}", Described(err))
             }
             SessionError::Emit(why) => f.write_str(why),
-            SessionError::Simulate(why) => write!(f, "simulate: {why}"),
             SessionError::Play(err) => err.fmt(f),
             SessionError::Import(path, err) => match err.raw_os_error() {
                 Some(_) => write!(f, "import `{}`: {}", path.display(), Described(err)),
@@ -198,7 +200,6 @@ impl std::error::Error for SessionError {
             | SessionError::Missing(_)
             | SessionError::Rights(_)
             | SessionError::Emit(_)
-            | SessionError::Simulate(_)
             | SessionError::NoProbes
             | SessionError::Filter(_) => None,
         }

@@ -10,8 +10,8 @@ mod imports;
 mod manual;
 mod maps;
 mod options;
+mod privileges;
 mod run;
-mod simulate;
 mod target;
 mod wake;
 
@@ -20,5 +20,4 @@ pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};
 pub use run::{Outcome, run};
-pub use simulate::{Event, Value, simulate};
 pub use wake::{Signals, Timer};

@@ -103,6 +103,8 @@ pub struct Options {
     pub attach: Attach,
     /// `--test`, `--bench`.
     pub mode: Mode,
+    /// Kernel features to do without, by name.
+    pub without: Vec<String>,
     /// Slow the traced program down rather than lose a record.
     pub no_loss: bool,
     /// Called as `bpftrace`: its notices, its exit codes.

@@ -7,6 +7,7 @@ use super::{
     error::{Placed, SessionError},
     manual,
     maps::KernelMaps,
+    privileges,
 };
 use crate::{
     kernel::cpus,
@@ -53,6 +54,10 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
         None => None,
     };
+    let target = match options.pid.or(child.as_ref().map(Child::pid)) {
+        Some(pid) => watch(pid)?,
+        None => None,
+    };
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     let mut compiled = session.compile()?;
     compiled.print_warnings(options);
@@ -68,19 +73,37 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     let loaded = load(&compiled, session.multi)?;
     let mut run = Run::new(options, &compiled, &loaded)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
+    // Printed before the kernel has attached the rest, which takes longer than all else.
+    run.drain(true)?;
+    if !matches!(run.stop, Stop::No) {
+        run.announce();
+        return run.finish(&compiled);
+    }
     run.attach(session.multi)?;
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
+    privileges::drop_unneeded(&compiled, options);
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
-            Mode::Trace => run.events(options, child.as_mut())?,
+            Mode::Trace => run.events(options, target.as_ref(), child.as_mut())?,
             Mode::Test => run.tests()?,
             Mode::Bench => run.benchmarks()?,
         }
     }
     run.finish(&compiled)
+}
+
+/// A descriptor that tells when a process ends, opened before anything else: a process that is not there is named as
+/// such, and its number cannot pass to another one meanwhile.
+fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
+    match process::pidfd_open(pid) {
+        Ok(fd) => Ok(Some(fd)),
+        // A sandbox that knows no pidfd_open: the process's end does not end the run.
+        Err(err) if err.raw_os_error() == Some(libc::ENOSYS) => Ok(None),
+        Err(err) => Err(SessionError::Process(pid, err)),
+    }
 }
 
 /// With `-c`, USDT probes fire in the command only.
@@ -214,9 +237,7 @@ impl<'a> Run<'a> {
                 self.attached.push(attachment);
             }
         }
-        if !self.quiet {
-            self.player.attached(self.points);
-        }
+        self.announce();
         for (index, spec) in specs(self.object) {
             if let AttachSpec::Interval(interval) = spec
                 && !attach::is_kernel_event(self.object.programs[index].kind, spec)
@@ -286,22 +307,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    fn announce(&mut self) {
+        if !self.quiet {
+            self.player.attached(self.points);
+        }
+    }
+
     /// Reads events until something ends the run.
     fn events(
         &mut self,
         options: &Options,
+        target: Option<&OwnedFd>,
         mut child: Option<&mut Child>,
     ) -> Result<(), SessionError> {
-        let watched = options.pid.or(child.as_deref().map(Child::pid));
-        let target: Option<OwnedFd> = match watched {
-            Some(pid) => match process::pidfd_open(pid) {
-                Ok(fd) => Some(fd),
-                // A process that has ended ends the run, a kernel before 5.3 does not.
-                Err(err) if err.raw_os_error() == Some(libc::ENOSYS) => None,
-                Err(err) => return Err(SessionError::Process(pid, err)),
-            },
-            None => None,
-        };
         let mut wait = 0;
         loop {
             let busy = self.drain(false)?;
@@ -313,7 +331,7 @@ impl<'a> Run<'a> {
                 true => WAIT_MS.0,
                 false => (wait * 2).clamp(WAIT_MS.0, WAIT_MS.1),
             };
-            if self.wait(wait, target.as_ref())? {
+            if self.wait(wait, target)? {
                 if let Some(child) = child.as_deref_mut() {
                     // Collected here, or it would stay a zombie as long as we run.
                     let _ = child.exit_status();
@@ -348,10 +366,19 @@ impl<'a> Run<'a> {
         }
         let ended = target.is_some() && fds.get(1).and_then(PollFd::any) == Some(true);
         drop(fds);
-        for (timer, index) in &self.timers {
-            if timer.ticked() {
-                self.call_program(*index)?;
+        // What was sent before a tick may be an exit(): after it nothing more is to tick.
+        let ticked: Vec<usize> = self
+            .timers
+            .iter()
+            .filter(|(timer, _)| timer.ticked())
+            .map(|(_, index)| *index)
+            .collect();
+        for index in ticked {
+            self.drain(false)?;
+            if !matches!(self.stop, Stop::No) {
+                return Ok(ended);
             }
+            self.call_program(index)?;
         }
         while let Some(signal) = self.signals.next() {
             let mut own = specs(self.object)

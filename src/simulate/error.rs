@@ -19,7 +19,7 @@ pub enum SimulateError {
         /// Its attach point; empty if a map is to blame.
         probe: String,
         /// What is missing.
-        why: Unsupported,
+        why: Box<Unsupported>,
     },
     /// A program went wrong.
     Fault {
@@ -28,7 +28,7 @@ pub enum SimulateError {
         /// Line of the script that the instruction comes from.
         line: Option<usize>,
         /// What went wrong.
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// A record or a map makes no sense.
     Play(PlayError),
@@ -46,7 +46,7 @@ impl SimulateError {
         let program = why.insn.and(object.programs.get(why.program));
         SimulateError::Unsupported {
             probe: program.map(|p| p.probe.clone()).unwrap_or_default(),
-            why,
+            why: Box::new(why),
         }
     }
 
@@ -56,7 +56,7 @@ impl SimulateError {
         SimulateError::Fault {
             probe: program.map(|p| p.probe.clone()).unwrap_or_default(),
             line: span.map(|span| span.line_col(&object.source).0),
-            fault,
+            fault: Box::new(fault),
         }
     }
 

@@ -21,8 +21,11 @@ const REGISTERS: [(Arch, &[&str]); 2] = [
 ];
 /// Arguments of a probe that nothing is known of: as many as `sys/sdt.h` makes.
 const UNKNOWN_ARGS: usize = 12;
-/// Where invented sites begin in the file, and how far they are apart.
+/// Where invented sites begin in the file.
 const FIRST_OFFSET: u64 = 0x1000;
+/// Where invented functions begin in the file.
+const FIRST_FUNCTION: u64 = 0x10_0000;
+/// How far sites, and functions, are apart.
 const OFFSET_STEP: u64 = 0x40;
 
 /// Width and sign of an argument.
@@ -31,9 +34,17 @@ type Shape = (u8, bool);
 /// What events say of the probes that they fire.
 #[derive(Clone, Debug, Default)]
 pub struct Shapes {
-    /// Path (if given), provider (if given) and name; shape of the arguments.
-    probes: Vec<(Option<String>, Option<String>, String, Vec<Shape>)>,
+    probes: Vec<Fired>,
     seen: HashMap<String, usize>,
+}
+
+/// A probe that events fire.
+#[derive(Clone, Debug)]
+struct Fired {
+    path: Option<String>,
+    provider: Option<String>,
+    name: String,
+    args: Vec<Shape>,
 }
 
 impl Shapes {
@@ -61,13 +72,18 @@ impl Shapes {
                 let name = parts.next().unwrap_or_default().to_owned();
                 let provider = parts.next().map(str::to_owned);
                 let path = parts.next().map(str::to_owned);
-                self.probes.push((path, provider, name, Vec::new()));
+                self.probes.push(Fired {
+                    path,
+                    provider,
+                    name,
+                    args: Vec::new(),
+                });
                 self.seen
                     .insert(event.probe.as_ref().to_owned(), self.probes.len() - 1);
                 self.probes.len() - 1
             }
         };
-        let args = &mut self.probes[index].3;
+        let args = &mut self.probes[index].args;
         if args.len() < event.args.len() {
             args.resize(event.args.len(), (8, false));
         }
@@ -107,13 +123,16 @@ fn probes(arch: Arch, binary: &mut Binary, provider: Option<&str>, name: &str, s
         let args: Vec<Shape> = point.args.iter().map(|a| (a.size, a.signed)).collect();
         add(arch, binary, point.context, point.name, &args);
     }
-    for (path, their, their_name, args) in &shapes.probes {
-        let Some(full) = their.as_deref().or(provider) else {
+    for fired in &shapes.probes {
+        let Some(full) = fired.provider.as_deref().or(provider) else {
             continue;
         };
-        let here = path.as_ref().is_none_or(|path| *path == binary.written);
-        if here && fits(full, their_name) && !wildcard::is_pattern(full) {
-            add(arch, binary, full, their_name, args);
+        let here = fired
+            .path
+            .as_ref()
+            .is_none_or(|path| *path == binary.written);
+        if here && fits(full, &fired.name) && !wildcard::is_pattern(full) {
+            add(arch, binary, full, &fired.name, &fired.args);
         }
     }
     if binary.usdt.len() == before && !wildcard::is_pattern(name) {
@@ -188,14 +207,14 @@ fn sized(register: &str, size: u8) -> String {
 fn functions(binary: &mut Binary, function: &str, shapes: &Shapes) {
     let mut names: Vec<&str> = Vec::new();
     if wildcard::is_pattern(function) {
-        let all = shapes.probes.iter().map(|(_, _, name, _)| name.as_str());
+        let all = shapes.probes.iter().map(|fired| fired.name.as_str());
         names.extend(all.filter(|name| wildcard::matches(function, name)));
     } else if !function.is_empty() {
         names.push(function);
     }
     for name in names {
         if !binary.functions.iter().any(|f| f.0 == name) {
-            let offset = FIRST_OFFSET << 8 | OFFSET_STEP * binary.functions.len() as u64;
+            let offset = FIRST_FUNCTION + OFFSET_STEP * binary.functions.len() as u64;
             binary
                 .functions
                 .push((name.to_owned(), offset, OFFSET_STEP));

@@ -91,7 +91,7 @@ pub(super) fn places(
             });
         }
     }
-    if places.is_empty() && !is_foreign_tracepoint(name) {
+    if places.is_empty() && (programs().next().is_some() || !is_foreign_tracepoint(name)) {
         return Err(unknown(object, event));
     }
     Ok(places)
@@ -135,7 +135,12 @@ fn unknown(object: &Object, event: &Event<'_>) -> EventError {
             rest = tail;
         }
     }
-    let help = match suggest::closest(name, known) {
+    // The same probe by another path.
+    let tails = name.match_indices(':').map(|(at, _)| &name[at + 1..]);
+    let elsewhere = tails
+        .filter_map(|tail| known.iter().find(|full| named(full, tail)))
+        .next();
+    let help = match suggest::closest(name, known.iter().copied()).or(elsewhere.copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let mut names: Vec<&str> = object.programs.iter().map(|p| p.probe.as_str()).collect();

@@ -1,6 +1,7 @@
 //! Blueprints: what to load and attach, as plain values, before any file descriptor exists.
 
 mod attach;
+mod by_hand;
 mod event;
 pub mod hist;
 mod map;

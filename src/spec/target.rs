@@ -35,7 +35,34 @@ pub struct Features {
     pub cpu_v3: bool,
 }
 
+/// A feature's field.
+type Field = fn(&mut Features) -> &mut bool;
+
 impl Features {
+    /// Every feature that a kernel may lack, by name.
+    pub const FIELDS: &[(&'static str, Field)] = &[
+        ("uprobe_multi", |f| &mut f.uprobe_multi),
+        ("atomics", |f| &mut f.atomics),
+        ("attach_cookie", |f| &mut f.attach_cookie),
+        ("bpf_loop", |f| &mut f.bpf_loop),
+        ("for_each_map_elem", |f| &mut f.for_each_map_elem),
+        ("may_goto", |f| &mut f.may_goto),
+        ("lookup_percpu", |f| &mut f.lookup_percpu),
+        ("ktime_tai", |f| &mut f.ktime_tai),
+        ("cpu_v4", |f| &mut f.cpu_v4),
+    ];
+
+    /// These without the named ones. A name that is none of [`Features::FIELDS`] takes nothing away.
+    #[must_use]
+    pub fn without(mut self, names: &[String]) -> Self {
+        for (name, field) in Self::FIELDS {
+            if names.iter().any(|other| other == name) {
+                *field(&mut self) = false;
+            }
+        }
+        self
+    }
+
     /// Everything that a current kernel has.
     pub const fn all() -> Self {
         Features {

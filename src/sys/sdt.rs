@@ -74,6 +74,16 @@ macro_rules! section_type {
     };
 }
 
+/// Puts the semaphores into a page of their own. Linkers let two segments share a page of the file; the kernel, which
+/// finds a semaphore by its file offset, then counts in whichever mapping of that page comes first (`find_ref_ctr_vma` in
+/// `kernel/events/uprobes.c`): with lld's layout that is the read-only end of relocated data, not the semaphore.
+#[repr(align(4096))]
+struct OwnPage(#[expect(dead_code, reason = "only its place matters")] AtomicU16);
+
+#[used]
+#[unsafe(link_section = ".probes")]
+static OWN_PAGE: OwnPage = OwnPage(AtomicU16::new(0));
+
 /// One probe: a semaphore and a function. A macro, because note texts must be literals.
 macro_rules! probe {
     ($(#[$doc:meta])* $function:ident, $provider:literal, $name:literal, $semaphore:ident;

@@ -32,7 +32,7 @@ fn commands_print_and_exit() {
         },
         Case {
             args: &["explain", "ktime_get_ns"],
-            stdout: &["bpf_ktime_get_ns  (helper 5)"],
+            stdout: &["bpf_ktime_get_ns#5: "],
             ..Case::default()
         },
         Case {
@@ -50,13 +50,13 @@ fn commands_print_and_exit() {
         Case {
             args: &["exec", "--trace"],
             stdin: b"r0 = 6\nr0 *= 7\nexit\n",
-            stdout: &["r0=0x6\n", "r0 = 0x2a\n"],
+            stdout: &["r0=0x6\n", "\n0x2a\n"],
             ..Case::default()
         },
         Case {
             args: &["exec", "--mem", "01020304", "-"],
             stdin: b"r0 = *(u32 *)(r1 +0)\nexit\n",
-            stdout: &["r0 = 0x4030201\n"],
+            stdout: &["0x4030201\n"],
             ..Case::default()
         },
         Case {
@@ -113,8 +113,11 @@ fn what_is_wrong_with_a_command_line_is_said() {
         Case {
             args: &["disasm"],
             stdin: b"\xff\0\0\0\0\0\0\0",
-            code: 2,
-            stderr: &["error: disassemble: "],
+            code: 1,
+            stderr: &[
+                "error: decode slot 0: no instruction has code 0xff",
+                "help: ",
+            ],
             ..Case::default()
         },
         Case {

@@ -381,12 +381,12 @@ fn without_rights() {
         ..Case::default()
     }
     .check_output(&out, "without rights");
-    let out = run(&mut dropped(&["demo"]), b"");
+    let out = run(&mut dropped(&["demo", "--seconds", "1"]), b"");
     Case {
         stdout: &[
             "CAP_BPF",
             "Logging P2P traffic\n",
-            "inbound 'ping' msg from peer 3 (inbound, 203.0.113.9:51724) with 8 bytes\n",
+            "outbound 'version' msg to peer 0 (outbound-full-relay, 192.0.2.17:8333) with 102 bytes\n",
         ],
         ..Case::default()
     }

@@ -132,3 +132,29 @@ fn wrong_scripts() {
         .check();
     }
 }
+
+#[test]
+fn events_from_a_file() {
+    let events = "{\"probe\": \"net:inbound_message\", \"args\": [3, \"192.0.2.1:8333\", \"inbound\", \"ping\", 8, null]}\n";
+    let script = "usdt:/no/such/file:net:inbound_message { printf(\"%s from %d: %d\\n\", str(arg3), arg0, arg4); @n = count(); }";
+    Case {
+        args: &["simulate", "-q", "--events", "-", "-e", script],
+        stdin: events.as_bytes(),
+        stdout: &["ping from 3: 8\n", "@n: 1\n"],
+        ..Case::default()
+    }
+    .check();
+    Case {
+        args: &[
+            "simulate",
+            "--events",
+            "/no/such/events",
+            "-e",
+            "BEGIN { exit() }",
+        ],
+        code: 2,
+        stderr: &["read events `/no/such/events`: No such file or directory (ENOENT)"],
+        ..Case::default()
+    }
+    .check();
+}

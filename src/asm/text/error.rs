@@ -109,8 +109,17 @@ impl Problem {
     pub fn help(&self) -> Option<String> {
         let near = |near: &Option<String>| near.as_ref().map(|n| format!("did you mean `{n}`?"));
         let text = match self {
-            Problem::UnknownWord { near: n, .. } | Problem::UndefinedLabel { near: n, .. } => {
-                return near(n);
+            Problem::UnknownWord { near: n, .. } => {
+                return near(n).or_else(|| {
+                    Some("instructions begin with a register, `*(`, `if`, `goto`, `call`, `lock` or `exit` in the kernel dialect, with their name in the mnemonic one".into())
+                });
+            }
+            Problem::UndefinedLabel { name, near: n } => {
+                return near(n).or_else(|| {
+                    Some(format!(
+                        "put a line `{name}:` before the instruction to jump to"
+                    ))
+                });
             }
             Problem::UnknownHelper { near: n, .. } => {
                 return near(n).or_else(|| {
@@ -119,7 +128,7 @@ impl Problem {
             }
             Problem::OtherDialect(dialect) => {
                 return Some(format!(
-                    "this looks like the {dialect} dialect; a text is written in one of them throughout"
+                    "this looks like the {dialect} dialect: read it with --dialect {dialect}, or without --dialect; a text is written in one of them throughout"
                 ));
             }
             Problem::HelperNumber { name, is, .. } => {
@@ -156,7 +165,21 @@ impl Problem {
                 what: "a shift", ..
             } => "shift by less than the width",
             Problem::SeveralInsns => "give one instruction",
-            _ => return None,
+            Problem::Empty => "write one instruction a line, the last one `exit`",
+            Problem::Expected { .. } => {
+                "`baretrace explain` shows how an instruction is written: give it a similar one, or its name"
+            }
+            Problem::Trailing { .. } => "one instruction a line; `#`, `//` and `;` begin a comment",
+            Problem::DuplicateLabel { .. } => "give each place a name of its own",
+            Problem::Range { what: "`off`", .. } => {
+                "add the rest of the distance to the register first"
+            }
+            Problem::Range { .. } => {
+                "load a larger number with a wide immediate first: `r1 = 0x123456789 ll` (kernel), `lddw r1, 0x123456789` (mnemonic)"
+            }
+            Problem::Unencodable(_) => {
+                "`baretrace explain` shows the forms that exist, by the instruction's name"
+            }
         };
         Some(text.to_owned())
     }

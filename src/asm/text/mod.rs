@@ -136,10 +136,13 @@ pub fn assemble(source: &str, options: Options) -> Result<Program, Vec<TextError
     let dialect = options.dialect.unwrap_or_else(|| guess(source));
     match read(source, dialect, options.fragment) {
         Ok(program) => Ok(program),
-        Err(found) => Err(found
-            .into_iter()
-            .map(|(span, problem)| TextError::new(source, span, problem))
-            .collect()),
+        Err(mut found) => {
+            found.sort_by_key(|(span, _)| span.start);
+            Err(found
+                .into_iter()
+                .map(|(span, problem)| TextError::new(source, span, problem))
+                .collect())
+        }
     }
 }
 
@@ -244,8 +247,8 @@ struct Reader<'a> {
     labels: HashMap<&'a str, (Label, Bound)>,
     /// Labels in the order they are bound.
     order: Vec<&'a str>,
-    /// First use of each label, for errors.
-    uses: Vec<(&'a str, Span)>,
+    /// Every use of a label, and whether it is called, for errors.
+    uses: Vec<(&'a str, Span, bool)>,
     maps: Vec<String>,
     map_index: HashMap<&'a str, i32>,
     errors: Vec<(Span, Problem)>,
@@ -274,12 +277,22 @@ fn read(source: &str, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(
     }
     let Reader { labels, uses, .. } = &reader;
     let mut undefined = Vec::new();
-    for (name, span) in uses {
+    for (name, span, called) in uses {
         if matches!(labels.get(name), Some((_, None))) {
             let bound = labels.iter().filter(|(_, (_, at))| at.is_some());
             let near = nearest(name, bound.map(|(name, _)| *name)).map(str::to_owned);
+            // What is called and is not near a label may be a helper's name gone wrong.
+            let helper = match (called, &near) {
+                (true, None) => helper_named(name, *span).err(),
+                _ => None,
+            };
             let name = (*name).to_owned();
-            undefined.push((*span, Problem::UndefinedLabel { name, near }));
+            undefined.push(match helper {
+                Some((_, problem @ Problem::UnknownHelper { near: Some(_), .. })) => {
+                    (*span, problem)
+                }
+                _ => (*span, Problem::UndefinedLabel { name, near }),
+            });
         }
     }
     reader.errors.extend(undefined);
@@ -342,7 +355,8 @@ impl<'a> Reader<'a> {
         match stmt.target {
             None => self.asm.push(stmt.insn, Some(span)),
             Some((name, at)) => {
-                self.uses.push((name, at));
+                let called = matches!(stmt.insn, Insn::Call { .. });
+                self.uses.push((name, at, called));
                 let label = self.label(name);
                 self.asm.push_to(stmt.insn, label, Some(span));
             }
@@ -392,6 +406,20 @@ impl<'a> Reader<'a> {
             dialect,
         })
     }
+}
+
+/// What must hold of a whole program: jumps land on instructions, and execution cannot run off the end. `spans` has
+/// one place for each instruction.
+///
+/// # Errors
+/// One fault for each jump, and one for the end.
+pub fn check(insns: &[Insn], spans: &[Span], source: &str) -> Result<(), Vec<TextError>> {
+    let found = structure::check(insns, spans);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let error = |(span, problem)| TextError::new(source, span, problem);
+    Err(found.into_iter().map(error).collect())
 }
 
 /// The helper of that name, or what is wrong with it.

@@ -1,0 +1,464 @@
+//! Programs as they are given to `asm`, `disasm` and `exec`: text, hexadecimal digits, bytes or an ELF object; and
+//! complaints that point into them.
+
+use super::CliError;
+use crate::{
+    asm::{
+        self, DecodeError, Field, Insn, disasm,
+        object::{self, CodeSection},
+        text::{self, Dialect, Problem, TextError},
+    },
+    lang::{Diagnostic, diag},
+    span::Span,
+    suggest,
+    sys::errno::Described,
+};
+use std::{
+    ffi::OsString,
+    fmt::Write,
+    fs::File,
+    io::{IsTerminal, Read},
+};
+
+/// Complaints shown of one text; of more their number is told.
+const SHOWN: usize = 10;
+
+/// A text to point into, with its name.
+pub(super) struct Source {
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// What a file holds, by its looks.
+pub(super) enum Input {
+    /// Instructions in words, or what should be.
+    Text(Source),
+    /// Hexadecimal digits, or what should be.
+    Hex(Source),
+    /// Bytes, with the name of the file.
+    Raw(String, Vec<u8>),
+    /// An ELF object, with the name of the file.
+    Elf(String, Vec<u8>),
+}
+
+impl Input {
+    /// Reads a file, or standard input for `-` or nothing.
+    pub(super) fn read(path: Option<&OsString>) -> Result<Input, CliError> {
+        let path = path.filter(|path| *path != "-");
+        let name = path.map_or("stdin".into(), |path| path.to_string_lossy().into_owned());
+        let mut bytes = Vec::new();
+        let read = match path {
+            Some(path) => File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+            None => std::io::stdin().read_to_end(&mut bytes),
+        };
+        match read {
+            Ok(_) => Ok(Input::of(name, bytes)),
+            Err(err) => Err(CliError::with_help(
+                format!("read `{name}`: {}", Described(&err)),
+                "give the path of a program, or `-` for standard input",
+            )),
+        }
+    }
+
+    fn of(name: String, bytes: Vec<u8>) -> Input {
+        if bytes.starts_with(b"\x7fELF") {
+            return Input::Elf(name, bytes);
+        }
+        let printable = |c: char| !c.is_control() || c.is_ascii_whitespace();
+        match String::from_utf8(bytes) {
+            Ok(text) if text.chars().all(printable) => {
+                let is_hex = looks_hex(&text);
+                let source = Source { name, text };
+                if is_hex {
+                    Input::Hex(source)
+                } else {
+                    Input::Text(source)
+                }
+            }
+            Ok(text) => Input::Raw(name, text.into_bytes()),
+            Err(err) => Input::Raw(name, err.into_bytes()),
+        }
+    }
+}
+
+/// Whether the text means to be hexadecimal digits: it begins with a byte or more of them, and holds none of what
+/// instructions are written with. (`be16` is both a name and two bytes; what follows it tells.)
+fn looks_hex(text: &str) -> bool {
+    let first = text.split_whitespace().next().unwrap_or("");
+    let digits = first.strip_prefix("0x").unwrap_or(first);
+    digits.len() >= 2
+        && digits.bytes().take(2).all(|b| b.is_ascii_hexdigit())
+        && !text.contains(['r', 'R', '%', '=', '[', ']', '(', ',', ';', ':', '#'])
+        && !(digits.len() < 8 && digits.bytes().any(|b| !b.is_ascii_hexdigit()))
+}
+
+impl Source {
+    pub(super) fn new(name: &str, text: &str) -> Source {
+        Source {
+            name: name.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    /// A complaint about one place.
+    pub(super) fn error(&self, diagnostic: Diagnostic) -> CliError {
+        self.errors(&[diagnostic])
+    }
+
+    fn errors(&self, diagnostics: &[Diagnostic]) -> CliError {
+        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let shown = diagnostics.get(..SHOWN).unwrap_or(diagnostics);
+        let mut out = diag::render(shown, &self.name, &self.text, color);
+        out.truncate(out.trim_end().len());
+        if diagnostics.len() > SHOWN {
+            let more = diagnostics.len() - SHOWN;
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\n\nerror: {more} more like these");
+        }
+        CliError::Diagnosed(out)
+    }
+
+    pub(super) fn text_errors(&self, errors: &[TextError]) -> CliError {
+        let other = |err: &TextError| matches!(err.problem, Problem::OtherDialect(_));
+        if let ([first, _, ..], true) = (errors, errors.iter().all(other)) {
+            // The whole text is in the other dialect: one line tells it all.
+            return self.error(self.text_error(first));
+        }
+        let diagnostics: Vec<Diagnostic> = errors.iter().map(|err| self.text_error(err)).collect();
+        self.errors(&diagnostics)
+    }
+
+    fn text_error(&self, error: &TextError) -> Diagnostic {
+        let said = Diagnostic::error(error.span, error.problem.to_string());
+        let said = said.maybe_help(error.help());
+        match &error.problem {
+            Problem::OtherDialect(dialect) => said.label(format!("reads in the {dialect} dialect")),
+            Problem::DuplicateLabel { first, .. } => {
+                let (line, _) = first.line_col(&self.text);
+                said.label(format!("defined first on line {line}"))
+            }
+            _ => said,
+        }
+    }
+
+    /// The program that this text says.
+    pub(super) fn assemble(&self, dialect: Option<Dialect>) -> Result<text::Program, CliError> {
+        let options = text::Options {
+            dialect,
+            fragment: false,
+        };
+        text::assemble(&self.text, options).map_err(|errors| self.text_errors(&errors))
+    }
+
+    /// The bytes that these digits stand for: two a byte, with or without blanks between bytes and `0x` before them.
+    pub(super) fn bytes(&self) -> Result<Bytes<'_>, CliError> {
+        let wrong = |start: usize, end: usize, message: String| {
+            let said = Diagnostic::error(span(start, end), message);
+            self.error(said.help(
+                "write each byte as two hexadecimal digits, as in `b7000000 2a000000` or `b7 00`",
+            ))
+        };
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        for word in self.text.split(char::is_whitespace) {
+            let end = at + word.len();
+            let digits = word.strip_prefix("0x").unwrap_or(word);
+            let first = end - digits.len();
+            if let Some((offset, c)) = digits.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
+                let start = first + offset;
+                let message = format!("`{c}` is not a hexadecimal digit");
+                return Err(wrong(start, start + c.len_utf8(), message));
+            }
+            if digits.len() % 2 != 0 {
+                let message = format!("half a byte: {} hexadecimal digits", digits.len());
+                return Err(wrong(end - 1, end, message));
+            }
+            for start in (first..end).step_by(2) {
+                let pair = self.text.get(start..start + 2).unwrap_or("");
+                bytes.push(u8::from_str_radix(pair, 16).unwrap_or(0));
+                spans.push(span(start, start + 2));
+            }
+            // The blank behind it may take more than a byte.
+            at = end
+                + self
+                    .text
+                    .get(end..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8);
+        }
+        Ok(Bytes {
+            source: self,
+            bytes,
+            spans,
+        })
+    }
+}
+
+fn span(start: usize, end: usize) -> Span {
+    let at = |place| u32::try_from(place).unwrap_or(u32::MAX);
+    Span::new(at(start), at(end))
+}
+
+/// Bytes, and where in a text they stand.
+pub(super) struct Bytes<'a> {
+    source: &'a Source,
+    pub(super) bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Bytes<'_> {
+    /// Their instructions.
+    pub(super) fn decode(&self) -> Result<Vec<Insn>, CliError> {
+        if self.bytes.is_empty() {
+            let said = Diagnostic::error(Span::default(), "no instruction here");
+            return Err(self
+                .source
+                .error(said.help("a program takes at least 8 bytes")));
+        }
+        asm::decode(&self.bytes).map_err(|err| self.fault(err))
+    }
+
+    fn fault(&self, err: DecodeError) -> CliError {
+        let slot = err.slot() * 8;
+        let (from, to) = match err.field() {
+            None => (0, 8),
+            Some(Field::Code) => (0, 1),
+            Some(Field::Dst | Field::Src) => (1, 2),
+            Some(Field::Off) => (2, 4),
+            Some(Field::Imm) => (4, 8),
+        };
+        let found = self
+            .spans
+            .get(slot + from..(slot + to).min(self.spans.len()));
+        let place = match found.unwrap_or_default() {
+            [] => self.spans.last().copied().unwrap_or_default(),
+            [first, .., last] => first.to(*last),
+            [only] => *only,
+        };
+        let mut said = Diagnostic::error(place, err.to_string()).help(err.remedy());
+        if let Some(field) = err.field() {
+            said = said.label(format!("`{field}` of slot {}", err.slot()));
+        }
+        self.source.error(said)
+    }
+}
+
+/// Bytes as digits, a slot a line.
+pub(super) fn hex_lines(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() / 8 * 17);
+    for slot in bytes.chunks(8) {
+        for byte in slot {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{byte:02x}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Decodes the bytes of a file; a fault is shown in them as digits, one slot a line.
+pub(super) fn decode_raw(name: &str, bytes: &[u8]) -> Result<Vec<Insn>, CliError> {
+    match asm::decode(bytes) {
+        Ok(insns) if !insns.is_empty() => Ok(insns),
+        _ => Source::new(name, &hex_lines(bytes)).bytes()?.decode(),
+    }
+}
+
+/// The sections of an object that hold code; only `wanted`, if that is given.
+pub(super) fn sections(
+    name: &str,
+    bytes: &[u8],
+    wanted: Option<&str>,
+) -> Result<Vec<CodeSection>, CliError> {
+    let all = object::read(bytes).map_err(|err| {
+        let help = match err {
+            object::ObjectError::Machine(_) => {
+                "make the object with `clang --target=bpf` or `baretrace asm -o FILE.o`"
+            }
+            _ => "is the file complete?",
+        };
+        CliError::with_help(format!("`{name}`: {err}"), help)
+    })?;
+    let Some(wanted) = wanted else {
+        if all.is_empty() {
+            let what = format!("`{name}`: read object: no section holds code");
+            return Err(CliError::failed(what));
+        }
+        return Ok(all);
+    };
+    let names: Vec<&str> = all.iter().map(|section| section.name.as_str()).collect();
+    let help = match suggest::closest(wanted, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("sections of code: {}", names.join(", ")),
+    };
+    let missing = CliError::with_help(format!("`{name}`: no section `{wanted}` holds code"), help);
+    let found: Vec<CodeSection> = all
+        .into_iter()
+        .filter(|section| section.name == wanted)
+        .collect();
+    if found.is_empty() {
+        Err(missing)
+    } else {
+        Ok(found)
+    }
+}
+
+/// A program to run, with the text that says it.
+pub(super) struct Runnable {
+    pub(super) insns: Vec<Insn>,
+    pub(super) source: Source,
+    /// For each instruction its place in the text.
+    pub(super) spans: Vec<Span>,
+}
+
+impl Runnable {
+    /// The program of an input; of an object the section wanted, which may be left out if there is one only.
+    pub(super) fn new(
+        input: Input,
+        dialect: Option<Dialect>,
+        section: Option<&str>,
+    ) -> Result<Runnable, CliError> {
+        match input {
+            Input::Text(source) => {
+                let program = source.assemble(dialect)?;
+                if let Some(map) = program.maps.first() {
+                    return Err(CliError::with_help(
+                        format!("execute `{}`: it uses the map `{map}`", source.name),
+                        "`exec` runs a program without maps; give it memory with --mem",
+                    ));
+                }
+                Ok(Runnable {
+                    insns: program.insns,
+                    spans: program.spans,
+                    source,
+                })
+            }
+            Input::Hex(source) => {
+                let insns = source.bytes()?.decode()?;
+                Runnable::listed(insns, &source.name)
+            }
+            Input::Raw(name, bytes) => Runnable::listed(decode_raw(&name, &bytes)?, &name),
+            Input::Elf(name, bytes) => {
+                let mut sections = sections(&name, &bytes, section)?;
+                let [one] = &mut sections[..] else {
+                    let names: Vec<&str> = sections.iter().map(|s| s.name.as_str()).collect();
+                    return Err(CliError::with_help(
+                        format!("execute `{name}`: it has several sections of code"),
+                        format!("choose one with --section: {}", names.join(", ")),
+                    ));
+                };
+                if let Some(relocation) = one.relocations.iter().find(|r| r.here.is_none()) {
+                    return Err(CliError::with_help(
+                        format!(
+                            "execute `{name}`: slot {} refers to `{}`, outside of section `{}`",
+                            relocation.slot, relocation.name, one.name
+                        ),
+                        "`exec` links nothing; give it a program in one section, without maps",
+                    ));
+                }
+                let (insns, _) = match one.insns() {
+                    Ok(found) => found,
+                    Err(_) => (decode_raw(&name, &one.bytes)?, Vec::new()),
+                };
+                Runnable::listed(insns, &name)
+            }
+        }
+    }
+
+    /// A program of bytes: its own listing stands for its text.
+    fn listed(insns: Vec<Insn>, name: &str) -> Result<Runnable, CliError> {
+        let options = disasm::Options {
+            slots: true,
+            ..disasm::Options::default()
+        };
+        let (text, lines) = disasm::lines(&insns, options);
+        let mut starts = vec![0];
+        starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        let place = |line: &usize| {
+            let (from, to) = (starts.get(*line), starts.get(line + 1));
+            let (from, to) = (*from.unwrap_or(&0), to.map_or(text.len(), |to| to - 1));
+            // Past the number of the slot.
+            span(from + 6, to.max(from + 6))
+        };
+        let spans: Vec<Span> = lines.iter().map(place).collect();
+        let source = Source::new(&format!("{name} (disassembled)"), &text);
+        text::check(&insns, &spans, &source.text).map_err(|errors| source.text_errors(&errors))?;
+        Ok(Runnable {
+            insns,
+            source,
+            spans,
+        })
+    }
+
+    /// A fault of one instruction; of the program as a whole if `insn` is none.
+    pub(super) fn fault(
+        &self,
+        insn: Option<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> CliError {
+        match insn.and_then(|insn| self.spans.get(insn)) {
+            Some(span) => self
+                .source
+                .error(Diagnostic::error(*span, message).maybe_help(help)),
+            None => {
+                let help = help
+                    .map(|help| format!("\nhelp: {help}"))
+                    .unwrap_or_default();
+                CliError::Diagnosed(format!("error: {message}{help}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Result<Vec<u8>, String> {
+        let source = Source::new("x", text);
+        source
+            .bytes()
+            .map(|b| b.bytes)
+            .map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn digits_become_bytes() {
+        assert_eq!(bytes("b7 00 0000\n"), Ok(vec![0xb7, 0, 0, 0]));
+        assert_eq!(bytes("0xb7\u{2003}2a"), Ok(vec![0xb7, 0x2a]));
+        assert_eq!(bytes(""), Ok(vec![]));
+        let half = bytes("b7\nb70").unwrap_err();
+        assert!(
+            half.contains("half a byte") && half.contains("x:2:3"),
+            "{half}"
+        );
+        let odd = bytes("b7 0ü").unwrap_err();
+        assert!(odd.contains("`ü` is not") && odd.contains("x:1:5"), "{odd}");
+    }
+
+    #[test]
+    fn inputs_are_told_apart() {
+        let of = |bytes: &[u8]| match Input::of("x".into(), bytes.to_vec()) {
+            Input::Text(_) => "text",
+            Input::Hex(_) => "hex",
+            Input::Raw(..) => "raw",
+            Input::Elf(..) => "elf",
+        };
+        for (bytes, want) in [
+            (&b"exit\n"[..], "text"),
+            (b"be16 r1\nexit", "text"),
+            (b"add: exit", "text"),
+            (b"", "text"),
+            (b"b7 00", "hex"),
+            (b"0x9500000000000000", "hex"),
+            (b"9500000000000g00", "hex"),
+            (b"95 00 zz", "hex"),
+            (b"\x95\0\0\0\0\0\0\0", "raw"),
+            (b"\xff", "raw"),
+            (b"\x7fELF\x02", "elf"),
+        ] {
+            assert_eq!(of(bytes), want, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
