@@ -1,6 +1,7 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod check;
 pub mod cli;
 pub mod codegen;
 pub mod compile;

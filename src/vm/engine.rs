@@ -522,10 +522,9 @@ impl Engine {
             Part::Ctx(at) => slice(&self.ctx, at, len),
             Part::Mem(at) => slice(&self.mem, at, len),
             Part::Map(map, at) => self.maps.get(map).and_then(|m| m.bytes(at, len)),
-            Part::Record(at) => {
-                self.record(at, len)
-                    .and_then(|at| slice(&self.reserved_bytes, at, len))
-            }
+            Part::Record(at) => self
+                .record(at, len)
+                .and_then(|at| slice(&self.reserved_bytes, at, len)),
             Part::Key(at) => usize::try_from(at >> 20)
                 .ok()
                 .and_then(|depth| self.keys.get(depth))

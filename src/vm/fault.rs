@@ -108,11 +108,7 @@ impl fmt::Display for FaultKind {
                 near,
                 hint,
             } => {
-                write!(
-                    f,
-                    "{access} of {size} byte{} at {addr:#x}: ",
-                    plural(*size)
-                )?;
+                write!(f, "{access} of {size} byte{} at {addr:#x}: ", plural(*size))?;
                 match near {
                     Some(near) => write!(f, "{}", Place(near, *addr, *size))?,
                     None => f.write_str("no memory of this program")?,
@@ -135,9 +131,9 @@ impl fmt::Display for FaultKind {
                 argument,
                 want,
             } => write!(f, "{helper}: argument {argument} must be {want}"),
-            FaultKind::HeldRecord => f.write_str(
-                "exit while a ring buffer record is neither submitted nor discarded",
-            ),
+            FaultKind::HeldRecord => {
+                f.write_str("exit while a ring buffer record is neither submitted nor discarded")
+            }
             FaultKind::NoProgram(index) => write!(f, "the object has no program {index}"),
             FaultKind::NoCpu { cpu, cpus } => {
                 write!(f, "cpu {cpu} asked for, the machine has {cpus}")
@@ -171,7 +167,12 @@ impl fmt::Display for Place<'_> {
             write!(f, "{by} byte{} past the end of {}", plural(by), near.what)?;
         } else if addr.wrapping_add(size) > end {
             let by = addr.wrapping_add(size) - end;
-            write!(f, "runs {by} byte{} past the end of {}", plural(by), near.what)?;
+            write!(
+                f,
+                "runs {by} byte{} past the end of {}",
+                plural(by),
+                near.what
+            )?;
         } else {
             write!(f, "{} does not allow it", near.what)?;
         }

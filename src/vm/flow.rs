@@ -54,7 +54,9 @@ fn src_bit(src: Src) -> RegSet {
 pub(super) fn reads(insn: &Insn, callee_in: RegSet) -> RegSet {
     match *insn {
         Insn::Alu {
-            op: AluOp::Mov, src, ..
+            op: AluOp::Mov,
+            src,
+            ..
         } => src_bit(src),
         Insn::Alu { dst, src, .. } | Insn::Jmp { dst, src, .. } | Insn::Store { dst, src, .. } => {
             bit(dst) | src_bit(src)

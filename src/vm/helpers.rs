@@ -239,12 +239,7 @@ impl From {
 }
 
 /// Runs `f` on the memory that is probed and the room for the copy.
-fn probe(
-    e: &mut Engine,
-    from: From,
-    a: Args,
-    f: fn(Source<'_>, u64, &mut [u8]) -> i64,
-) -> Outcome {
+fn probe(e: &mut Engine, from: From, a: Args, f: fn(Source<'_>, u64, &mut [u8]) -> i64) -> Outcome {
     let size = a[1] & 0xffff_ffff;
     let addr = a[2];
     let room = usize::try_from(e.write(a[0], size)?.len()).unwrap_or(0);
@@ -256,7 +251,9 @@ fn probe(
     } else {
         f(Source::Kernel(e), addr, &mut buffer[..room])
     };
-    let result = e.write(a[0], size).map(|room| room.copy_from_slice(&buffer));
+    let result = e
+        .write(a[0], size)
+        .map(|room| room.copy_from_slice(&buffer));
     e.buffers[0] = buffer;
     result?;
     answer(done)

@@ -14,9 +14,7 @@
 //!
 //! An access to the program's own stack at a constant offset is checked here and stays native.
 
-use crate::asm::{
-    AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width,
-};
+use crate::asm::{AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width};
 use crate::spec::{MapKind, MapSpec};
 
 use super::flow::{Flow, RegSet, bit};
@@ -248,12 +246,7 @@ impl Out<'_> {
     /// Makes `r10` the frame pointer out of `r1`, the frame's first byte, then loads the arguments.
     fn prologue(&mut self) {
         self.emit(mov(Reg::R10, Src::Reg(Reg::R1)));
-        self.emit(alu(
-            AluOp::Add,
-            Width::W64,
-            Reg::R10,
-            Src::Imm(STACK_SIZE),
-        ));
+        self.emit(alu(AluOp::Add, Width::W64, Reg::R10, Src::Imm(STACK_SIZE)));
         let live = if self.trace {
             ALL
         } else {
@@ -384,7 +377,11 @@ impl Out<'_> {
                 dst,
                 src,
             } => {
-                let widest = if width == Width::W64 { Size::W } else { Size::H };
+                let widest = if width == Width::W64 {
+                    Size::W
+                } else {
+                    Size::H
+                };
                 if from > widest {
                     return no(What::AccessSize(from));
                 }

@@ -191,10 +191,11 @@ fn run(
 /// # Errors
 /// Where and why it stopped; [`FaultKind::Unsupported`] if it cannot run at all. `mem` holds what was written till then.
 pub fn exec(insns: &[Insn], mem: &mut [u8], options: Options) -> Result<u64, Fault> {
-    let code = compile(insns, 2, &Links::to(&[]), options.trace.is_some()).map_err(|why| Fault {
-        insn: why.insn.unwrap_or(0),
-        kind: FaultKind::Unsupported(why),
-    })?;
+    let code =
+        compile(insns, 2, &Links::to(&[]), options.trace.is_some()).map_err(|why| Fault {
+            insn: why.insn.unwrap_or(0),
+            kind: FaultKind::Unsupported(why),
+        })?;
     let mut engine = Box::new(Engine::new(Vec::new(), 1, Rc::clone(&code)));
     engine.mem.extend_from_slice(mem);
     engine.tracer = options.trace;

@@ -81,7 +81,10 @@ impl MapStore {
             Form::Array => spec.key_size == 4 && spec.value_size > 0 && spec.max_entries > 0,
             Form::Hash { .. } => spec.key_size > 0 && spec.value_size > 0 && spec.max_entries > 0,
             Form::Stacks => {
-                spec.key_size == 4 && spec.value_size > 0 && spec.value_size % 8 == 0 && spec.max_entries > 0
+                spec.key_size == 4
+                    && spec.value_size > 0
+                    && spec.value_size % 8 == 0
+                    && spec.max_entries > 0
             }
             Form::Ring => true,
         };
@@ -429,7 +432,8 @@ impl MapStore {
                 .chunks_exact(8)
                 .zip(trace)
                 .all(|(there, addr)| *there == addr.to_ne_bytes());
-        if self.keys[id].is_some() && !(same || fast && self.depth[id] == trace.len() * 8) && !reuse {
+        if self.keys[id].is_some() && !(same || fast && self.depth[id] == trace.len() * 8) && !reuse
+        {
             return errno::EEXIST;
         }
         room.fill(0);

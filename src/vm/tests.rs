@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::asm::{
-    AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width,
-};
+use crate::asm::{AluOp, AtomicOp, Callee, Cond, EndianOp, Imm64, Insn, Reg, Size, Src, Width};
 use crate::spec::{
     AttachSpec, EventPlan, MapKind, MapRole, MapSpec, Object, ProgramKind, ProgramSpec,
 };
@@ -196,7 +194,11 @@ fn sign_extending_loads_on_the_stack_and_elsewhere() {
         let checked = [load(1, 0), EXIT];
         assert_eq!(
             exec(&checked, &mut mem, Options::default()).unwrap(),
-            if size == Size::W { 0xffff_ffff_8281_8180 } else { want }
+            if size == Size::W {
+                0xffff_ffff_8281_8180
+            } else {
+                want
+            }
         );
     }
 }
@@ -253,7 +255,13 @@ fn a_negative_compare_keeps_every_register() {
 fn signed_division_by_all_that_is_odd() {
     let min = i64::MIN.cast_unsigned();
     for (op, width, a, b, want) in [
-        (AluOp::Sdiv, W64, (-7i64).cast_unsigned(), 2u64, (-3i64).cast_unsigned()),
+        (
+            AluOp::Sdiv,
+            W64,
+            (-7i64).cast_unsigned(),
+            2u64,
+            (-3i64).cast_unsigned(),
+        ),
         (AluOp::Smod, W64, (-7i64).cast_unsigned(), 2, u64::MAX),
         (AluOp::Sdiv, W64, 5, 0, 0),
         (AluOp::Smod, W64, min, 0, min),
@@ -279,14 +287,7 @@ fn signed_division_by_all_that_is_odd() {
 
 #[test]
 fn modulo_negation_and_swaps() {
-    let modulo = |a, b| {
-        run(&[
-            big(0, a),
-            big(2, b),
-            alu(AluOp::Mod, W32, 0, reg(2)),
-            EXIT,
-        ])
-    };
+    let modulo = |a, b| run(&[big(0, a), big(2, b), alu(AluOp::Mod, W32, 0, reg(2)), EXIT]);
     assert_eq!(modulo(0x1_0000_0007, 0), 7);
     assert_eq!(modulo(0x1_0000_0007, 0xf_0000_0004), 3);
     let neg = |width, value| {
@@ -296,16 +297,17 @@ fn modulo_negation_and_swaps() {
     assert_eq!(neg(W64, 1 << 63), 1 << 63);
     assert_eq!(neg(W32, 0xf_0000_0001), 0xffff_ffff);
     let swap = |op, bits| {
-        let insn = Insn::Endian { op, bits, dst: r(0) };
+        let insn = Insn::Endian {
+            op,
+            bits,
+            dst: r(0),
+        };
         run(&[big(0, 0x1122_3344_5566_7788), insn, EXIT])
     };
     assert_eq!(swap(EndianOp::Bswap, 16), 0x8877);
     assert_eq!(swap(EndianOp::Bswap, 32), 0x8877_6655);
     assert_eq!(swap(EndianOp::Bswap, 64), 0x8877_6655_4433_2211);
-    assert_eq!(
-        swap(EndianOp::ToBe, 32),
-        u64::from(0x5566_7788u32.to_be())
-    );
+    assert_eq!(swap(EndianOp::ToBe, 32), u64::from(0x5566_7788u32.to_be()));
 }
 
 #[test]
@@ -393,14 +395,23 @@ fn bounds_are_exact_at_both_ends() {
     }
     let text = fault(&load(Size::W, 7), &mut [1; 10]).to_string();
     assert!(
-        text.starts_with("insn 0: load of 4 bytes at 0xffffe20000000007: runs 1 byte past the end of memory"),
+        text.starts_with(
+            "insn 0: load of 4 bytes at 0xffffe20000000007: runs 1 byte past the end of memory"
+        ),
         "{text}"
     );
 }
 
 #[test]
 fn the_stack_ends_where_it_ends() {
-    for (off, good) in [(-8, true), (-512, true), (-7, false), (0, false), (-513, false), (8, false)] {
+    for (off, good) in [
+        (-8, true),
+        (-512, true),
+        (-7, false),
+        (0, false),
+        (-513, false),
+        (8, false),
+    ] {
         let direct = [
             st(Size::DW, 10, off, Src::Imm(7)),
             mov(0, Src::Imm(0)),
@@ -436,7 +447,10 @@ fn registers_hold_nothing_until_written_and_after_calls() {
     assert_eq!(exit.kind, FaultKind::Unset(r(0)));
     let clobbered = [mov(3, Src::Imm(1)), helper(5), mov(0, reg(3)), EXIT];
     let clobbered = fault(&clobbered, &mut []);
-    assert_eq!((clobbered.insn, clobbered.kind), (2, FaultKind::Unset(r(3))));
+    assert_eq!(
+        (clobbered.insn, clobbered.kind),
+        (2, FaultKind::Unset(r(3)))
+    );
     // Written on the way that is taken: as good as always.
     let correlated = [
         mov(4, Src::Imm(1)),
@@ -571,8 +585,7 @@ fn bpf_loop_and_for_each_call_back() {
         mov(0, Src::Imm(0)),
         EXIT,
     ];
-    let mut machine =
-        Machine::new(&object(each, vec![map_spec(MapKind::Hash, 8, 8)])).unwrap();
+    let mut machine = Machine::new(&object(each, vec![map_spec(MapKind::Hash, 8, 8)])).unwrap();
     for n in [3u32, 4] {
         let value = u64::from(n) * 100;
         let store = machine.map_mut(0).unwrap();
@@ -733,12 +746,18 @@ fn ring_buffer_records_are_held_until_released() {
     let maps = || vec![map_spec(MapKind::Ringbuf, 0, 4096)];
     let mut world = World::default();
     assert_eq!(run_object(program(&submit), maps(), &mut world), Ok(1));
-    assert_eq!(world.records.iter().next().unwrap().data, [5, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        world.records.iter().next().unwrap().data,
+        [5, 0, 0, 0, 0, 0, 0, 0]
+    );
     let leak = run_object(program(&[]), maps(), &mut world).unwrap_err();
     assert_eq!(leak.kind, FaultKind::HeldRecord);
     let beyond = [st(Size::B, 6, 8, Src::Imm(0))];
     let text = run_object(program(&beyond), maps(), &mut world).unwrap_err();
-    assert!(text.to_string().contains("past the end of record"), "{text}");
+    assert!(
+        text.to_string().contains("past the end of record"),
+        "{text}"
+    );
     let mut after = submit.to_vec();
     after.push(st(Size::B, 6, 0, Src::Imm(0)));
     let text = run_object(program(&after), maps(), &mut world).unwrap_err();

@@ -1,0 +1,1 @@
+//! One written program for each rule.
