@@ -258,8 +258,11 @@ impl Walk<'_> {
                 kept.misses += 1;
             }
             // A state that never helps is not compared again.
-            if hit || kept.open > 0 || kept.misses <= kept.hits * 3 + 3 {
+            let patience = if keep && kept.open > 0 { 64 } else { 3 };
+            if hit || looping || kept.misses <= kept.hits * patience + patience {
                 left.push(index);
+            } else if !keep {
+                kept.state = empty();
             }
         }
         if looping {

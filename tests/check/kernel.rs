@@ -93,9 +93,15 @@ impl Judge {
             })
             .collect();
         let bytes = asm::encode(&relocated).expect("encode");
-        let syscall = kind == ProgType::Syscall;
         let spec = ProgLoad {
-            kind: if syscall { 31 } else { kind as u32 },
+            kind: match kind {
+                ProgType::SocketFilter => 1,
+                ProgType::Kprobe => 2,
+                ProgType::PerfEvent => 7,
+                ProgType::RawTracepoint => 17,
+                ProgType::Syscall => 31,
+                _ => 0,
+            },
             attach_type: 0,
             name: "checked",
             insns: &bytes,

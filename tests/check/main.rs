@@ -1,6 +1,5 @@
 //! The checker's verdict against the kernel's, over written, random and changed programs.
 
-mod cases;
 #[path = "../codegen/generate.rs"]
 mod compiled;
 mod generate;
@@ -131,7 +130,9 @@ fn compiled_program(seed: u64) -> Vec<Insn> {
     let mut rng = compiled::Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let size = 3 + rng.below(50);
     let func = compiled::program(&mut rng, size);
-    let mut options = Options::new(&Features::all());
+    let mut features = Features::floor();
+    features.atomics = true;
+    let mut options = Options::new(&features);
     options.optimize = !seed.is_multiple_of(3);
     let program = Program { funcs: vec![func] };
     compile(&program, &options).expect("compile").insns

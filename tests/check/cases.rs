@@ -1,1 +1,0 @@
-//! One written program for each rule.
