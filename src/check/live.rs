@@ -165,17 +165,15 @@ impl Facts {
             }
             Insn::LoadImm64 { dst, .. } => m.precise_regs &= !bit(dst),
             Insn::Store { src, .. } => {
-                if let Src::Reg(src) = src {
-                    if m.precise_slots & self.spills[at] != 0 {
-                        m.precise_regs |= bit(src);
-                    }
+                if let Src::Reg(src) = src
+                    && m.precise_slots & self.spills[at] != 0
+                {
+                    m.precise_regs |= bit(src);
                 }
                 m.precise_slots &= !exact;
             }
-            Insn::StoreRelease { src, .. } => {
-                if m.precise_slots & self.spills[at] != 0 {
-                    m.precise_regs |= bit(src);
-                }
+            Insn::StoreRelease { src, .. } if m.precise_slots & self.spills[at] != 0 => {
+                m.precise_regs |= bit(src);
             }
             Insn::Atomic { op, src, .. } => {
                 let to = if op == AtomicOp::Cmpxchg {

@@ -445,10 +445,10 @@ impl Walk<'_> {
             Stored::Bytes => None,
         };
         let zero = value.is_some_and(|value| value.is_zero());
-        if let Stored::Reg(reg, value) = stored {
-            if away || zero && value.is_number() {
-                self.facts.decides(self.at, reg);
-            }
+        if let Stored::Reg(reg, value) = stored
+            && (away || zero && value.is_number())
+        {
+            self.facts.decides(self.at, reg);
         }
         if min != max {
             self.store_anywhere(number, min, max + bytes, zero);
@@ -471,11 +471,14 @@ impl Walk<'_> {
         };
         if let (true, Some(mut value)) = (spillable, value) {
             let fits = value.is_pointer() || value.var.width() <= 8 * size.bytes();
-            if let Stored::Reg(reg, from) = stored {
-                if fits && from.is_number() && from.id == 0 && from.var.constant().is_none() {
-                    value.id = self.new_id();
-                    self.reg_mut(reg).id = value.id;
-                }
+            if let Stored::Reg(reg, from) = stored
+                && fits
+                && from.is_number()
+                && from.id == 0
+                && from.var.constant().is_none()
+            {
+                value.id = self.new_id();
+                self.reg_mut(reg).id = value.id;
             }
             if !fits {
                 value.id = 0;

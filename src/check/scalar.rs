@@ -119,7 +119,7 @@ impl Scalar {
             || self.smin32 > self.smax32
     }
 
-    fn from_bits(&mut self) {
+    fn meet_bits(&mut self) {
         let Tnum { value, mask } = self.bits;
         self.smin = self.smin.max((value | mask & (1 << 63)).cast_signed());
         self.smax = self
@@ -204,7 +204,7 @@ impl Scalar {
 
     /// Lets each bound learn from the others.
     pub(super) fn sync(&mut self) {
-        self.from_bits();
+        self.meet_bits();
         for _ in 0..3 {
             self.deduce32();
             self.deduce64();
@@ -213,7 +213,7 @@ impl Scalar {
         let all = self.bits.intersect(Tnum::range(self.umin, self.umax));
         let range = Tnum::range(u64::from(self.umin32), u64::from(self.umax32));
         self.bits = all.with_low(all.low().intersect(range));
-        self.from_bits();
+        self.meet_bits();
     }
 
     /// As [`Scalar::sync`]; bounds that contradict each other (a path that no run takes) are forgotten.
@@ -278,7 +278,7 @@ impl Scalar {
         }
         *self = Scalar::UNKNOWN;
         if width == Width::W32 {
-            (self.smin32, self.smax32) = (i32::MIN.max(slow(-limit)), slow(limit - 1));
+            (self.smin32, self.smax32) = (slow(-limit), slow(limit - 1));
             self.bits = self.bits.low();
             self.zero_extend32();
         } else {

@@ -116,10 +116,10 @@ impl Shape {
 
     fn check(&self, insns: &[Insn]) -> Result<(), (usize, What)> {
         for (at, insn) in insns.iter().enumerate() {
-            if let Some(target) = self.target[at] {
-                if self.function[target] != self.function[at] {
-                    return Err((at, What::JumpIntoFunction { target }));
-                }
+            if let Some(target) = self.target[at]
+                && self.function[target] != self.function[at]
+            {
+                return Err((at, What::JumpIntoFunction { target }));
             }
             let last = at + 1 == insns.len() || self.function[at + 1] != self.function[at];
             if last && !matches!(insn, Insn::Exit | Insn::Ja { .. } | Insn::Jal { .. }) {

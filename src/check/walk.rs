@@ -712,7 +712,7 @@ impl Walk<'_> {
                     });
                 }
                 self.read(Reg::R0)?;
-                return Ok(Next::End);
+                Ok(Next::End)
             }
             Entry::Call => {
                 if matches!(r0.kind, Kind::Stack(_)) {
