@@ -167,3 +167,20 @@ fn compiled_programs_and_changed_ones() {
     );
     assert_eq!(good.both_refuse, 0);
 }
+
+/// Branches on unknown numbers that come together again, with numbers that differ: 4,096 instructions.
+#[test]
+fn a_branchy_program_is_checked_in_time() {
+    use baretrace::asm::{Cond, Reg, build::*};
+    let mut insns = vec![mov64_imm(Reg::R6, 0)];
+    while insns.len() < 4094 {
+        insns.push(call(7));
+        insns.push(jump_if(Cond::Gt, Reg::R0, 5, 1));
+        insns.push(add64_imm(Reg::R6, 1));
+    }
+    insns.extend([mov64_imm(Reg::R0, 0), exit()]);
+    let start = std::time::Instant::now();
+    let report = program(&insns, &Env::new(ProgType::Kprobe, &[])).expect("accepted");
+    println!("{} insns, {report:?} in {:?}", insns.len(), start.elapsed());
+    assert!(report.processed < 20_000, "{}", report.processed);
+}
