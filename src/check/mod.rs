@@ -97,6 +97,7 @@ pub fn program(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError> {
 ///
 /// # Errors
 /// Index of the program and what is wrong with it.
+#[expect(clippy::result_large_err, reason = "made once for an object")]
 pub fn object(object: &Object) -> Result<Vec<Report>, (usize, CheckError)> {
     let check = |(index, spec): (usize, &ProgramSpec)| {
         program(&spec.insns, &env(object, spec)).map_err(|error| (index, error))

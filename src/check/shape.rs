@@ -104,11 +104,10 @@ impl Shape {
         shape.starts.extend(called.iter().flatten());
         shape.starts.sort_unstable();
         shape.starts.dedup();
-        for at in 0..insns.len() {
-            let number = |at: usize| shape.starts.partition_point(|start| *start <= at) - 1;
-            shape.function[at] = number(at);
-            shape.callee[at] = called[at].map(number);
-        }
+        let starts = &shape.starts;
+        let number = |at: usize| starts.partition_point(|start| *start <= at) - 1;
+        shape.function = (0..insns.len()).map(number).collect();
+        shape.callee = called.iter().map(|target| target.map(number)).collect();
         shape.check(insns)?;
         shape.mark(insns);
         Ok(shape)
