@@ -177,10 +177,10 @@ impl<'u, 'd, 's> Builder<'u, 'd, 's> {
     fn structure(&mut self, place: Place, die: &Die<'s>, size: u64) -> Result<CType, Error> {
         let incomplete = die.attr(dw::DW_AT_declaration).is_some();
         // A declaration may name the type unit with the definition.
-        if let Some(value) = die.attr_value(dw::DW_AT_signature) {
-            if let Some(target) = self.units.target(place.0, &value).filter(|t| *t != place) {
-                return Ok(CType::Typedef(self.tag_name(place, die)?, self.at(target)));
-            }
+        let target = die.attr_value(dw::DW_AT_signature);
+        let target = target.and_then(|value| self.units.target(place.0, &value));
+        if let Some(target) = target.filter(|t| *t != place) {
+            return Ok(CType::Typedef(self.tag_name(place, die)?, self.at(target)));
         }
         let union = die.tag() == dw::DW_TAG_union_type;
         let mut found: Vec<Die<'s>> = Vec::new();

@@ -8,10 +8,10 @@ use crate::dwarf::units::{Die, Place, Unit, Units};
 
 /// The entry of the function whose first instruction is at `vaddr`.
 pub(super) fn function_at(units: &mut Units<'_, '_>, vaddr: u64) -> Result<Option<Place>, Error> {
-    let listed = by_aranges(units, vaddr);
+    let listed = by_aranges(units, vaddr).and_then(|offset| units.number(offset));
     for number in 0..units.count() {
         let holds = match listed {
-            Some(offset) => units.at(offset).is_some_and(|(n, _)| n == number),
+            Some(listed) => listed == number,
             None => units.is_code(number) && holds(units, number, vaddr)?,
         };
         if holds {

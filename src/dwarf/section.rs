@@ -31,16 +31,18 @@ impl<'a> Sections<'a> {
         if image.section(".debug_info").is_none() {
             return Ok(None);
         }
-        let wanted = |id| match id {
-            SectionId::DebugMacinfo
-            | SectionId::DebugMacro
-            | SectionId::DebugNames
-            | SectionId::DebugLoc
-            | SectionId::DebugLocLists => false,
-            _ => true,
+        let unused = |id| {
+            matches!(
+                id,
+                SectionId::DebugMacinfo
+                    | SectionId::DebugMacro
+                    | SectionId::DebugNames
+                    | SectionId::DebugLoc
+                    | SectionId::DebugLocLists
+            )
         };
         let sections = DwarfSections::load(|id| match image.section(id.name()) {
-            Some(section) if wanted(id) => contents(image, &section, id.name()),
+            Some(section) if !unused(id) => contents(image, &section, id.name()),
             _ => Ok(Cow::Borrowed(&[][..])),
         })?;
         // A number of two bytes tells the byte order.

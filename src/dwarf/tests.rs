@@ -62,7 +62,7 @@ fn layouts() {
         params[0],
         Type::Ptr(Box::new(Type::Struct(id(&structs, "struct shape"))))
     );
-    let layout: Vec<(&str, u32, Option<(u8, u8)>)> = shape
+    let layout: Vec<_> = shape
         .fields
         .iter()
         .map(|f| (f.name.as_str(), f.offset, f.bits))
@@ -116,6 +116,17 @@ fn layouts() {
 fn id(structs: &[StructDef], name: &str) -> StructId {
     let at = structs.iter().position(|s| s.name == name).unwrap();
     StructId(at as u32)
+}
+
+#[test]
+fn by_address() {
+    let image = Image::parse(FILE).unwrap();
+    let outer = image.symbol_table().find(|s| s.name == "outer").unwrap();
+    let found = signature_at(FILE, outer.vaddr).unwrap();
+    assert_eq!(found, signature(FILE, "outer").unwrap());
+    assert_eq!(found.unwrap().params.len(), 2);
+    assert_eq!(signature_at(FILE, outer.vaddr + 1), Ok(None));
+    assert_eq!(signature_at(FILE, 0), Ok(None));
 }
 
 #[test]
@@ -240,16 +251,16 @@ fn damaged_files_are_values() {
         let Ok(mut units) = Units::new(&dwarf) else {
             continue;
         };
-        if let Ok(Some(place)) = find::function_named(&mut units, "area") {
-            if let Ok(signature) = read(&mut units, place) {
-                let mut structs = Vec::new();
-                let mut converter = Converter::new(&signature.types, &mut structs);
-                for (_, ty) in &signature.params {
-                    let converted = converter.convert(*ty);
-                    assert!(signature.types.spelling(*ty).len() < 1 << 20);
-                    drop(converted);
-                }
-            }
+        let place = find::function_named(&mut units, "area").ok().flatten();
+        let signature = place.and_then(|place| read(&mut units, place).ok());
+        let Some(signature) = signature else {
+            continue;
+        };
+        let mut structs = Vec::new();
+        let mut converter = Converter::new(&signature.types, &mut structs);
+        for (_, ty) in &signature.params {
+            converter.convert(*ty);
+            assert!(signature.types.spelling(*ty).len() < 1 << 20);
         }
     }
 }

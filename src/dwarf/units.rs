@@ -98,17 +98,22 @@ impl<'d, 's> Units<'d, 's> {
             .headers
             .get(number)
             .ok_or(gimli::Error::NoEntryAtGivenOffset(0))?;
-        Ok(self.dwarf.unit(header.clone())?)
+        Ok(self.dwarf.unit(*header)?)
     }
 
-    /// The unit of `.debug_info` that holds byte `offset`.
-    pub(super) fn at(&self, offset: DebugInfoOffset) -> Option<Place> {
+    /// The number of the unit that holds byte `offset` of `.debug_info`.
+    pub(super) fn number(&self, offset: DebugInfoOffset) -> Option<usize> {
         let headers = self.headers.get(..self.info)?;
         let start = |h: &UnitHeader<Slice<'s>>| h.debug_info_offset().map_or(usize::MAX, |o| o.0);
-        let number = headers
+        headers
             .partition_point(|h| start(h) <= offset.0)
-            .checked_sub(1)?;
-        let within = offset.to_unit_offset(headers.get(number)?)?;
+            .checked_sub(1)
+    }
+
+    /// The entry at byte `offset` of `.debug_info`.
+    fn at(&self, offset: DebugInfoOffset) -> Option<Place> {
+        let number = self.number(offset)?;
+        let within = offset.to_unit_offset(self.headers.get(number)?)?;
         Some((number, within))
     }
 

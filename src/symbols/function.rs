@@ -176,7 +176,7 @@ fn boundary(image: &Image<'_>, function: &Function, offset: u64) -> Result<(), F
         })
     };
     match image.arch() {
-        Some(Arch::Aarch64) if offset % 4 != 0 => middle(offset / 4 * 4),
+        Some(Arch::Aarch64) if !offset.is_multiple_of(4) => middle(offset / 4 * 4),
         Some(Arch::X86_64) => {
             let start = usize::try_from(function.offset).unwrap_or(usize::MAX);
             let code = image.bytes().get(start..).unwrap_or_default();
