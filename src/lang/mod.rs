@@ -23,7 +23,7 @@ mod visit;
 
 pub use check::check;
 pub use diag::{Diagnostic, Severity};
-pub use expand::expand;
+pub use expand::{expand, import};
 pub use parser::parse;
 pub use points::{Wanted, wanted};
 pub use print::print;

@@ -1,10 +1,11 @@
 //! A run: load, attach, read, print, and leave nothing behind.
 
 use super::{
-    Attach, Options, Signals, Timer,
+    Attach, Mode, Options, Signals, Timer,
     compile::{Compiled, Session},
     emit::emit,
     error::{Placed, SessionError},
+    manual,
     maps::KernelMaps,
     privileges,
 };
@@ -84,7 +85,12 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     }
     privileges::drop_unneeded(&compiled, options);
     if !options.dry_run {
-        run.events(options, target.as_ref(), child.as_mut())?;
+        match options.mode {
+            Mode::Trace if child.is_none() && run.is_over() => {}
+            Mode::Trace => run.events(options, target.as_ref(), child.as_mut())?,
+            Mode::Test => run.tests()?,
+            Mode::Bench => run.benchmarks()?,
+        }
     }
     run.finish(&compiled)
 }
@@ -156,6 +162,9 @@ struct Run<'a> {
     quiet: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
+    /// Benchmarks with the nanoseconds that a run took.
+    measured: Vec<(String, u64)>,
+    mode: Mode,
 }
 
 impl<'a> Run<'a> {
@@ -190,6 +199,8 @@ impl<'a> Run<'a> {
                 .iter()
                 .map(|probe| probe.points.len())
                 .sum(),
+            measured: Vec::new(),
+            mode: options.mode,
         })
     }
 
@@ -202,8 +213,12 @@ impl<'a> Run<'a> {
     }
 
     fn call_program(&self, index: usize) -> Result<(), SessionError> {
+        self.run_program(index).map(|_| ())
+    }
+
+    /// Runs a program; what it returned.
+    fn run_program(&self, index: usize) -> Result<u32, SessionError> {
         attach::run_raw_tp(self.loaded.programs[index].as_fd())
-            .map(|_| ())
             .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
     }
 
@@ -231,6 +246,63 @@ impl<'a> Run<'a> {
                     Timer::start(*interval).map_err(|err| SessionError::Io("timerfd", err))?;
                 self.timers.push((timer, index));
             }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing can fire any more but `end`.
+    fn is_over(&self) -> bool {
+        specs(self.object).all(|(_, spec)| matches!(spec, AttachSpec::Begin | AttachSpec::End))
+    }
+
+    /// The programs that are run on request, with their names.
+    fn manual(&self) -> Vec<(usize, String)> {
+        specs(self.object)
+            .filter_map(|(index, spec)| match spec {
+                AttachSpec::Manual(name) => Some((index, name.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Runs each test once. Those that return something but 0, call `errorf` or exit with a code have failed.
+    fn tests(&mut self) -> Result<(), SessionError> {
+        let mut failed = 0;
+        self.drain(false)?;
+        for (index, name) in self.manual() {
+            let complaints = self.player.complaints();
+            self.player.hold();
+            let returned = self.run_program(index)?;
+            while matches!(self.stop, Stop::No) && self.drain(true)? {}
+            let output = self.player.release();
+            let stopped = matches!(self.stop, Stop::Exit(code) if code != 0);
+            let bad = returned != 0 || stopped || self.player.complaints() > complaints;
+            if bad {
+                self.player.say(&output);
+            }
+            if !self.player.is_json() {
+                let word = if bad { "FAIL" } else { "PASS" };
+                self.player.say(format!("{word}: {name}\n").as_bytes());
+            }
+            failed += usize::from(bad);
+            if !matches!(self.stop, Stop::No) {
+                break;
+            }
+        }
+        if failed > 0 {
+            self.stop = Stop::Exit(1);
+        }
+        Ok(())
+    }
+
+    /// Measures each benchmark. What they print is of no interest.
+    fn benchmarks(&mut self) -> Result<(), SessionError> {
+        for (index, name) in self.manual() {
+            self.player.hold();
+            let nanos = manual::measure(self.loaded.programs[index].as_fd());
+            self.drain(true)?;
+            self.player.release();
+            self.measured.push((name, nanos?));
         }
         Ok(())
     }
@@ -383,7 +455,14 @@ impl<'a> Run<'a> {
         }
         self.player.end();
         let mut maps = KernelMaps(self.loaded);
-        if compiled.print_maps_on_exit {
+        if self.mode == Mode::Bench {
+            let text = if self.player.is_json() {
+                manual::json(&self.measured)
+            } else {
+                manual::table(&self.measured)
+            };
+            self.player.say(text.as_bytes());
+        } else if compiled.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
         self.say_lost()?;
