@@ -2,6 +2,7 @@
 
 use crate::{
     elf::{self, process},
+    symbols::library,
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
@@ -35,7 +36,10 @@ impl fmt::Display for BinaryError {
                 write!(f, "open `{}`: {}", path.display(), Described(err))
             }
             BinaryError::NotOnPath(name) => {
-                write!(f, "find `{name}`: not in any directory of PATH")
+                write!(
+                    f,
+                    "find `{name}`: not in any directory of PATH, nor a shared library"
+                )
             }
             BinaryError::NoMatch(pattern) => write!(f, "find `{pattern}`: no file matches"),
             BinaryError::Process(pid, err) => {
@@ -94,7 +98,7 @@ pub struct Located {
 /// files that process `pid` has mapped.
 ///
 /// A path with a `/` is looked up from here, or from the root of process `pid` if it is absolute; a bare name on
-/// `$PATH`.
+/// `$PATH`, and then among the installed shared libraries (`libc`, `libssl.so.3`).
 ///
 /// # Errors
 /// Nothing found, or not readable.
@@ -116,6 +120,7 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
         PathBuf::from(written)
     } else {
         on_path(written, std::env::var_os("PATH").as_deref())
+            .or_else(|| library::find(written))
             .ok_or_else(|| BinaryError::NotOnPath(written.to_string()))?
     };
     Ok(vec![in_process(name, pid)?])
