@@ -8,6 +8,7 @@ mod process;
 mod rights;
 mod scripts;
 mod support;
+mod talk;
 
 #[path = "../elf/writer.rs"]
 #[expect(dead_code, reason = "its other user writes other files")]
