@@ -16,6 +16,9 @@ use crate::{
     spec::Type,
 };
 
+/// Turns of a loop that the verifier may walk one by one.
+const WALKED: i64 = 256;
+
 /// Times that an `unroll` may repeat its block.
 const UNROLL_MAX: i64 = 4096;
 
@@ -93,7 +96,7 @@ impl Lower<'_> {
             return Ok(());
         }
         let old = self.f.set_span(Some(stmt.span));
-        let result = self.stmt_inner(stmt);
+        let result = self.passing(|l| l.stmt_inner(stmt));
         self.f.set_span(old);
         result
     }
@@ -187,7 +190,7 @@ impl Lower<'_> {
         }
         let ty = self.checked.vars[var.0 as usize].clone();
         // Never on the stack: an address there must be set before a branch can read it.
-        let addr = self.alloc_scratch(ty.size(&self.checked.structs).max(1))?;
+        let addr = self.alloc_kept(ty.size(&self.checked.structs).max(1))?;
         self.vars.insert(var, VarHome::Mem(addr));
         Ok(addr)
     }
@@ -329,15 +332,31 @@ impl Lower<'_> {
         };
         let first = self.num(start)?;
         let last = self.num(end)?;
+        let turns = match (first, last) {
+            (Opnd::Imm(a), Opnd::Imm(b)) => b.saturating_sub(a),
+            _ => 0,
+        };
+        let hidden = self.target.features.may_goto
+            && (turns > WALKED || (turns > 16 && self.scratch.is_some()));
         let (count, limit) = (self.f.mov(first), self.f.mov(last));
+        if hidden {
+            // A counter that starts at a number the verifier knows makes it walk each turn.
+            let zero = self.unknown_zero()?;
+            self.f.push(Op::Alu {
+                op: crate::asm::AluOp::Add,
+                width: crate::asm::Width::W64,
+                dst: count,
+                a: count.into(),
+                b: zero,
+            });
+        }
         let (head, go, next, stop) = (
             self.f.block(),
             self.f.block(),
             self.f.block(),
             self.f.block(),
         );
-        let constant =
-            matches!((first, last), (Opnd::Imm(a), Opnd::Imm(b)) if b.saturating_sub(a) <= 256);
+        let constant = matches!((first, last), (Opnd::Imm(_), Opnd::Imm(_))) && !hidden && turns <= WALKED;
         self.loop_body(
             body,
             next,

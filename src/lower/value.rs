@@ -832,8 +832,7 @@ impl Lower<'_> {
         }
         let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
         if size > 256 {
-            self.same_bytes(a, b, size, same, differ);
-            return Ok(());
+            return self.same_bytes(a, b, size, same, differ);
         }
         let mut at = 0;
         while at < size {
@@ -906,8 +905,7 @@ impl Lower<'_> {
             self.in_memory(expr, a.0, a.1)?,
             self.in_memory(expr, b.0, b.1)?,
         );
-        self.same_strings(x, y, size, same, differ);
-        Ok(())
+        self.same_strings(x, y, size, same, differ)
     }
 
     /// The bytes of a value in BPF memory.

@@ -253,14 +253,14 @@ impl Script {
             9 => format!("(int64)strlen({})", self.string(depth - 1)),
             10 => format!("(int64)({})({x})", self.dice.pick(&["int8", "uint16", "int32", "uint8"])),
             11 => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
-            12 => format!("(int64)$r.c[{x}]"),
+            12 => format!("(int64)$r.c[$a + {x}]"),
             _ => "(int64)@u[1]".into(),
         }
     }
 
     fn boolean(&mut self, depth: u32) -> String {
         if depth == 0 {
-            return self.dice.pick(&["$a > 3", "pid == 1", "true", "comm == \"x\"", "$u < 9"]).to_owned();
+            return self.dice.pick(&["($a > 3)", "(pid == 1)", "true", "(comm == \"x\")", "($u < 9)"]).to_owned();
         }
         let (x, y) = (self.int(depth - 1), self.int(depth - 1));
         match self.dice.roll(9) {
@@ -284,7 +284,7 @@ impl Script {
         }
         match self.dice.roll(5) {
             0 => format!("str($b)"),
-            1 => format!("str($b, {})", self.int(depth - 1)),
+            1 => "str($b, $a)".into(),
             2 => {
                 let (x, y) = (self.string(depth - 1), self.string(depth - 1));
                 format!("({} ? {x} : {y})", self.boolean(depth - 1))
