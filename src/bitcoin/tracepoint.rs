@@ -236,7 +236,12 @@ pub const TRACEPOINTS: &[Tracepoint] = &[
     ),
     row("utxocache", "add", COIN, "a coin was put into the cache"),
     row("utxocache", "spent", COIN, "a coin was spent"),
-    row("utxocache", "uncache", COIN, "a coin was dropped from the cache"),
+    row(
+        "utxocache",
+        "uncache",
+        COIN,
+        "a coin was dropped from the cache",
+    ),
     row(
         "coin_selection",
         "selected_coins",
@@ -360,7 +365,10 @@ mod tests {
 
     #[test]
     fn arguments_are_as_wide_as_their_kind() {
-        for (point, arg) in TRACEPOINTS.iter().flat_map(|p| p.args.iter().map(move |a| (p, a))) {
+        for (point, arg) in TRACEPOINTS
+            .iter()
+            .flat_map(|p| p.args.iter().map(move |a| (p, a)))
+        {
             let fits = match arg.kind {
                 Kind::Str(_) | Kind::Hash => arg.size == 8 && !arg.signed,
                 Kind::Bytes(len) => arg.size == 8 && point.args[len].unit == Unit::Bytes,

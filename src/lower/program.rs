@@ -69,6 +69,9 @@ const SCRATCH_MAX: u32 = 32 * 1024 - 8;
 /// A record must hold at least this much.
 const RECORD_LEAST: u32 = 4096;
 
+/// Values in passing may take this much of the stack of a function.
+const STACK_VALUES_MAX: u32 = 160;
+
 /// Scratch buffers a CPU: a probe that is preempted keeps its own.
 pub(super) const SCRATCH_SLOTS: u32 = 4;
 
@@ -90,6 +93,17 @@ pub(super) enum VarHome {
 pub(super) struct Loop {
     pub(super) on_continue: BlockId,
     pub(super) on_break: BlockId,
+}
+
+/// Stack slots of one function for values in passing.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    /// Slots with their sizes that nothing uses now.
+    free: Vec<(crate::ir::SlotId, u32)>,
+    /// Those in use.
+    used: Vec<(crate::ir::SlotId, u32)>,
+    /// Bytes of both.
+    total: u32,
 }
 
 /// State of lowering one program.
@@ -121,6 +135,8 @@ pub(super) struct Lower<'a> {
     pub(super) arg_cache: HashMap<u32, Opnd>,
     /// Gives the scratch buffer back and returns.
     pub(super) release_block: BlockId,
+    /// Stack slots of the current function.
+    pub(super) pool: Pool,
     /// Registers that hold addresses of the stack.
     pub(super) on_stack: HashSet<VReg>,
     /// Callbacks made so far; `None` while one is being built.
@@ -256,6 +272,7 @@ impl<'a> Lower<'a> {
             loop_output: false,
             arg_cache: HashMap::new(),
             release_block,
+            pool: Pool::default(),
             on_stack: HashSet::new(),
             callbacks: Vec::new(),
             callback: None,
@@ -423,9 +440,20 @@ impl<'a> Lower<'a> {
     /// Memory of `size` bytes for the whole run of the program: on the stack when small, in scratch when not.
     pub(super) fn alloc(&mut self, size: u32) -> Result<Addr, Restart> {
         if size <= self.checked.config.on_stack_limit.min(64) {
-            let slot = self.f.slot(size.next_multiple_of(8).max(8), 8);
-            let base = self.slot_base(slot);
-            return Ok(Addr { base, off: 0 });
+            let size = size.next_multiple_of(8).max(8);
+            let free = self.pool.free.iter().position(|(_, s)| *s == size);
+            if free.is_some() || self.pool.total + size <= STACK_VALUES_MAX {
+                let slot = match free {
+                    Some(at) => self.pool.free.swap_remove(at).0,
+                    None => {
+                        self.pool.total += size;
+                        self.f.slot(size, 8)
+                    }
+                };
+                self.pool.used.push((slot, size));
+                let base = self.slot_base(slot);
+                return Ok(Addr { base, off: 0 });
+            }
         }
         self.alloc_scratch(size)
     }
@@ -470,11 +498,13 @@ impl<'a> Lower<'a> {
         })
     }
 
-    /// Runs `body`, and frees afterwards what it took of scratch for values in passing.
+    /// Runs `body`, and frees afterwards what it took of scratch and stack for values in passing.
     pub(super) fn passing<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
-        let temps = self.temps;
+        let (temps, slots) = (self.temps, self.pool.used.len());
         let result = body(self);
         self.temps = temps;
+        let freed = self.pool.used.split_off(slots);
+        self.pool.free.extend(freed);
         result
     }
 

@@ -176,8 +176,13 @@ impl Lower<'_> {
         let (flush, fits, on) = (self.f.block(), self.f.block(), self.f.block());
         let var = self.f.vreg();
         self.f.push(Op::Mov { dst: var, src: pos });
-        self.f
-            .branch(Cond::Gt, var, i64::from(self.plan.record_max - need), flush, fits);
+        self.f.branch(
+            Cond::Gt,
+            var,
+            i64::from(self.plan.record_max - need),
+            flush,
+            fits,
+        );
         self.f.switch_to(fits);
         self.f.end(crate::ir::Term::Goto(on));
         self.f.switch_to(flush);
@@ -452,8 +457,13 @@ impl Lower<'_> {
                 some,
             );
             self.f.switch_to(some);
-            self.f
-                .branch(Cond::Gt, v, i64::from(self.plan.record_max), self.release_block, sane);
+            self.f.branch(
+                Cond::Gt,
+                v,
+                i64::from(self.plan.record_max),
+                self.release_block,
+                sane,
+            );
             self.f.switch_to(sane);
             self.seen_max = self.plan.record_max;
             let parked = self.cursor.clone();

@@ -337,7 +337,7 @@ impl Lower<'_> {
             _ => 0,
         };
         let hidden = self.target.features.may_goto
-            && (turns > WALKED || (turns > 16 && self.scratch.is_some()));
+            && (turns > WALKED || (turns > 4 && self.scratch.is_some()));
         let (count, limit) = (self.f.mov(first), self.f.mov(last));
         if hidden {
             // A counter that starts at a number the verifier knows makes it walk each turn.
@@ -356,7 +356,8 @@ impl Lower<'_> {
             self.f.block(),
             self.f.block(),
         );
-        let constant = matches!((first, last), (Opnd::Imm(_), Opnd::Imm(_))) && !hidden && turns <= WALKED;
+        let constant =
+            matches!((first, last), (Opnd::Imm(_), Opnd::Imm(_))) && !hidden && turns <= WALKED;
         self.loop_body(
             body,
             next,
@@ -393,6 +394,34 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Makes the verifier forget what it knows of the numbers that a loop changes: it would walk each turn.
+    fn hide(&mut self, body: &Block) -> Result<(), Restart> {
+        if self.scratch.is_none() || !self.target.features.may_goto {
+            return Ok(());
+        }
+        let mut vars = std::collections::BTreeSet::new();
+        super::usage::each_expr(body, &mut |expr| {
+            if let Some(Res::Var(var)) = self.checked.res.get(&expr.id)
+                && matches!(self.checked.vars[var.0 as usize], Type::Int { .. })
+            {
+                vars.insert(*var);
+            }
+        });
+        for var in vars {
+            if let Some(VarHome::Reg(reg)) = self.vars.get(&var).copied() {
+                let zero = self.unknown_zero()?;
+                self.f.push(Op::Alu {
+                    op: crate::asm::AluOp::Add,
+                    width: crate::asm::Width::W64,
+                    dst: reg,
+                    a: reg.into(),
+                    b: zero,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn loop_body(
         &mut self,
         body: &Block,
@@ -405,6 +434,7 @@ impl Lower<'_> {
         if output {
             self.park()?;
         }
+        self.hide(body)?;
         let outer = std::mem::replace(&mut self.loop_output, output);
         let cursor = self.cursor.clone();
         // What was fetched before is still right inside; what is fetched inside may not have happened after.

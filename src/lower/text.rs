@@ -17,6 +17,9 @@ use crate::{
 /// Turns of a loop that the verifier may walk one by one, several times in a program.
 const SHORT: u32 = 64;
 
+/// As [`SHORT`] where there is a scratch buffer anyway, which makes it cheap to hide the counter.
+const WALKED: u32 = 4;
+
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
     /// after the loop is current afterwards, and its block is given to `body` too.
@@ -26,7 +29,9 @@ impl Lower<'_> {
         body: impl FnOnce(&mut Self, VReg, BlockId, BlockId) -> Result<(), Restart>,
     ) -> Result<VReg, Restart> {
         // A counter that starts at a number the verifier knows makes it walk each turn.
-        let i = if count > SHORT && self.target.features.may_goto {
+        let hidden = self.target.features.may_goto
+            && (count > SHORT || (count > WALKED && self.scratch.is_some()));
+        let i = if hidden {
             let zero = self.unknown_zero()?;
             self.f.mov(zero)
         } else {
@@ -40,7 +45,7 @@ impl Lower<'_> {
         );
         self.f.end(Term::Goto(head));
         self.f.switch_to(head);
-        if count > SHORT && self.target.features.may_goto {
+        if hidden {
             let inside = self.f.block();
             self.f.end(Term::MayGoto {
                 go: inside,
@@ -150,6 +155,10 @@ impl Lower<'_> {
                 "searching strings of this size needs a kernel with may_goto (6.9)",
             );
         }
+        if u64::from(hs) * u64::from(ns) > 256 && self.target.features.may_goto {
+            // One loop in another: neither may be walked.
+            self.unknown_zero()?;
+        }
         let found = self.f.mov(-1);
         self.counted(hs, |l, i, next, done| {
             let (hit, miss) = (l.f.block(), l.f.block());
@@ -184,13 +193,7 @@ impl Lower<'_> {
     }
 
     /// Difference of the first bytes that differ among `count`, or 0; stops behind a NUL where `strings`.
-    fn differ(
-        &mut self,
-        a: Addr,
-        b: Addr,
-        count: u32,
-        strings: bool,
-    ) -> Result<VReg, Restart> {
+    fn differ(&mut self, a: Addr, b: Addr, count: u32, strings: bool) -> Result<VReg, Restart> {
         let dst = self.f.mov(0);
         self.counted(count, |l, i, next, done| {
             let (x, y) = (l.byte(a, i), l.byte(b, i));

@@ -79,7 +79,9 @@ impl Lower<'_> {
                     None => self.fail(expr, "this is not a number"),
                 }
             }
-            Val::Lit(bytes) if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 => {
+            Val::Lit(bytes)
+                if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 =>
+            {
                 let n = bytes.iter().rev().fold(0, |n, b| n << 8 | i64::from(*b));
                 Ok(Opnd::Imm(n))
             }
@@ -233,11 +235,11 @@ impl Lower<'_> {
         size: Size,
         signed: bool,
     ) -> Result<VReg, Restart> {
-        let slot = self.f.slot(8, 8);
-        let dst = self.slot_base(slot);
+        let own = self.alloc(8)?;
+        let dst = self.addr_reg(own);
         let args = vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr];
         self.call_read(helper::PROBE_READ_USER, args);
-        Ok(self.load_at(Addr { base: dst, off: 0 }, size, signed))
+        Ok(self.load_at(own, size, signed))
     }
 
     /// `argN`: a function's argument, or a USDT operand.
@@ -949,7 +951,10 @@ impl Lower<'_> {
                 (ExprKind::Ternary { cond, then, els }, _) if !is_number(ty) => {
                     let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
                     if self.output_inside(then) || self.output_inside(els) {
-                        return self.fail(expr, "this value is not a number, so no branch of `?:` can print");
+                        return self.fail(
+                            expr,
+                            "this value is not a number, so no branch of `?:` can print",
+                        );
                     }
                     self.cond(cond, yes, no)?;
                     let cache = self.arg_cache.clone();

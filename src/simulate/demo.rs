@@ -54,7 +54,11 @@ fn event(line: &str) -> Option<Event<'static>> {
         probe: probe.to_owned().into(),
         pid: Some(PID),
         comm: Some("baretrace".into()),
-        args: args.split('\t').zip(known.args).map(value).collect::<Option<_>>()?,
+        args: args
+            .split('\t')
+            .zip(known.args)
+            .map(value)
+            .collect::<Option<_>>()?,
         ..Event::default()
     })
 }

@@ -336,7 +336,11 @@ pub(super) fn unhex(digits: &str) -> Option<Vec<u8>> {
     let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
         return None;
     };
-    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digit = |c: u8| {
+        char::from(c)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     pairs
         .iter()
         .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
@@ -359,7 +363,10 @@ mod tests {
         let event = &events[0];
         assert_eq!((event.line, event.probe.as_ref()), (4, "net:x"));
         assert_eq!((event.pid, event.tid, event.cpu), (Some(7), Some(8), 1));
-        assert_eq!((event.comm.as_deref(), event.time), (Some("b-net"), Some(5)));
+        assert_eq!(
+            (event.comm.as_deref(), event.time),
+            (Some("b-net"), Some(5))
+        );
         let want = [
             Value::Number(1),
             Value::Number(-5),
@@ -371,7 +378,10 @@ mod tests {
             Value::Number(i128::from(u64::MAX)),
         ];
         assert_eq!(event.args, want);
-        assert!(matches!(parse_line(1, r#"{"probe":"x","args":["a"]}"#).unwrap().args[0], Value::Text(Cow::Borrowed(_))));
+        assert!(matches!(
+            parse_line(1, r#"{"probe":"x","args":["a"]}"#).unwrap().args[0],
+            Value::Text(Cow::Borrowed(_))
+        ));
     }
 
     #[test]
@@ -380,17 +390,53 @@ mod tests {
             ("{", Some(1), "EOF while parsing an object"),
             (r#"{"probe" "x"}"#, Some(10), "expected `:`"),
             (r#"{"probe":"x"} {}"#, Some(15), "trailing characters"),
-            (r#"[1]"#, Some(1), "invalid type: sequence, expected an event"),
-            (r#"{"probe":7}"#, Some(10), "invalid type: integer `7`, expected a string"),
-            (r#"{"probe":"x","args":7}"#, Some(21), "expected a list of arguments"),
-            (r#"{"probe":"x","args":[1.5]}"#, Some(24), "floating point `1.5`"),
-            (r#"{"probe":"x","args":[1e30]}"#, Some(25), "floating point `1e+30`"),
-            (r#"{"probe":"x","args":[{"hex":"0"}]}"#, Some(32), "`0` is not pairs"),
-            (r#"{"probe":"x","args":[{"oct":"0"}]}"#, Some(27), "`oct` is no kind"),
-            (r#"{"probe":"x","pid":-1}"#, Some(21), "invalid value: integer `-1`, expected u32"),
+            (
+                r#"[1]"#,
+                Some(1),
+                "invalid type: sequence, expected an event",
+            ),
+            (
+                r#"{"probe":7}"#,
+                Some(10),
+                "invalid type: integer `7`, expected a string",
+            ),
+            (
+                r#"{"probe":"x","args":7}"#,
+                Some(21),
+                "expected a list of arguments",
+            ),
+            (
+                r#"{"probe":"x","args":[1.5]}"#,
+                Some(24),
+                "floating point `1.5`",
+            ),
+            (
+                r#"{"probe":"x","args":[1e30]}"#,
+                Some(25),
+                "floating point `1e+30`",
+            ),
+            (
+                r#"{"probe":"x","args":[{"hex":"0"}]}"#,
+                Some(32),
+                "`0` is not pairs",
+            ),
+            (
+                r#"{"probe":"x","args":[{"oct":"0"}]}"#,
+                Some(27),
+                "`oct` is no kind",
+            ),
+            (
+                r#"{"probe":"x","pid":-1}"#,
+                Some(21),
+                "invalid value: integer `-1`, expected u32",
+            ),
             (r#"{"prob":"x"}"#, Some(7), "no field `prob`"),
             (r#"{"pid":1}"#, None, "needs a `probe`"),
-            (r#"{"probe":"x","comm":"0123456789abcdef"}"#, None, "has 16 bytes"),
+            (
+                r#"{"probe":"x","comm":"0123456789abcdef"}"#,
+                None,
+                "has 16 bytes",
+            ),
         ] {
             let error = parse_line(3, line).unwrap_err();
             assert!(error.what.contains(what), "{line}: {error}");
@@ -398,6 +444,9 @@ mod tests {
         }
         let error = parse_line(1, r#"{"prob":"x"}"#).unwrap_err();
         assert_eq!(error.help.as_deref(), Some("did you mean `probe`?"));
-        assert_eq!(text(b"a\nb\xff").unwrap_err().to_string(), "line 2, column 2: not UTF-8");
+        assert_eq!(
+            text(b"a\nb\xff").unwrap_err().to_string(),
+            "line 2, column 2: not UTF-8"
+        );
     }
 }

@@ -13,7 +13,10 @@ use crate::{
 
 /// Registers for the first arguments, by architecture; the rest are on the stack.
 const REGISTERS: [(Arch, &[&str]); 2] = [
-    (Arch::X86_64, &["%r12", "%rax", "%rdx", "%rcx", "%rsi", "%rdi"]),
+    (
+        Arch::X86_64,
+        &["%r12", "%rax", "%rdx", "%rcx", "%rsi", "%rdi"],
+    ),
     (Arch::Aarch64, &["x19", "x20", "x0", "x1", "x2", "x3"]),
 ];
 /// Arguments of a probe that nothing is known of: as many as `sys/sdt.h` makes.
@@ -193,7 +196,9 @@ fn functions(binary: &mut Binary, function: &str, shapes: &Shapes) {
     for name in names {
         if !binary.functions.iter().any(|f| f.0 == name) {
             let offset = FIRST_OFFSET << 8 | OFFSET_STEP * binary.functions.len() as u64;
-            binary.functions.push((name.to_owned(), offset, OFFSET_STEP));
+            binary
+                .functions
+                .push((name.to_owned(), offset, OFFSET_STEP));
         }
     }
 }
@@ -222,8 +227,17 @@ mod tests {
                 let args = &probe.sites[0].args;
                 assert_eq!(args.len(), point.args.len());
                 for (arg, known) in args.iter().zip(point.args) {
-                    assert_eq!((arg.size, arg.signed), (known.size, known.signed), "{point}: {}", arg.text);
-                    assert!(!matches!(arg.loc, ArgLoc::Unreadable(_)), "{point}: {}", arg.text);
+                    assert_eq!(
+                        (arg.size, arg.signed),
+                        (known.size, known.signed),
+                        "{point}: {}",
+                        arg.text
+                    );
+                    assert!(
+                        !matches!(arg.loc, ArgLoc::Unreadable(_)),
+                        "{point}: {}",
+                        arg.text
+                    );
                 }
             }
             let offsets: std::collections::HashSet<_> =
@@ -234,11 +248,16 @@ mod tests {
 
     #[test]
     fn events_say_how_many_arguments_there_are() {
-        let text = "{\"probe\":\"app:go\",\"args\":[1,2]}\n{\"probe\":\"app:go\",\"args\":[-1,\"x\",3]}";
+        let text =
+            "{\"probe\":\"app:go\",\"args\":[1,2]}\n{\"probe\":\"app:go\",\"args\":[-1,\"x\",3]}";
         let shapes = Shapes::of(events::parse(text)).unwrap();
         let wants = [usdt(Some("app"), "go"), usdt(Some("app"), "idle")];
         let made = binary(Arch::X86_64, "bitcoind", &wants.each_ref(), &shapes);
-        let shape: Vec<_> = made.usdt[0].sites[0].args.iter().map(|a| (a.size, a.signed)).collect();
+        let shape: Vec<_> = made.usdt[0].sites[0]
+            .args
+            .iter()
+            .map(|a| (a.size, a.signed))
+            .collect();
         assert_eq!(shape, [(8, true), (8, false), (8, false)]);
         assert_eq!(made.usdt[1].sites[0].args.len(), UNKNOWN_ARGS);
     }

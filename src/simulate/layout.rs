@@ -218,14 +218,19 @@ impl Layout {
     }
 
     fn has_overlap(&self) -> bool {
-        let cross = |a: usize, a_size: usize, b: usize, b_size: usize| a < b + b_size && b < a + a_size;
+        let cross =
+            |a: usize, a_size: usize, b: usize, b_size: usize| a < b + b_size && b < a + a_size;
         self.slots.iter().enumerate().any(|(number, a)| {
-            self.slots[number + 1..].iter().any(|b| match (&a.place, &b.place) {
-                (Place::Reg(x), Place::Reg(y)) => cross(*x, a.size, *y, b.size),
-                (Place::Memory(s, x), Place::Memory(t, y)) => s == t && cross(*x, a.size, *y, b.size),
-                (Place::Through { .. }, Place::Through { .. }) => true,
-                _ => false,
-            })
+            self.slots[number + 1..]
+                .iter()
+                .any(|b| match (&a.place, &b.place) {
+                    (Place::Reg(x), Place::Reg(y)) => cross(*x, a.size, *y, b.size),
+                    (Place::Memory(s, x), Place::Memory(t, y)) => {
+                        s == t && cross(*x, a.size, *y, b.size)
+                    }
+                    (Place::Through { .. }, Place::Through { .. }) => true,
+                    _ => false,
+                })
         })
     }
 
@@ -385,7 +390,10 @@ impl Slot {
                 return Err("it is a number, the event gives text or bytes".to_owned());
             }
             Some(Kind::Hash) if bytes.len() != 32 || matches!(value, Value::Text(_)) => {
-                return Err("it is a hash: give 32 bytes, as {\"hash\": \"…\"} or {\"hex\": \"…\"}".to_owned());
+                return Err(
+                    "it is a hash: give 32 bytes, as {\"hash\": \"…\"} or {\"hex\": \"…\"}"
+                        .to_owned(),
+                );
             }
             _ if self.size != 8 => {
                 return Err(format!(
@@ -439,7 +447,10 @@ fn through(
     bytes: &[u8],
 ) -> bool {
     for (number, (start, memory)) in segments.iter_mut().enumerate() {
-        let Some(at) = addr.checked_sub(*start).and_then(|at| usize::try_from(at).ok()) else {
+        let Some(at) = addr
+            .checked_sub(*start)
+            .and_then(|at| usize::try_from(at).ok())
+        else {
             continue;
         };
         if at < memory.len() {
@@ -532,7 +543,10 @@ mod tests {
     fn a_program_reads_what_the_event_says() {
         for (operands, values) in [
             ("-8@%rax 8@%rbx -4@%ecx 1@%dl", &[-3, 7, -2, 1][..]),
-            ("8@-1064(%rbp) 4@-8(%rbp) 8@(%rsp) 8@24(%rsp)", &[1, 2, 3, 4]),
+            (
+                "8@-1064(%rbp) 4@-8(%rbp) 8@(%rsp) 8@24(%rsp)",
+                &[1, 2, 3, 4],
+            ),
             ("8@8(%rax,%rbx,4) 8@(%rax,%rcx,8) 4@16(%rax)", &[5, 6, 7]),
             ("8@(,%rbx,8) 8@64(,%rcx,2)", &[8, 9]),
             ("8@(%rax,%rax,2) 2@%bx", &[10, 65535]),
@@ -549,7 +563,12 @@ mod tests {
                 .zip(got.iter().zip(values))
             {
                 let mask = u64::MAX >> (64 - 8 * u32::from(arg.size));
-                assert_eq!(got.map(|g| g & mask), Some(*want as u64 & mask), "{operands}: {}", arg.text);
+                assert_eq!(
+                    got.map(|g| g & mask),
+                    Some(*want as u64 & mask),
+                    "{operands}: {}",
+                    arg.text
+                );
             }
         }
     }
@@ -557,21 +576,52 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         for (operands, values, what) in [
-            ("8@%rax 8@%rax", numbers(&[1, 2]), "argument 1 cannot be 0x2"),
-            ("8@$5", numbers(&[6]), "argument 0 is always 5 at this site (`8@$5`)"),
-            ("4@%eax", numbers(&[1 << 32]), "4294967296 does not fit into 4 bytes"),
+            (
+                "8@%rax 8@%rax",
+                numbers(&[1, 2]),
+                "argument 1 cannot be 0x2",
+            ),
+            (
+                "8@$5",
+                numbers(&[6]),
+                "argument 0 is always 5 at this site (`8@$5`)",
+            ),
+            (
+                "4@%eax",
+                numbers(&[1 << 32]),
+                "4294967296 does not fit into 4 bytes",
+            ),
             ("-1@%al", numbers(&[-129]), "-129 does not fit into 1 bytes"),
             ("8@%rax", numbers(&[1 << 64]), "does not fit into 8 bytes"),
-            ("8@%rax 8@%rbx", numbers(&[1]), "has 2 arguments, the event gives 1: argument 1 is missing"),
-            ("8@%rax", numbers(&[1, 2]), "has 1 argument, the event gives 2"),
-            ("4@%eax", vec![Value::Text("x".into())], "text and bytes need an address of 8"),
+            (
+                "8@%rax 8@%rbx",
+                numbers(&[1]),
+                "has 2 arguments, the event gives 1: argument 1 is missing",
+            ),
+            (
+                "8@%rax",
+                numbers(&[1, 2]),
+                "has 1 argument, the event gives 2",
+            ),
+            (
+                "4@%eax",
+                vec![Value::Text("x".into())],
+                "text and bytes need an address of 8",
+            ),
             ("8@%rax 8@(%rax)", numbers(&[0, 2]), "shares its place"),
-            ("8@%rax 8@(%rax) 8@(%rax)", numbers(&[0x9000, 1, 2]), "shares its place"),
+            (
+                "8@%rax 8@(%rax) 8@(%rax)",
+                numbers(&[0x9000, 1, 2]),
+                "shares its place",
+            ),
         ] {
             let error = fill(operands, &values).unwrap_err();
             assert!(error.contains(what), "{operands}: {error}");
         }
-        assert_eq!(fill("8@$5 8@(%rax)", &[Value::Null, Value::Null]), Ok(vec![Some(5), Some(0)]));
+        assert_eq!(
+            fill("8@$5 8@(%rax)", &[Value::Null, Value::Null]),
+            Ok(vec![Some(5), Some(0)])
+        );
     }
 
     #[test]
@@ -593,9 +643,22 @@ mod tests {
         let args = usdt::parse_args(Arch::X86_64, "8@%rax -4@%ecx -8@%rdx");
         let layout = Layout::new(Arch::X86_64, &args, Some(point));
         for (values, want) in [
-            (numbers(&[0, 1]), "the probe has 3 arguments, the event gives 2: argument 2 (`fee`) is missing (`null` if nobody looks at it)"),
-            (vec![Value::Text("a".into()), Value::Null, Value::Null], "argument 0 (`txid`): it is a hash"),
-            (vec![Value::Bytes(vec![0; 32]), Value::Text("1".into()), Value::Null], "argument 1 (`vsize`): it is a number"),
+            (
+                numbers(&[0, 1]),
+                "the probe has 3 arguments, the event gives 2: argument 2 (`fee`) is missing (`null` if nobody looks at it)",
+            ),
+            (
+                vec![Value::Text("a".into()), Value::Null, Value::Null],
+                "argument 0 (`txid`): it is a hash",
+            ),
+            (
+                vec![
+                    Value::Bytes(vec![0; 32]),
+                    Value::Text("1".into()),
+                    Value::Null,
+                ],
+                "argument 1 (`vsize`): it is a number",
+            ),
         ] {
             let error = layout.fill(&values, None, &mut Vec::new(), &mut Memory::new());
             let error = error.unwrap_err().to_string();
@@ -609,7 +672,9 @@ mod tests {
         let (mut ctx, mut user) = (Vec::new(), Memory::new());
         let ret = Value::Number(-1);
         let values = numbers(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        layout.fill(&values, Some(&ret), &mut ctx, &mut user).unwrap();
+        layout
+            .fill(&values, Some(&ret), &mut ctx, &mut user)
+            .unwrap();
         assert_eq!([register(&ctx, 112), register(&ctx, 64)], [1, 6]);
         assert_eq!(register(&ctx, 80), u64::MAX);
         let mut word = [0; 8];

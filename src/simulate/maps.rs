@@ -12,7 +12,8 @@ pub(super) struct VmMaps<'m>(pub(super) &'m mut Machine);
 
 impl VmMaps<'_> {
     fn map(&mut self, index: usize) -> io::Result<&mut MapStore> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("there is no map {index}"));
+        let missing =
+            || io::Error::new(io::ErrorKind::NotFound, format!("there is no map {index}"));
         self.0.map_mut(index).ok_or_else(missing)
     }
 }
@@ -20,7 +21,11 @@ impl VmMaps<'_> {
 fn values(map: &MapStore, key: &[u8]) -> Option<Vec<Vec<u8>>> {
     // A kernel stack map gives one value; traces are shorter than their room.
     if let (crate::spec::MapKind::StackTrace, Ok(id)) = (map.spec().kind, key.try_into()) {
-        let mut bytes = map.stack(u32::from_ne_bytes(id))?.iter().flat_map(|a| a.to_ne_bytes()).collect::<Vec<u8>>();
+        let mut bytes = map
+            .stack(u32::from_ne_bytes(id))?
+            .iter()
+            .flat_map(|a| a.to_ne_bytes())
+            .collect::<Vec<u8>>();
         bytes.resize(usize::try_from(map.spec().value_size).unwrap_or(0), 0);
         return Some(vec![bytes]);
     }

@@ -70,10 +70,16 @@ pub(super) fn places(
                 places.extend(usdt(target.arch, binary, probe, programs()));
             }
         }
-        places.extend(functions(target.arch, binary, event.ret.is_some(), programs()));
+        places.extend(functions(
+            target.arch,
+            binary,
+            event.ret.is_some(),
+            programs(),
+        ));
     }
     for (index, program) in programs() {
-        let plain = |spec: &AttachSpec| !is_automatic(spec) && !matches!(spec, AttachSpec::User { .. });
+        let plain =
+            |spec: &AttachSpec| !is_automatic(spec) && !matches!(spec, AttachSpec::User { .. });
         if program.attach.iter().any(plain) {
             let site = SitePlan {
                 layout: Layout::function(target.arch),
@@ -161,7 +167,9 @@ fn usdt<'o>(
     for site in &probe.sites {
         let attached: Vec<_> = programs
             .clone()
-            .filter(|(_, program)| program.probe.starts_with("usdt:") && program.probe.ends_with(&end))
+            .filter(|(_, program)| {
+                program.probe.starts_with("usdt:") && program.probe.ends_with(&end)
+            })
             .filter_map(|(index, program)| Some((index, at(program, binary, site.offset, false)?)))
             .collect();
         if !attached.is_empty() {

@@ -67,7 +67,8 @@ impl ScriptError {
             ScriptError::Script(diagnostics) => diagnostics,
             ScriptError::Binary(_) => return self.to_string(),
             ScriptError::Compile(err) => {
-                let mut diagnostic = Diagnostic::error(err.span().unwrap_or_default(), err.to_string());
+                let mut diagnostic =
+                    Diagnostic::error(err.span().unwrap_or_default(), err.to_string());
                 if let Some(help) = err.help() {
                     diagnostic = diagnostic.help(help);
                 }
@@ -184,15 +185,18 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
                     .probes(wanted)
                     .map_err(|err: usdt::Error| BinaryError::Notes(file.name.clone(), err))?;
                 let fresh = |probe: &UsdtProbe| {
-                    !found.usdt.iter().any(|old| {
-                        (&old.provider, &old.name) == (&probe.provider, &probe.name)
-                    })
+                    !found
+                        .usdt
+                        .iter()
+                        .any(|old| (&old.provider, &old.name) == (&probe.provider, &probe.name))
                 };
                 let probes: Vec<_> = probes.into_iter().filter(fresh).collect();
                 found.usdt.extend(probes);
             }
             Wanted::Uprobe { function, .. } => {
-                let functions = image.elf().functions(|name| wildcard::matches(function, name));
+                let functions = image
+                    .elf()
+                    .functions(|name| wildcard::matches(function, name));
                 for function in functions {
                     let row = (function.name.to_string(), function.offset, function.size);
                     if !found.functions.contains(&row) {
