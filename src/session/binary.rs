@@ -1,5 +1,6 @@
 //! From the path in a probe's name to files that can be opened.
 
+use crate::symbols::library;
 use crate::{
     elf::{self, process},
     sys::{errno::Described, file_map::FileMap},
@@ -94,7 +95,7 @@ pub struct Located {
 /// files that process `pid` has mapped.
 ///
 /// A path with a `/` is looked up from here, or from the root of process `pid` if it is absolute; a bare name on
-/// `$PATH`.
+/// `$PATH`, then among the installed libraries.
 ///
 /// # Errors
 /// Nothing found, or not readable.
@@ -116,6 +117,7 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
         PathBuf::from(written)
     } else {
         on_path(written, std::env::var_os("PATH").as_deref())
+            .or_else(|| library::find(written))
             .ok_or_else(|| BinaryError::NotOnPath(written.to_string()))?
     };
     Ok(vec![in_process(name, pid)?])
