@@ -92,7 +92,10 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
-    privileges::drop_unneeded(&compiled, options);
+    if options.mode != Mode::Bench {
+        // Run times of programs are the administrator's to see.
+        privileges::drop_unneeded(&compiled, options);
+    }
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
