@@ -1016,7 +1016,8 @@ impl Lower<'_> {
             }
             Val::Lit(s) => {
                 let mut bytes = s;
-                bytes.truncate((size as usize).saturating_sub(1));
+                let nul = usize::from(matches!(ty, Type::Str { .. }));
+                bytes.truncate((size as usize).saturating_sub(nul));
                 let used = bytes.len();
                 if size > 128 {
                     self.zero(to, size)?;

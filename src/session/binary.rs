@@ -1,8 +1,8 @@
 //! From the path in a probe's name to files that can be opened.
 
-use crate::symbols::library;
 use crate::{
     elf::{self, process},
+    symbols::library,
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
@@ -37,7 +37,10 @@ impl fmt::Display for BinaryError {
                 write!(f, "open `{}`: {}", path.display(), Described(err))
             }
             BinaryError::NotOnPath(name) => {
-                write!(f, "find `{name}`: not in any directory of PATH")
+                write!(
+                    f,
+                    "find `{name}`: not in any directory of PATH, nor a shared library"
+                )
             }
             BinaryError::NoMatch(pattern) => write!(f, "find `{pattern}`: no file matches"),
             BinaryError::Process(pid, err) => {
@@ -96,7 +99,7 @@ pub struct Located {
 /// files that process `pid` has mapped.
 ///
 /// A path with a `/` is looked up from here, or from the root of process `pid` if it is absolute; a bare name on
-/// `$PATH`, then among the installed libraries.
+/// `$PATH`, and then among the installed shared libraries (`libc`, `libssl.so.3`).
 ///
 /// # Errors
 /// Nothing found, or not readable.

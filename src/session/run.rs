@@ -16,7 +16,7 @@ use crate::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
         child::Child,
-        perf_ring::{self, Rings},
+        perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
     sys::process,
@@ -26,6 +26,7 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
+    thread::{self, JoinHandle},
 };
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
@@ -70,8 +71,9 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
+    let rings = begin_rings(options, &compiled)?;
     let loaded = load(&compiled, session.multi)?;
-    let mut run = Run::new(options, &compiled, &loaded)?;
+    let mut run = Run::new(options, &compiled, &loaded, rings)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
     if options.as_bpftrace && !options.quiet {
@@ -186,11 +188,12 @@ impl<'a> Run<'a> {
         options: &Options,
         compiled: &'a Compiled,
         loaded: &'a Loaded,
+        rings: Option<Begun>,
     ) -> Result<Self, SessionError> {
         let object = &compiled.object;
-        let rings = match object.map_index(|role| *role == MapRole::Ring) {
-            Some(index) => Some(open_rings(options, compiled, &loaded.maps[index])?),
-            None => None,
+        let rings = match (object.map_index(|role| *role == MapRole::Ring), rings) {
+            (Some(index), Some(begun)) => Some(end_rings(begun, &loaded.maps[index])?),
+            _ => None,
         };
         let own_signals = specs(object).filter_map(|(_, spec)| match spec {
             AttachSpec::Signal(number) => Some(*number),
@@ -532,11 +535,18 @@ fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
         .flat_map(|(index, program)| program.attach.iter().map(move |spec| (index, spec)))
 }
 
-fn open_rings(
-    options: &Options,
-    compiled: &Compiled,
-    map: &crate::sys::bpf::Map,
-) -> Result<Rings, SessionError> {
+/// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified.
+type Begun = JoinHandle<Result<Rings, RingError>>;
+
+/// Starts to open the rings, if the script has output.
+fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, SessionError> {
+    if compiled
+        .object
+        .map_index(|role| *role == MapRole::Ring)
+        .is_none()
+    {
+        return Ok(None);
+    }
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
     let mut size = match compiled.ring_pages {
         Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
@@ -545,7 +555,15 @@ fn open_rings(
     if options.no_loss {
         size *= 4;
     }
-    let rings = Rings::open(&cpus, size).map_err(SessionError::Ring)?;
+    Ok(Some(thread::spawn(move || Rings::open(&cpus, size))))
+}
+
+/// The rings, put into the map that programs write to.
+fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
+    let rings = match begun.join() {
+        Ok(rings) => rings.map_err(SessionError::Ring)?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
     rings
         .install(map)
         .map_err(|err: io::Error| SessionError::Io("put rings into their map", err))?;

@@ -1,0 +1,1 @@
+//! Scripts with what they print.
