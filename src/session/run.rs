@@ -76,16 +76,28 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     let mut run = Run::new(options, &compiled, &loaded, rings)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
+    if options.as_bpftrace && !options.quiet {
+        // There the notice of attachment comes first.
+        run.player.hold();
+    }
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
         run.announce();
         return run.finish(&compiled);
     }
-    run.attach(session.multi)?;
+    if let Err(err) = run.attach(session.multi) {
+        let early = run.player.release();
+        run.player.say(&early);
+        run.player.flush();
+        return Err(err);
+    }
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
-    privileges::drop_unneeded(&compiled, options);
+    if options.mode != Mode::Bench {
+        // Run times of programs are the administrator's to see.
+        privileges::drop_unneeded(&compiled, options);
+    }
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
@@ -162,6 +174,8 @@ struct Run<'a> {
     attached: Vec<Attachment>,
     stop: Stop,
     quiet: bool,
+    verbose: bool,
+    no_loss: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
     /// Benchmarks with the nanoseconds that a run took.
@@ -196,6 +210,8 @@ impl<'a> Run<'a> {
             attached: Vec::new(),
             stop: Stop::No,
             quiet: options.quiet,
+            verbose: options.verbose,
+            no_loss: options.no_loss,
             points: compiled
                 .checked
                 .probes
@@ -230,6 +246,10 @@ impl<'a> Run<'a> {
         let how = AttachOptions { multi, cpus: &cpus };
         for (index, spec) in specs(self.object) {
             let program: &ProgramSpec = &self.object.programs[index];
+            if self.verbose {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(io::stderr(), "Attaching {}", program.probe);
+            }
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let attachment =
@@ -312,7 +332,9 @@ impl<'a> Run<'a> {
 
     fn announce(&mut self) {
         if !self.quiet {
+            let early = self.player.release();
             self.player.attached(self.points);
+            self.player.say(&early);
         }
     }
 
@@ -468,9 +490,12 @@ impl<'a> Run<'a> {
         } else if compiled.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
-        self.say_lost()?;
+        let lost = self.say_lost()?;
         if self.player.flush() == crate::runtime::Sent::Closed {
             return Ok(Outcome::PipeClosed);
+        }
+        if lost > 0 && self.no_loss {
+            return Err(SessionError::Lost(lost));
         }
         Ok(match self.stop {
             Stop::Exit(code) => Outcome::Exit(code),
@@ -479,11 +504,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says for each probe how many of its records found no room.
-    fn say_lost(&mut self) -> Result<(), SessionError> {
+    /// Says for each probe how many of its records found no room; how many those are in all.
+    fn say_lost(&mut self) -> Result<u64, SessionError> {
         let Some(index) = self.object.map_index(|role| *role == MapRole::Lost) else {
-            return Ok(());
+            return Ok(0);
         };
+        let mut lost = 0;
         let map = &self.loaded.maps[index];
         let mut counts = vec![0; map.value_len()];
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
@@ -493,9 +519,10 @@ impl<'a> Run<'a> {
             let count = u64::from_ne_bytes(*count);
             if count > 0 {
                 self.player.lost(&program.probe, count);
+                lost += count;
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Command lines, what they print, and their exit codes.
 
 mod bad_binary;
+mod bpftrace;
 mod commands;
 mod features;
 mod live;
