@@ -293,7 +293,7 @@ impl Script {
                 "(int64)({})({x})",
                 self.dice.pick(&["int8", "uint16", "int32", "uint8"])
             ),
-            11 => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
+            11 if self.maps => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
             12 => format!("(int64)$r.c[$a + {x}]"),
             _ => "(int64)@u[1]".into(),
         }
@@ -335,7 +335,7 @@ impl Script {
                 self.dice.pick(&["==", "!="]),
                 self.string(1)
             ),
-            7 => format!("strcontains({}, {})", self.string(1), self.string(0)),
+            7 if self.maps => format!("strcontains({}, {})", self.string(1), self.string(0)),
             _ => format!("has_key(@n, {x})"),
         }
     }
