@@ -203,7 +203,7 @@ impl Script {
             }
             29 => {
                 let name = self.name();
-                let _ = write!(self.text, "{name} = 0;\nwhile ({name} < 5) {{ {name}++;\n");
+                let _ = writeln!(self.text, "{name} = 0;\nwhile ({name} < 5) {{ {name}++;");
                 self.loops += 1;
                 self.block(depth - 1);
                 self.loops -= 1;
@@ -243,9 +243,9 @@ impl Script {
             }
             33 => {
                 let name = self.name();
-                let _ = write!(
+                let _ = writeln!(
                     self.text,
-                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};\n"
+                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};"
                 );
                 self.block(depth - 1);
                 self.text.push_str("}\n");
@@ -355,7 +355,7 @@ impl Script {
             return self.dice.pick(&atoms).to_owned();
         }
         match self.dice.roll(5) {
-            0 => format!("str($b)"),
+            0 => "str($b)".into(),
             1 => "str($b, $a)".into(),
             2 => {
                 let (x, y) = (self.string(depth - 1), self.string(depth - 1));
