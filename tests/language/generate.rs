@@ -37,7 +37,8 @@ struct Script {
 }
 
 /// A script; with `maps` it may go over maps.
-pub(crate) fn script(seed: u64, maps: bool) -> String {
+/// `depth` is how deep control flow nests.
+pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
     let mut s = Script {
         dice: Dice::new(seed),
         text: String::new(),
@@ -90,8 +91,8 @@ pub(crate) fn script(seed: u64, maps: bool) -> String {
                  @mn[(int64)2] = min((int64)3); @u[(int64)1] = (uint32)3; @tup[(int64)1] = ((int64)1, \"two\");\n",
             );
         }
-        s.budget = 12;
-        s.block(3);
+        s.budget = 4 * depth;
+        s.block(depth);
         s.text.push_str("}\n");
     }
     s.text
