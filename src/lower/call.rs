@@ -229,14 +229,18 @@ impl Lower<'_> {
             Some(n) => match self.num(n)? {
                 Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
                 Opnd::Reg(n) => {
-                    let len = self.f.mov(n);
-                    let (big, fine, zero, on) = (
+                    let len = self.f.mov(1);
+                    let (some, big, fine, on) = (
                         self.f.block(),
                         self.f.block(),
                         self.f.block(),
                         self.f.block(),
                     );
-                    self.f.branch(Cond::Gt, len, i64::from(bound), big, fine);
+                    self.f.branch(Cond::Eq, n, 0, on, some);
+                    self.f.switch_to(some);
+                    // What is compared is what is used: the verifier may not know that a copy is as small.
+                    let less = self.f.alu(AluOp::Sub, n, 1);
+                    self.f.branch(Cond::Ge, less, i64::from(bound), big, fine);
                     self.f.switch_to(big);
                     self.f.push(Op::Mov {
                         dst: len,
@@ -244,11 +248,17 @@ impl Lower<'_> {
                     });
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(fine);
-                    self.f.branch(Cond::Eq, len, 0, zero, on);
-                    self.f.switch_to(zero);
+                    let short = self.f.vreg();
+                    self.f.push(Op::Ext {
+                        dst: short,
+                        src: less.into(),
+                        from: Size::W,
+                        signed: false,
+                    });
+                    let exact = self.f.alu(AluOp::Add, short, 1);
                     self.f.push(Op::Mov {
                         dst: len,
-                        src: Opnd::Imm(1),
+                        src: exact.into(),
                     });
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(on);

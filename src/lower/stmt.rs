@@ -339,7 +339,7 @@ impl Lower<'_> {
             _ => 0,
         };
         let hidden = self.target.features.may_goto
-            && (turns > WALKED || (turns > 4 && self.scratch.is_some()));
+            && (turns > WALKED || (turns > 1 && self.scratch.is_some()));
         let (count, limit) = (self.f.mov(first), self.f.mov(last));
         if hidden {
             // A counter that starts at a number the verifier knows makes it walk each turn.
@@ -397,7 +397,7 @@ impl Lower<'_> {
     }
 
     /// Makes the verifier forget what it knows of the numbers that a loop changes: it would walk each turn.
-    fn hide(&mut self, body: &Block) -> Result<(), Restart> {
+    pub(super) fn hide(&mut self, body: &Block) -> Result<(), Restart> {
         if self.scratch.is_none() || !self.target.features.may_goto {
             return Ok(());
         }

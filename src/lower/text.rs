@@ -18,7 +18,7 @@ use crate::{
 const SHORT: u32 = 64;
 
 /// As [`SHORT`] where there is a scratch buffer anyway, which makes it cheap to hide the counter.
-const WALKED: u32 = 4;
+const WALKED: u32 = 1;
 
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
@@ -149,13 +149,13 @@ impl Lower<'_> {
         };
         let (h, hs) = self.bytes_of(hay, None)?;
         let (n, ns) = self.bytes_of(needle, None)?;
-        if u64::from(hs) * u64::from(ns) > 32 * 1024 && !self.target.features.may_goto {
+        if u64::from(hs) * u64::from(ns) > 64 && !self.target.features.may_goto {
             return self.fail(
                 expr,
                 "searching strings of this size needs a kernel with may_goto (6.9)",
             );
         }
-        if u64::from(hs) * u64::from(ns) > 256 && self.target.features.may_goto {
+        if u64::from(hs) * u64::from(ns) > 64 && self.target.features.may_goto {
             // One loop in another: neither may be walked.
             self.unknown_zero()?;
         }
