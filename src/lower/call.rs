@@ -612,7 +612,7 @@ impl Lower<'_> {
             (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
                 let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
-                return Ok(Val::Num(self.strncmp_bytes(x, y, n).into()));
+                return Ok(Val::Num(self.strncmp_bytes(x, y, n)?.into()));
             }
         };
         let dst = self.f.mov(0);

@@ -3,6 +3,14 @@
 mod bad_binary;
 mod bpftrace;
 mod commands;
+mod features;
 mod live;
+mod process;
+mod rights;
 mod scripts;
 mod support;
+mod talk;
+
+#[path = "../elf/writer.rs"]
+#[expect(dead_code, reason = "its other user writes other files")]
+mod writer;
