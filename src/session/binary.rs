@@ -263,8 +263,13 @@ mod tests {
                 .iter()
                 .any(|file| file.name == own)
         );
-        let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
-        assert!(by_root[0].open.starts_with(format!("/proc/{pid}/root")));
+        // It is the same file for both: the plain path outlives the process.
+        assert_eq!(
+            locate(own.to_str().unwrap(), Some(pid)).unwrap()[0].open,
+            own
+        );
+        let hidden = PathBuf::from(format!("/proc/{pid}/root/no/such/file"));
+        assert_eq!(plain(hidden.clone(), &own), hidden);
     }
 
     #[test]
