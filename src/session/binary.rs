@@ -109,8 +109,8 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
         return Ok(files
             .into_iter()
             .map(|file| Located {
+                open: plain(file.open, &file.path),
                 name: file.path,
-                open: file.open,
             })
             .collect());
     }
@@ -132,16 +132,20 @@ fn in_process(name: PathBuf, pid: Option<u32>) -> Result<Located, BinaryError> {
         Some(pid) => {
             let there = process::in_process(pid, &name)
                 .map_err(|err| BinaryError::Open(name.clone(), err))?;
-            // Where the process sees the same file as we do, its plain path outlives the process.
-            if is_same(&there, &name) {
-                name.clone()
-            } else {
-                there
-            }
+            plain(there, &name)
         }
         None => name.clone(),
     };
     Ok(Located { name, open })
+}
+
+/// `open`, or the plain path where a process sees the same file there as we do: that outlives the process.
+fn plain(open: PathBuf, name: &Path) -> PathBuf {
+    if is_same(&open, name) {
+        name.to_path_buf()
+    } else {
+        open
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -259,9 +263,13 @@ mod tests {
                 .iter()
                 .any(|file| file.name == own)
         );
-        let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
-        // The same file there and here: the plain path, which outlives the process.
-        assert_eq!(by_root[0].open, own);
+        // It is the same file for both: the plain path outlives the process.
+        assert_eq!(
+            locate(own.to_str().unwrap(), Some(pid)).unwrap()[0].open,
+            own
+        );
+        let hidden = PathBuf::from(format!("/proc/{pid}/root/no/such/file"));
+        assert_eq!(plain(hidden.clone(), &own), hidden);
     }
 
     #[test]
