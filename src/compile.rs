@@ -79,7 +79,8 @@ pub fn object(
             name: script_name,
             source,
         },
-    ).map_err(CompileError::Lower)?;
+    )
+    .map_err(CompileError::Lower)?;
     let options = codegen::Options::new(&target.features);
     let mut programs = Vec::with_capacity(lowered.programs.len());
     for program in lowered.programs {

@@ -12,7 +12,13 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("list") {
         return run_list(matches, call);
     }
+    if let Some(path) = matches.get_one::<std::path::PathBuf>("load-exactly") {
+        return ended(super::audit::load_exactly(path, matches, call)?);
+    }
     let options = args::options(matches, call)?;
+    if let Some(path) = matches.get_one::<std::path::PathBuf>("policy") {
+        super::audit::allowed(path, &options)?;
+    }
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
     }
@@ -23,7 +29,10 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             "warning: -k: errors of helpers are not reported by this version"
         );
     }
-    let outcome = session::run(&options).map_err(session_error)?;
+    ended(session::run(&options).map_err(session_error)?)
+}
+
+fn ended(outcome: Outcome) -> Result<(), CliError> {
     match outcome {
         Outcome::Done | Outcome::PipeClosed => Ok(()),
         Outcome::Exit(code) => exit_code(code),

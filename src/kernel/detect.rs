@@ -106,7 +106,9 @@ impl Situation {
             level @ (Lockdown::Integrity | Lockdown::Confidentiality) => format!(
                 "no capability is missing; kernel lockdown is `{level}`, see /sys/kernel/security/lockdown"
             ),
-            _ => "no capability is missing; a security module or container may forbid it".to_owned(),
+            _ => {
+                "no capability is missing; a security module or container may forbid it".to_owned()
+            }
         }
     }
 }

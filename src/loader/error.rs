@@ -133,11 +133,7 @@ impl fmt::Display for Rejected {
         }
         write!(f, "\n  {}", telling.line)?;
         if telling.others > 0 {
-            write!(
-                f,
-                "     ({} lines left out)",
-                telling.others
-            )?;
+            write!(f, "     ({} lines left out)", telling.others)?;
         }
         Ok(())
     }

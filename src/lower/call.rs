@@ -353,7 +353,10 @@ impl Lower<'_> {
                     let mut s = s.clone();
                     if let Some(n) = args.get(1) {
                         let Opnd::Imm(n) = self.num(n)? else {
-                            return self.fail(expr, "the length of a literal must be known when the script is compiled");
+                            return self.fail(
+                                expr,
+                                "the length of a literal must be known when the script is compiled",
+                            );
                         };
                         s.truncate(usize::try_from(n - 1).unwrap_or(0));
                     }

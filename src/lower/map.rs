@@ -593,12 +593,7 @@ impl Lower<'_> {
     }
 
     /// Bucket of an `lhist`: 0 below `min`, then one a step, the last for `max` and above.
-    fn lhist_bucket(
-        &mut self,
-        v: Opnd,
-        (min, max, step): (i64, i64, i64),
-        signed: bool,
-    ) -> VReg {
+    fn lhist_bucket(&mut self, v: Opnd, (min, max, step): (i64, i64, i64), signed: bool) -> VReg {
         let bucket = self.f.vreg();
         let v = self.f.mov(v);
         let (under, not_under, over, inside, on) = (
@@ -871,7 +866,9 @@ impl Lower<'_> {
         let (ptr, code) = (self.map_ptr(map), self.f.vreg());
         self.f.push(Op::FuncAddr { dst: code, func });
         let args = [ptr.into(), code.into(), Opnd::Imm(0), Opnd::Imm(0)];
-        Ok(Val::Num(self.f.call(helper::FOR_EACH_MAP_ELEM, &args).into()))
+        Ok(Val::Num(
+            self.f.call(helper::FOR_EACH_MAP_ELEM, &args).into(),
+        ))
     }
 
     /// `has_key(@m, key)`.

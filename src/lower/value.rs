@@ -79,7 +79,9 @@ impl Lower<'_> {
                     None => self.fail(expr, "this is not a number"),
                 }
             }
-            Val::Lit(bytes) if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 => {
+            Val::Lit(bytes)
+                if matches!(self.checked.ty(expr), Type::Array(..)) && bytes.len() <= 8 =>
+            {
                 let n = bytes.iter().rev().fold(0, |n, b| n << 8 | i64::from(*b));
                 Ok(Opnd::Imm(n))
             }
@@ -951,7 +953,10 @@ impl Lower<'_> {
                 (ExprKind::Ternary { cond, then, els }, _) if !is_number(ty) => {
                     let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
                     if self.output_inside(then) || self.output_inside(els) {
-                        return self.fail(expr, "this value is not a number, so no branch of `?:` can print");
+                        return self.fail(
+                            expr,
+                            "this value is not a number, so no branch of `?:` can print",
+                        );
                     }
                     self.cond(cond, yes, no)?;
                     let cache = self.arg_cache.clone();
