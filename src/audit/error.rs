@@ -52,7 +52,7 @@ impl BundleError {
                 "make it again with this version, or read it with the one that made it"
             }
             BundleError::Digest { .. } => {
-                "it was edited or damaged; see what changed with `baretrace audit diff`, or make it again"
+                "it was edited or damaged; make it again, or get it again from where it was made"
             }
             BundleError::Wrong { .. } => {
                 "its digest is right, so it was made like this; do not trust it"

@@ -84,7 +84,7 @@ pub struct Live {
     pub xlated: u32,
     /// Bytes of machine code.
     pub jited: u32,
-    /// The bundle's program with that tag, if one was given.
+    /// The bundle's program with that tag and name, if a bundle was given.
     pub proved: Option<String>,
 }
 
@@ -96,6 +96,13 @@ fn name(table: &[&str], number: u32) -> String {
 /// Whether an object went away between its listing and the look at it.
 fn vanished(err: &io::Error) -> bool {
     err.raw_os_error() == Some(libc::ENOENT)
+}
+
+/// Whether a loaded program is that of the bundle, by tag and name: programs that do the same have the same tag,
+/// whoever loads them and whatever maps they are given.
+fn is(program: &super::Program, name: &str, tag: &str) -> bool {
+    let same = program.tag_sha256 == tag || program.tag_sha1 == tag;
+    same && program.name == name
 }
 
 /// Every program of the machine, by id. Those that vanish meanwhile are left out.
@@ -123,8 +130,8 @@ pub fn live(against: Option<&Bundle>) -> io::Result<Vec<Live>> {
         };
         let tag = Hex(info.tag).to_string();
         let ours = against.and_then(|bundle| {
-            let same = |p: &&super::Program| p.tag_sha256 == tag || p.tag_sha1 == tag;
-            bundle.programs.iter().find(same)
+            let mut programs = bundle.programs.iter();
+            programs.find(|program| is(program, &info.name, &tag))
         });
         out.push(Live {
             id,
@@ -145,10 +152,9 @@ pub fn live(against: Option<&Bundle>) -> io::Result<Vec<Live>> {
 
 /// Programs of the bundle that are not loaded.
 pub fn missing<'a>(bundle: &'a Bundle, live: &[Live]) -> Vec<&'a str> {
-    let loaded = |tag: &str| live.iter().any(|program| program.tag == tag);
     let absent = bundle.programs.iter();
     absent
-        .filter(|p| !loaded(&p.tag_sha256) && !loaded(&p.tag_sha1))
+        .filter(|p| !live.iter().any(|l| is(p, &l.name, &l.tag)))
         .map(|p| p.probe.as_str())
         .collect()
 }
@@ -177,7 +183,10 @@ pub fn live_text(live: &[Live], against: Option<&Bundle>) -> String {
         );
         match (&program.proved, against) {
             (Some(probe), _) => {
-                let _ = write!(text, "\n       the bundle's `{probe}`: same tag");
+                let _ = write!(
+                    text,
+                    "\n       the instructions of the bundle's `{probe}`: same tag, same name"
+                );
             }
             (None, Some(_)) => text.push_str("\n       not of the bundle"),
             (None, None) => {}

@@ -178,11 +178,6 @@ fn enforce(path: &Path, bundle: &Bundle) -> Result<(), CliError> {
     )))
 }
 
-/// `--policy` of a script's run.
-pub(super) fn allowed(path: &Path, options: &Options) -> Result<(), CliError> {
-    enforce(path, &compile(options)?)
-}
-
 /// `--load-exactly`: those bytes or nothing.
 pub(super) fn load_exactly(
     path: &Path,
@@ -215,6 +210,14 @@ pub(super) fn load_exactly(
         .compiled()
         .map_err(|err| failed("read bundle", path, &err))?;
     let mut options = args::flags(matches, call);
-    options.pid = options.pid.or(bundle.target.pid);
+    if options.pid.is_some() && options.pid != bundle.target.pid {
+        return Err(CliError::Usage(
+            "error: -p: the bundle's programs were made for another process, or for all\n\
+             help: make the bundle with the same -p"
+                .to_string(),
+        ));
+    }
+    options.pid = bundle.target.pid;
+    options.allow_unsafe &= bundle.target.allow_unsafe;
     session::run_exactly(&options, compiled).map_err(session_error)
 }

@@ -15,10 +15,13 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if let Some(path) = matches.get_one::<std::path::PathBuf>("load-exactly") {
         return ended(super::audit::load_exactly(path, matches, call)?);
     }
-    let options = args::options(matches, call)?;
-    if let Some(path) = matches.get_one::<std::path::PathBuf>("policy") {
-        super::audit::allowed(path, &options)?;
+    if matches.contains_id("policy") {
+        return Err(CliError::Usage(
+            "error: --policy judges a bundle\nhelp: make one with `baretrace check FILE -o BUNDLE`, then give --load-exactly BUNDLE"
+                .to_string(),
+        ));
     }
+    let options = args::options(matches, call)?;
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
     }
