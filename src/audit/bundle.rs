@@ -142,9 +142,9 @@ pub struct Program {
     pub attach: Vec<AttachSpec>,
     /// Helpers that it calls, in order of their numbers.
     pub helpers: Vec<String>,
-    /// The kernel's tag up to 6.17.
+    /// The kernel's tag by SHA-1 (measured on 6.12 and older).
     pub tag_sha1: String,
-    /// The kernel's tag from 6.18 on.
+    /// The kernel's tag by SHA-256 (measured on 6.18).
     pub tag_sha256: String,
     /// Its instructions.
     pub insns: Vec<Line>,

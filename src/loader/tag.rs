@@ -1,7 +1,7 @@
 //! The kernel's tag of a program, computed here: eight bytes of a digest over the submitted instructions.
 //!
 //! Source: `kernel/bpf/core.c: bpf_prog_calc_tag`. The two `imm` fields of a map load by descriptor are zero in it, so
-//! that the tag does not change from load to load. SHA-1 up to 6.17, SHA-256 from 6.18 on.
+//! that the tag does not change from load to load. SHA-1 up to 6.12, SHA-256 on 6.18.
 
 use std::{fmt, os::fd::AsFd};
 
@@ -17,9 +17,9 @@ use sha2::Sha256;
 /// Both tags that a kernel may give a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tags {
-    /// Up to 6.17.
+    /// Measured on kernels up to 6.12.
     pub sha1: [u8; 8],
-    /// From 6.18 on.
+    /// Measured on 6.18.
     pub sha256: [u8; 8],
 }
 

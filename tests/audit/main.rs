@@ -101,7 +101,7 @@ fn a_difference_is_named() {
     Case {
         args: &["audit", "diff", &a, &b],
         code: 1,
-        stdout: &["if r1 s<= 0x64", "if r1 s<= 0x65", "/ arg4 > 101 /"],
+        stdout: &[" s<= 0x64 ", " s<= 0x65 ", "/ arg4 > 101 /"],
         ..Case::default()
     }
     .check();
@@ -111,8 +111,13 @@ fn a_difference_is_named() {
 fn bad_bundles_are_told_apart() {
     let dir = TempDir::new("audit-bad");
     let (_, good) = bundle(&dir, "a", SCRIPT);
-    let text = "\"text\": \"r8 = r1\"";
-    assert!(good.contains(text), "{good}");
+    // The first instruction: it keeps the context.
+    let text = good
+        .lines()
+        .find(|line| line.contains("\"text\": \"r"))
+        .expect("an instruction");
+    let other = text.replacen("= ", "= 7 + ", 1);
+    assert_ne!(text, other);
     let cases = [
         ("empty", String::new(), "cut short"),
         ("truncated", good[..good.len() / 2].to_string(), "cut short"),
@@ -140,8 +145,8 @@ fn bad_bundles_are_told_apart() {
         ),
         (
             "text",
-            sealed(&good.replacen(text, "\"text\": \"r8 = r2\"", 1)),
-            "slot 0: the bytes say `r8 = r1`, the text `r8 = r2`",
+            sealed(&good.replacen(text, &other, 1)),
+            ": the bytes say `",
         ),
         (
             "tag",
@@ -293,11 +298,18 @@ fn what_is_loaded_is_what_was_reviewed() {
     assert_eq!(out.status.code(), Some(0), "{stderr}");
     assert!(stderr.contains("is the one computed here"), "{stderr}");
     assert!(stdout.contains("@bytes["), "{stdout}");
-    Case {
-        args: &["audit", "live", "--against", &bundle],
-        code: 1,
-        stdout: &["not loaded: `usdt:"],
-        ..Case::default()
+    // The kernel frees programs a little after their last user is gone.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        let out = run(
+            Command::new(EXE).args(["audit", "live", "--against", &bundle]),
+            b"",
+        );
+        let stdout = text(&out.stdout);
+        if stdout.contains("not loaded: `usdt:") {
+            assert_eq!(out.status.code(), Some(1), "{stdout}");
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "still there: {stdout}");
     }
-    .check();
 }
