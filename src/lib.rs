@@ -4,6 +4,7 @@ pub mod asm;
 pub mod audit;
 pub mod bitcoin;
 pub mod by_hand;
+pub mod check;
 pub mod cli;
 pub mod codegen;
 pub mod compile;

@@ -1,7 +1,7 @@
 //! The flags of a run: bpftrace's, with their names and meaning, and our own.
 
 use super::{Call, CliError, env};
-use crate::session::{Attach, Buffering, Format, Options, Script, Stage};
+use crate::session::{Attach, Buffering, Format, Mode, Options, Script, Stage};
 use crate::{runtime::child::split_words, sys::errno::Described};
 use clap::{
     Arg, ArgAction, ArgMatches,
@@ -168,8 +168,18 @@ const FLAGS: &[Flag] = &[
         "Do without a feature of the kernel",
     ),
     Flag("btf", Some('b'), Nothing, ""),
-    Flag("test", None, Nothing, ""),
-    Flag("bench", None, Nothing, ""),
+    Flag(
+        "test",
+        None,
+        Nothing,
+        "Run `test` probes and say which of them fail",
+    ),
+    Flag(
+        "bench",
+        None,
+        Nothing,
+        "Run `bench` probes and say how long they take",
+    ),
     Flag("fmt", None, Nothing, ""),
     Flag("mode", None, OneOf("MODE", MODES), ""),
     Flag("aot", None, Value("FILE"), ""),
@@ -218,10 +228,11 @@ const DEBUG: &[(&[&str], Stage)] = &[
 
 /// Flags of bpftrace that have no meaning here, with what stands in their place.
 const REFUSED: &[(&str, &str)] = &[
-    ("test", "`test:` probes are not run by this version"),
-    ("bench", "`bench:` probes are not run by this version"),
     ("fmt", "formatting scripts is not supported"),
-    ("mode", "modes for benchmarks and tests are not supported"),
+    (
+        "mode",
+        "the modes of bpftrace's own developers are not supported; there are --test and --bench",
+    ),
     (
         "aot",
         "programs compiled ahead of time are not supported; this binary needs no compiler at run time",
@@ -405,6 +416,11 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
             Some("perf") => Attach::Perf,
             _ if without.iter().any(|f| f == "uprobe_multi") => Attach::Perf,
             _ => Attach::Auto,
+        },
+        mode: match (matches.get_flag("test"), matches.get_flag("bench")) {
+            (true, _) => Mode::Test,
+            (false, true) => Mode::Bench,
+            (false, false) => Mode::Trace,
         },
         without,
         no_loss: matches.get_flag("no-loss"),

@@ -102,6 +102,16 @@ fn signature(mac: &Macro) -> Vec<u8> {
         .collect()
 }
 
+/// Merges the texts of its imports (path as written, text) into the script.
+///
+/// # Errors
+/// Missing or faulty imports.
+pub fn import(script: &mut Script, imports: &[(String, String)]) -> Result<(), Vec<Diagnostic>> {
+    let mut diags = Vec::new();
+    merge_imports(script, imports, &mut diags);
+    if diags.is_empty() { Ok(()) } else { Err(diags) }
+}
+
 fn merge_imports(script: &mut Script, imports: &[(String, String)], diags: &mut Vec<Diagnostic>) {
     let mut done: Vec<String> = Vec::new();
     let mut waiting = std::mem::take(&mut script.imports);

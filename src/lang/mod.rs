@@ -12,6 +12,7 @@ mod constants;
 pub mod diag;
 mod expand;
 mod lexer;
+mod named;
 mod number;
 mod parser;
 pub mod points;
@@ -23,7 +24,8 @@ mod visit;
 
 pub use check::check;
 pub use diag::{Diagnostic, Severity};
-pub use expand::expand;
+pub use expand::{expand, import};
+pub use named::{Named, named};
 pub use parser::parse;
 pub use points::{Wanted, wanted};
 pub use print::print;

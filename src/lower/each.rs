@@ -24,7 +24,7 @@ use crate::{
     },
     spec::Type,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Offset of the word that says that the whole probe ends.
 const STOPPED: i16 = 0;
@@ -69,11 +69,15 @@ impl Lower<'_> {
         }
         // What the body uses of the variables that there are.
         let used = vars_in(self, body);
-        let mut shared: Vec<(VarId, VarHome)> = used
+        let all = vars_in(self, &self.probe.body);
+        let (own, used): (Vec<_>, Vec<_>) = used
+            .into_iter()
+            .partition(|(var, times)| all.get(var) == Some(times));
+        let shared: Vec<(VarId, VarHome)> = used
             .iter()
-            .filter_map(|v| Some((*v, self.vars.get(v).copied()?)))
+            .filter_map(|(v, _)| Some((*v, self.vars.get(v).copied()?)))
             .collect();
-        shared.sort_by_key(|(v, _)| *v);
+        let own: Vec<VarId> = own.into_iter().map(|(var, _)| var).collect();
         let words: Vec<VReg> = shared.iter().flat_map(|(_, home)| words(*home)).collect();
         let size = u32::from(FIRST.unsigned_abs()) + 8 * u32::try_from(words.len()).unwrap_or(0);
         if size > 400 {
@@ -90,7 +94,7 @@ impl Lower<'_> {
         for (i, word) in words.iter().enumerate() {
             self.f.store(Size::DW, frame, nth(i), *word);
         }
-        let func = self.callback_of(var, map, body, &shared, output || leaves)?;
+        let func = self.callback_of(var, map, body, (&shared, &own), output || leaves)?;
         let (ptr, code) = (self.f.vreg(), self.f.vreg());
         self.f.push(Op::Map {
             dst: ptr,
@@ -131,7 +135,7 @@ impl Lower<'_> {
         var: &Expr,
         map: MapId,
         body: &Block,
-        shared: &[(VarId, VarHome)],
+        (shared, own): (&[(VarId, VarHome)], &[VarId]),
         output: bool,
     ) -> Result<FuncId, Restart> {
         let place = self.callbacks.len();
@@ -143,6 +147,7 @@ impl Lower<'_> {
         inner.set_span(span);
         let outer = std::mem::replace(&mut self.f, inner);
         let outer_stack = std::mem::take(&mut self.on_stack);
+        let outer_pool = std::mem::take(&mut self.pool);
         let (key, value, frame) = (self.f.vreg(), self.f.vreg(), self.f.vreg());
         for (dst, index) in [(key, 1), (value, 2), (frame, 3)] {
             self.f.push(Op::Arg { dst, index });
@@ -215,6 +220,20 @@ impl Lower<'_> {
             };
             self.vars.insert(*var, new);
         }
+        for var in own {
+            if matches!(outer_vars.get(var), Some(VarHome::Reg(_))) {
+                let reg = self.f.mov(0);
+                self.vars.insert(*var, VarHome::Reg(reg));
+            } else if let Some(VarHome::Mem(_)) = outer_vars.get(var)
+                && self.is_number(*var)
+            {
+                // Its address is taken: a place in this function's own frame.
+                let slot = self.f.slot(8, 8);
+                let base = self.slot_base(slot);
+                self.f.store(Size::DW, base, 0, 0);
+                self.vars.insert(*var, VarHome::Mem(Addr { base, off: 0 }));
+            }
+        }
         let result = self.element(var, map, key, value, body, output);
         for (block, code) in [(on_continue, 0), (on_break, 1)] {
             self.f.switch_to(block);
@@ -226,6 +245,7 @@ impl Lower<'_> {
         let func = std::mem::replace(&mut self.f, outer).finish();
         self.callbacks[place] = Some(func);
         self.on_stack = outer_stack;
+        self.pool = outer_pool;
         self.ctx = outer_ctx;
         self.scratch = outer_scratch;
         self.home = outer_home;
@@ -353,11 +373,12 @@ fn words_len(home: VarHome) -> usize {
     words(home).len()
 }
 
-fn vars_in(l: &Lower<'_>, body: &Block) -> BTreeSet<VarId> {
-    let mut found = BTreeSet::new();
+/// The variables of a block, and how often each appears.
+fn vars_in(l: &Lower<'_>, body: &Block) -> BTreeMap<VarId, u32> {
+    let mut found = BTreeMap::new();
     each_expr(body, &mut |expr| {
         if let Some(Res::Var(var)) = l.checked.res.get(&expr.id) {
-            found.insert(*var);
+            *found.entry(*var).or_default() += 1;
         }
     });
     found

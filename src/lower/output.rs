@@ -233,8 +233,9 @@ impl Lower<'_> {
                 if let Some(blob) = self.string_blob(arg, *size)? {
                     return Ok(Ready::Blob(blob, ty));
                 }
+                // Its length stands before it.
                 match self.value(arg)? {
-                    Val::Mem(addr) => self.memory_blob(addr, ty),
+                    Val::Mem(addr) => Ok(Ready::Memory(addr, ty)),
                     _ => self.fail(arg, "this buffer cannot be printed"),
                 }
             }

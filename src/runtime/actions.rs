@@ -40,6 +40,8 @@ pub struct OutputOptions {
     pub allow_unsafe: bool,
     /// Without `--no-warnings`.
     pub warnings: bool,
+    /// The notice of attachment goes with the output, as bpftrace has it.
+    pub notice_on_stdout: bool,
 }
 
 impl Default for OutputOptions {
@@ -52,6 +54,7 @@ impl Default for OutputOptions {
             max_cat_bytes: 10240,
             allow_unsafe: false,
             warnings: true,
+            notice_on_stdout: false,
         }
     }
 }
@@ -147,6 +150,8 @@ struct Core {
     options: OutputOptions,
     output: Output,
     errors: Box<dyn Write + Send>,
+    /// Calls of `errorf` so far.
+    complaints: u64,
     scratch: Vec<u8>,
     /// When the record that is played was sent.
     sent: u64,
@@ -193,6 +198,7 @@ impl Player {
             options,
             output,
             errors,
+            complaints: 0,
             scratch: Vec::new(),
             sent: 0,
         };
@@ -285,8 +291,40 @@ impl Player {
             self.core.output.commit();
         } else {
             let s = if probes == 1 { "" } else { "s" };
-            let _ = writeln!(self.core.errors, "Attached {probes} probe{s}");
+            let text = format!("Attached {probes} probe{s}\n");
+            if self.core.options.notice_on_stdout {
+                self.say(text.as_bytes());
+                self.flush();
+            } else {
+                let _ = self.core.errors.write_all(text.as_bytes());
+            }
         }
+    }
+
+    /// Writes text that is no record's.
+    pub fn say(&mut self, text: &[u8]) {
+        self.core.output.buf.extend_from_slice(text);
+        self.core.output.commit();
+    }
+
+    /// Keeps output back from now on.
+    pub fn hold(&mut self) {
+        self.core.output.hold();
+    }
+
+    /// The output that was kept back; what follows is written again.
+    pub fn release(&mut self) -> Vec<u8> {
+        self.core.output.release()
+    }
+
+    /// How often the script has called `errorf`.
+    pub fn complaints(&self) -> u64 {
+        self.core.complaints
+    }
+
+    /// In JSON.
+    pub fn is_json(&self) -> bool {
+        self.core.options.form == Form::Json
     }
 
     /// Says that `count` events of `probe` were lost.
@@ -471,6 +509,7 @@ impl Core {
 
     /// The message in the scratch buffer, to standard error or as JSON.
     fn message(&mut self, error: bool, place: &Place) {
+        self.complaints += u64::from(error);
         if self.options.form == Form::Json {
             let out = &mut self.output.buf;
             let kind: &[u8] = if error { b"errorf" } else { b"warnf" };

@@ -50,6 +50,8 @@ pub struct Output {
     pub buf: Vec<u8>,
     mode: Buffering,
     state: Sent,
+    /// Nothing is written for now.
+    held: bool,
 }
 
 impl std::fmt::Debug for Output {
@@ -78,7 +80,20 @@ impl Output {
             buf: Vec::with_capacity(2 * FULL),
             mode,
             state: Sent::Fine,
+            held: false,
         }
+    }
+
+    /// Keeps what comes from now on in the buffer.
+    pub fn hold(&mut self) {
+        self.flush();
+        self.held = true;
+    }
+
+    /// What was held back; from now on output is written again.
+    pub fn release(&mut self) -> Vec<u8> {
+        self.held = false;
+        std::mem::take(&mut self.buf)
     }
 
     /// A piece of output is complete in the buffer.
@@ -99,6 +114,9 @@ impl Output {
 
     /// Writes all of it.
     pub fn flush(&mut self) -> Sent {
+        if self.held {
+            return self.state;
+        }
         if self.state == Sent::Fine && !self.buf.is_empty() {
             let written = self
                 .dest

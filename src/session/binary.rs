@@ -2,9 +2,11 @@
 
 use crate::{
     elf::{self, process},
+    symbols::library,
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
+use std::os::unix::fs::MetadataExt;
 use std::{
     ffi::OsStr,
     fmt, io,
@@ -35,7 +37,10 @@ impl fmt::Display for BinaryError {
                 write!(f, "open `{}`: {}", path.display(), Described(err))
             }
             BinaryError::NotOnPath(name) => {
-                write!(f, "find `{name}`: not in any directory of PATH")
+                write!(
+                    f,
+                    "find `{name}`: not in any directory of PATH, nor a shared library"
+                )
             }
             BinaryError::NoMatch(pattern) => write!(f, "find `{pattern}`: no file matches"),
             BinaryError::Process(pid, err) => {
@@ -94,7 +99,7 @@ pub struct Located {
 /// files that process `pid` has mapped.
 ///
 /// A path with a `/` is looked up from here, or from the root of process `pid` if it is absolute; a bare name on
-/// `$PATH`.
+/// `$PATH`, and then among the installed shared libraries (`libc`, `libssl.so.3`).
 ///
 /// # Errors
 /// Nothing found, or not readable.
@@ -116,6 +121,7 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
         PathBuf::from(written)
     } else {
         on_path(written, std::env::var_os("PATH").as_deref())
+            .or_else(|| library::find(written))
             .ok_or_else(|| BinaryError::NotOnPath(written.to_string()))?
     };
     Ok(vec![in_process(name, pid)?])
@@ -124,11 +130,26 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
 fn in_process(name: PathBuf, pid: Option<u32>) -> Result<Located, BinaryError> {
     let open = match pid {
         Some(pid) => {
-            process::in_process(pid, &name).map_err(|err| BinaryError::Open(name.clone(), err))?
+            let there = process::in_process(pid, &name)
+                .map_err(|err| BinaryError::Open(name.clone(), err))?;
+            // Where the process sees the same file as we do, its plain path outlives the process.
+            if is_same(&there, &name) {
+                name.clone()
+            } else {
+                there
+            }
         }
         None => name.clone(),
     };
     Ok(Located { name, open })
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    id(one).is_some_and(|one| Some(one) == id(other))
 }
 
 /// The first file of that name in the directories of `path`, or in the current one.
@@ -239,7 +260,8 @@ mod tests {
                 .any(|file| file.name == own)
         );
         let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
-        assert!(by_root[0].open.starts_with(format!("/proc/{pid}/root")));
+        // The same file there and here: the plain path, which outlives the process.
+        assert_eq!(by_root[0].open, own);
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! From a run's options to an object: parse, look up, check, compile, dry run.
 
 use super::{
-    Attach, Buffering, Format, Options, Settings,
+    Attach, Buffering, Format, Mode, Options, Settings,
     error::{Placed, SessionError},
+    imports,
     target::Lookup,
 };
 use crate::{
     compile,
     kernel::{cpus, detect, features},
-    lang::{self, Diagnostic, ast::Script, checked::Checked, diag},
+    lang::{
+        self, Diagnostic,
+        ast::Script,
+        checked::{Checked, Point},
+        diag,
+    },
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
     spec::{Arch, Features, Object, Target},
+    symbols::Symbolizer,
     vm,
 };
 use std::io::{IsTerminal, Write};
@@ -130,16 +137,36 @@ impl<'a> Session<'a> {
 
     /// Leaves out the probes that `--probe-filter` does not match.
     fn filter(&self, checked: &mut Checked) -> Result<(), SessionError> {
+        let mode = self.options.mode;
+        for probe in &mut checked.probes {
+            probe.points.retain(|point| match point.point {
+                Point::Begin | Point::End => true,
+                Point::Manual(_, bench) => mode == if bench { Mode::Bench } else { Mode::Test },
+                _ => mode == Mode::Trace,
+            });
+        }
+        checked.probes.retain(|probe| !probe.points.is_empty());
+        if checked.probes.is_empty() {
+            return Err(SessionError::NoProbes);
+        }
         let Some(pattern) = &self.options.probe_filter else {
             return Ok(());
         };
         let regex = regex_lite::Regex::new(pattern)
             .map_err(|err| SessionError::Filter(format!("`{pattern}`: {err}")))?;
+        let always = |point: &Point| matches!(point, Point::Begin | Point::End);
+        let mut kept = 0;
         for probe in &mut checked.probes {
-            let always = |name: &str| matches!(name, "begin" | "end");
-            probe
-                .points
-                .retain(|point| always(&point.name) || regex.is_match(&point.name));
+            probe.points.retain(|point| {
+                let matched = regex.is_match(&point.name);
+                kept += usize::from(matched);
+                matched || always(&point.point)
+            });
+        }
+        if kept == 0 {
+            return Err(SessionError::Filter(format!(
+                "`{pattern}`: no probe matches"
+            )));
         }
         checked.probes.retain(|probe| !probe.points.is_empty());
         Ok(())
@@ -209,6 +236,7 @@ impl Compiled {
             max_cat_bytes: u64::from(config.max_cat_bytes),
             allow_unsafe: options.allow_unsafe,
             warnings: !options.no_warnings,
+            notice_on_stdout: options.as_bpftrace,
         };
         let sink = match &options.output {
             Some(path) => Output::file(path, buffering)
@@ -216,12 +244,30 @@ impl Compiled {
             None => Output::stdout(buffering),
         };
         let errors = Box::new(std::io::stderr());
-        Ok(Player::with_output(&self.object, output, sink, errors)?)
+        let mut player = Player::with_output(&self.object, output, sink, errors)?;
+        let mut symbolizer = Symbolizer::new(config.cpp_demangle);
+        if let Some(pid) = options.pid.filter(|_| !config.lazy_symbolication) {
+            symbolizer.preload(pid);
+        }
+        player.set_symbols(Box::new(symbolizer));
+        Ok(player)
     }
 }
 
+/// The named parameters that the script asks for.
+///
+/// # Errors
+/// Errors of the script's syntax; imports that cannot be read.
+pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
+    parse(options).map(|script| lang::named(&script))
+}
+
 fn parse(options: &Options) -> Result<Script, SessionError> {
-    lang::parse(&options.script.text).map_err(|diagnostics| script_error(&diagnostics, options))
+    let failed = |diagnostics: Vec<Diagnostic>| script_error(&diagnostics, options);
+    let mut script = lang::parse(&options.script.text).map_err(failed)?;
+    let texts = imports::read(&script, options)?;
+    lang::import(&mut script, &texts).map_err(failed)?;
+    Ok(script)
 }
 
 fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {

@@ -10,7 +10,7 @@ use crate::{
     sys::errno::Described,
     vm::DryRunError,
 };
-use std::{fmt, io};
+use std::{fmt, io, path::PathBuf};
 
 /// Why a run did not come about, or did not go on.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ pub enum SessionError {
     Emit(String),
     /// A record or a map makes no sense.
     Play(PlayError),
+    /// A file that the script imports cannot be read.
+    Import(PathBuf, io::Error),
+    /// With `--no-loss`: so many events were lost all the same.
+    Lost(u64),
+    /// Nothing of the script runs in this mode.
+    NoProbes,
     /// `--probe-filter` is no regular expression.
     Filter(String),
     /// A file or a system call besides.
@@ -125,6 +131,12 @@ impl SessionError {
             SessionError::Rights(_) => Some(
                 "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`".to_string(),
             ),
+            SessionError::Lost(_) => Some(
+                "raise the config variable `perf_rb_pages`, or print less".to_string(),
+            ),
+            SessionError::NoProbes => Some(
+                "`test` probes run with --test, `bench` probes with --bench, and all others without these".to_string(),
+            ),
             SessionError::Process(_, err) => Some(match err.raw_os_error() {
                 Some(libc::EINVAL | libc::ENOENT) => {
                     "that is a thread; give the number of its process".to_string()
@@ -166,6 +178,12 @@ impl fmt::Display for SessionError {
             }
             SessionError::Emit(why) => f.write_str(why),
             SessionError::Play(err) => err.fmt(f),
+            SessionError::Import(path, err) => match err.raw_os_error() {
+                Some(_) => write!(f, "import `{}`: {}", path.display(), Described(err)),
+                None => write!(f, "import `{}`: {err}", path.display()),
+            },
+            SessionError::Lost(count) => write!(f, "--no-loss: {count} events were lost"),
+            SessionError::NoProbes => f.write_str("no probes to attach"),
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
         }
@@ -185,12 +203,15 @@ impl std::error::Error for SessionError {
             SessionError::Play(err) => Some(err),
             SessionError::Features(err)
             | SessionError::Process(_, err)
+            | SessionError::Import(_, err)
             | SessionError::Io(_, err) => Some(err),
             SessionError::Script(_)
             | SessionError::Missing(_)
             | SessionError::Rights(_)
             | SessionError::Tag(_)
             | SessionError::Emit(_)
+            | SessionError::NoProbes
+            | SessionError::Lost(_)
             | SessionError::Filter(_) => None,
         }
     }

@@ -1,11 +1,13 @@
 //! One run of a script, end to end: compile, load, attach, read, print, leave nothing behind.
 //!
-//! Reading order: `options`, `binary` and `target` (what the script names), `compile`, `wake`, `maps`, `run`.
+//! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `manual`.
 
 pub mod binary;
 mod compile;
 mod emit;
 mod error;
+mod imports;
+mod manual;
 mod maps;
 mod options;
 mod privileges;
@@ -14,10 +16,10 @@ mod settings;
 mod target;
 mod wake;
 
-pub use compile::{Compiled, Session};
+pub use compile::{Compiled, Session, named};
 pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
-pub use options::{Attach, Buffering, Format, Options, Script};
+pub use options::{Attach, Buffering, Format, Mode, Options, Script};
 pub use run::{Outcome, run, run_exactly};
 pub use settings::Settings;
 pub use wake::{Signals, Timer};

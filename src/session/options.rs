@@ -46,6 +46,18 @@ pub enum Format {
     Json,
 }
 
+/// Which probes are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// All but `test` and `bench`.
+    #[default]
+    Trace,
+    /// `begin`, `test` and `end`.
+    Test,
+    /// `begin`, `bench` and `end`.
+    Bench,
+}
+
 /// What a run is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -89,6 +101,8 @@ pub struct Options {
     pub probe_filter: Option<String>,
     /// How to attach user probes.
     pub attach: Attach,
+    /// `--test`, `--bench`.
+    pub mode: Mode,
     /// Kernel features to do without, by name.
     pub without: Vec<String>,
     /// Slow the traced program down rather than lose a record.

@@ -1,10 +1,11 @@
 //! A run: load, attach, read, print, and leave nothing behind.
 
 use super::{
-    Attach, Options, Signals, Timer,
+    Attach, Mode, Options, Signals, Timer,
     compile::{Compiled, Session},
     emit::emit,
     error::{Placed, SessionError},
+    manual,
     maps::KernelMaps,
     privileges,
 };
@@ -15,7 +16,7 @@ use crate::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
         child::Child,
-        perf_ring::{self, Rings},
+        perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
     sys::process,
@@ -25,6 +26,7 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
+    thread::{self, JoinHandle},
 };
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
@@ -129,23 +131,41 @@ fn go(
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
+    let rings = begin_rings(options, &compiled)?;
     let loaded = load(&compiled, multi)?;
     verify(options, &compiled.object, &loaded, exactly)?;
-    let mut run = Run::new(options, &compiled, &loaded)?;
+    let mut run = Run::new(options, &compiled, &loaded, rings)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
+    if options.as_bpftrace && !options.quiet {
+        // There the notice of attachment comes first.
+        run.player.hold();
+    }
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
         run.announce();
         return run.finish(&compiled);
     }
-    run.attach(multi)?;
+    if let Err(err) = run.attach(multi) {
+        let early = run.player.release();
+        run.player.say(&early);
+        run.player.flush();
+        return Err(err);
+    }
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
-    privileges::drop_unneeded(&compiled, options);
+    if options.mode != Mode::Bench {
+        // Run times of programs are the administrator's to see.
+        privileges::drop_unneeded(&compiled, options);
+    }
     if !options.dry_run {
-        run.events(options, target, child.as_mut())?;
+        match options.mode {
+            Mode::Trace if child.is_none() && run.is_over() => {}
+            Mode::Trace => run.events(options, target, child.as_mut())?,
+            Mode::Test => run.tests()?,
+            Mode::Bench => run.benchmarks()?,
+        }
     }
     run.finish(&compiled)
 }
@@ -215,8 +235,13 @@ struct Run<'a> {
     attached: Vec<Attachment>,
     stop: Stop,
     quiet: bool,
+    verbose: bool,
+    no_loss: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
+    /// Benchmarks with the nanoseconds that a run took.
+    measured: Vec<(String, u64)>,
+    mode: Mode,
 }
 
 impl<'a> Run<'a> {
@@ -224,11 +249,12 @@ impl<'a> Run<'a> {
         options: &Options,
         compiled: &'a Compiled,
         loaded: &'a Loaded,
+        rings: Option<Begun>,
     ) -> Result<Self, SessionError> {
         let object = &compiled.object;
-        let rings = match object.map_index(|role| *role == MapRole::Ring) {
-            Some(index) => Some(open_rings(options, compiled, &loaded.maps[index])?),
-            None => None,
+        let rings = match (object.map_index(|role| *role == MapRole::Ring), rings) {
+            (Some(index), Some(begun)) => Some(end_rings(begun, &loaded.maps[index])?),
+            _ => None,
         };
         let own_signals = specs(object).filter_map(|(_, spec)| match spec {
             AttachSpec::Signal(number) => Some(*number),
@@ -245,7 +271,11 @@ impl<'a> Run<'a> {
             attached: Vec::new(),
             stop: Stop::No,
             quiet: options.quiet,
+            verbose: options.verbose,
+            no_loss: options.no_loss,
             points: compiled.settings.points,
+            measured: Vec::new(),
+            mode: options.mode,
         })
     }
 
@@ -258,8 +288,12 @@ impl<'a> Run<'a> {
     }
 
     fn call_program(&self, index: usize) -> Result<(), SessionError> {
+        self.run_program(index).map(|_| ())
+    }
+
+    /// Runs a program; what it returned.
+    fn run_program(&self, index: usize) -> Result<u32, SessionError> {
         attach::run_raw_tp(self.loaded.programs[index].as_fd())
-            .map(|_| ())
             .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
     }
 
@@ -268,6 +302,10 @@ impl<'a> Run<'a> {
         let how = AttachOptions { multi, cpus: &cpus };
         for (index, spec) in specs(self.object) {
             let program: &ProgramSpec = &self.object.programs[index];
+            if self.verbose {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(io::stderr(), "Attaching {}", program.probe);
+            }
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let attachment =
@@ -291,9 +329,68 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Whether nothing can fire any more but `end`.
+    fn is_over(&self) -> bool {
+        specs(self.object).all(|(_, spec)| matches!(spec, AttachSpec::Begin | AttachSpec::End))
+    }
+
+    /// The programs that are run on request, with their names.
+    fn manual(&self) -> Vec<(usize, String)> {
+        specs(self.object)
+            .filter_map(|(index, spec)| match spec {
+                AttachSpec::Manual(name) => Some((index, name.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Runs each test once. Those that return something but 0, call `errorf` or exit with a code have failed.
+    fn tests(&mut self) -> Result<(), SessionError> {
+        let mut failed = 0;
+        self.drain(false)?;
+        for (index, name) in self.manual() {
+            let complaints = self.player.complaints();
+            self.player.hold();
+            let returned = self.run_program(index)?;
+            while matches!(self.stop, Stop::No) && self.drain(true)? {}
+            let output = self.player.release();
+            let stopped = matches!(self.stop, Stop::Exit(code) if code != 0);
+            let bad = returned != 0 || stopped || self.player.complaints() > complaints;
+            if bad {
+                self.player.say(&output);
+            }
+            if !self.player.is_json() {
+                let word = if bad { "FAIL" } else { "PASS" };
+                self.player.say(format!("{word}: {name}\n").as_bytes());
+            }
+            failed += usize::from(bad);
+            if !matches!(self.stop, Stop::No) {
+                break;
+            }
+        }
+        if failed > 0 {
+            self.stop = Stop::Exit(1);
+        }
+        Ok(())
+    }
+
+    /// Measures each benchmark. What they print is of no interest.
+    fn benchmarks(&mut self) -> Result<(), SessionError> {
+        for (index, name) in self.manual() {
+            self.player.hold();
+            let nanos = manual::measure(self.loaded.programs[index].as_fd());
+            self.drain(true)?;
+            self.player.release();
+            self.measured.push((name, nanos?));
+        }
+        Ok(())
+    }
+
     fn announce(&mut self) {
         if !self.quiet {
+            let early = self.player.release();
             self.player.attached(self.points);
+            self.player.say(&early);
         }
     }
 
@@ -439,12 +536,22 @@ impl<'a> Run<'a> {
         }
         self.player.end();
         let mut maps = KernelMaps(self.loaded);
-        if compiled.settings.print_maps_on_exit {
+        if self.mode == Mode::Bench {
+            let text = if self.player.is_json() {
+                manual::json(&self.measured)
+            } else {
+                manual::table(&self.measured)
+            };
+            self.player.say(text.as_bytes());
+        } else if compiled.settings.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
-        self.say_lost()?;
+        let lost = self.say_lost()?;
         if self.player.flush() == crate::runtime::Sent::Closed {
             return Ok(Outcome::PipeClosed);
+        }
+        if lost > 0 && self.no_loss {
+            return Err(SessionError::Lost(lost));
         }
         Ok(match self.stop {
             Stop::Exit(code) => Outcome::Exit(code),
@@ -453,11 +560,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says for each probe how many of its records found no room.
-    fn say_lost(&mut self) -> Result<(), SessionError> {
+    /// Says for each probe how many of its records found no room; how many those are in all.
+    fn say_lost(&mut self) -> Result<u64, SessionError> {
         let Some(index) = self.object.map_index(|role| *role == MapRole::Lost) else {
-            return Ok(());
+            return Ok(0);
         };
+        let mut lost = 0;
         let map = &self.loaded.maps[index];
         let mut counts = vec![0; map.value_len()];
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
@@ -467,9 +575,10 @@ impl<'a> Run<'a> {
             let count = u64::from_ne_bytes(*count);
             if count > 0 {
                 self.player.lost(&program.probe, count);
+                lost += count;
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 
@@ -482,11 +591,18 @@ fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
         .flat_map(|(index, program)| program.attach.iter().map(move |spec| (index, spec)))
 }
 
-fn open_rings(
-    options: &Options,
-    compiled: &Compiled,
-    map: &crate::sys::bpf::Map,
-) -> Result<Rings, SessionError> {
+/// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified.
+type Begun = JoinHandle<Result<Rings, RingError>>;
+
+/// Starts to open the rings, if the script has output.
+fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, SessionError> {
+    if compiled
+        .object
+        .map_index(|role| *role == MapRole::Ring)
+        .is_none()
+    {
+        return Ok(None);
+    }
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
     let mut size = match compiled.settings.ring_pages {
         Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
@@ -495,7 +611,15 @@ fn open_rings(
     if options.no_loss {
         size *= 4;
     }
-    let rings = Rings::open(&cpus, size).map_err(SessionError::Ring)?;
+    Ok(Some(thread::spawn(move || Rings::open(&cpus, size))))
+}
+
+/// The rings, put into the map that programs write to.
+fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
+    let rings = match begun.join() {
+        Ok(rings) => rings.map_err(SessionError::Ring)?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
     rings
         .install(map)
         .map_err(|err: io::Error| SessionError::Io("put rings into their map", err))?;

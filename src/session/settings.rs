@@ -19,6 +19,10 @@ pub struct Settings {
     pub max_cat_bytes: u32,
     /// `str_trunc_trailer`.
     pub str_trunc_trailer: String,
+    /// `cpp_demangle`.
+    pub cpp_demangle: bool,
+    /// `lazy_symbolication`.
+    pub lazy_symbolication: bool,
     /// It prints names of functions of processes.
     pub user_names: bool,
     /// It prints names of functions of the kernel.
@@ -42,6 +46,8 @@ impl Settings {
             max_strlen: config.max_strlen,
             max_cat_bytes: config.max_cat_bytes,
             str_trunc_trailer: config.str_trunc_trailer.clone(),
+            cpp_demangle: config.cpp_demangle,
+            lazy_symbolication: config.lazy_symbolication,
             user_names: names(true),
             kernel_names: names(false),
         }

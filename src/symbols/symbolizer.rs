@@ -274,7 +274,9 @@ mod tests {
         let pid = std::process::id();
         let addr = a_function_to_be_named as *const () as u64;
         let want = concat!(module_path!(), "::a_function_to_be_named");
+        // The runtime may keep it in another thread.
         let mut symbols = Symbolizer::default();
+        let _: &(dyn Symbols + Send) = &symbols;
         assert_eq!(name(&mut symbols, pid, addr, false).as_deref(), Some(want));
         let next = name(&mut symbols, pid, addr + 1, true).unwrap();
         assert_eq!(next, format!("{want}+1"));

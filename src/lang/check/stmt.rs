@@ -235,7 +235,8 @@ impl Checker<'_> {
             }
             _ => false,
         };
-        if !quiet {
+        let void = matches!(self.types.get(expr.id.0 as usize), Some(Type::Void));
+        if !quiet && !void {
             self.say(
                 Diagnostic::warning(expr.span, "value is not used")
                     .help("write `_ = …` if that is meant"),

@@ -1,0 +1,173 @@
+//! From C types to the types of script values.
+
+use std::collections::HashMap;
+
+use crate::dwarf::types::{CStruct, CType, DEEPEST, Member, TypeRef, Types};
+use crate::spec::StructField as Field;
+use crate::spec::{StructDef, StructId, Type};
+
+/// Largest value by value; what is larger is left out.
+const LARGEST: u64 = 16 << 20;
+
+/// Makes script types of the types of one graph.
+///
+/// A struct is added to the script's table when it is first met, with all that it can reach. One that the table has under
+/// that name, as from the script's own preamble, is taken as it is there.
+#[derive(Debug)]
+pub struct Converter<'t> {
+    types: &'t Types,
+    structs: &'t mut Vec<StructDef>,
+    ids: HashMap<TypeRef, StructId>,
+    /// Structs whose members are still to be converted.
+    todo: Vec<(TypeRef, StructId)>,
+}
+
+impl<'t> Converter<'t> {
+    /// Converts types of `types` into types that use the table `structs`.
+    pub fn new(types: &'t Types, structs: &'t mut Vec<StructDef>) -> Converter<'t> {
+        Converter {
+            types,
+            structs,
+            ids: HashMap::new(),
+            todo: Vec::new(),
+        }
+    }
+
+    /// The script type of `ty`, all structs within it complete.
+    pub fn convert(&mut self, ty: TypeRef) -> Type {
+        let converted = self.one(ty, 0);
+        while let Some((ty, id)) = self.todo.pop() {
+            if let CType::Struct(s) = self.types.get(ty) {
+                let fields = s.members.iter().filter_map(|m| self.field(m)).collect();
+                if let Some(def) = self.structs.get_mut(id.0 as usize) {
+                    def.fields = fields;
+                }
+            }
+        }
+        converted
+    }
+
+    fn one(&mut self, ty: TypeRef, depth: usize) -> Type {
+        let ty = self.types.strip(ty);
+        if depth > DEEPEST {
+            return Type::Void;
+        }
+        match self.types.get(ty) {
+            CType::Void | CType::Function | CType::Typedef(..) | CType::Qualified(..) => Type::Void,
+            CType::Int {
+                bytes: 1,
+                boolean: true,
+                ..
+            } => Type::Bool,
+            CType::Int { bytes, signed, .. } => scalar(*bytes, *signed),
+            CType::Float { bytes, .. } => scalar(*bytes, false),
+            CType::Ptr { to, .. } => Type::Ptr(Box::new(self.one(*to, depth + 1))),
+            CType::Array(elem, len) => {
+                let (elem_size, len) = (self.types.size(*elem), *len);
+                let fits = elem_size.max(1).saturating_mul(len) <= LARGEST;
+                let len = if fits {
+                    u32::try_from(len).unwrap_or(0)
+                } else {
+                    0
+                };
+                if len > 0 && self.is_char(*elem) {
+                    return Type::Str { size: len };
+                }
+                Type::Array(Box::new(self.one(*elem, depth + 1)), len)
+            }
+            CType::Struct(s) => Type::Struct(self.id(ty, s)),
+            CType::Enum {
+                name,
+                bytes,
+                values,
+            } => match scalar(*bytes, true) {
+                Type::Int { bits, .. } => Type::Enum {
+                    name: name.clone(),
+                    bits,
+                    values: values.clone(),
+                },
+                other => other,
+            },
+        }
+    }
+
+    fn is_char(&self, ty: TypeRef) -> bool {
+        matches!(self.types.get(self.types.strip(ty)), CType::Int { name, bytes: 1, .. } if name == "char")
+    }
+
+    fn id(&mut self, ty: TypeRef, s: &CStruct) -> StructId {
+        if let Some(id) = self.ids.get(&ty) {
+            return *id;
+        }
+        let keyword = if s.union { "union" } else { "struct" };
+        let name = match s.name.as_str() {
+            "" => format!("{keyword} <anonymous {}>", self.structs.len()),
+            name => format!("{keyword} {name}"),
+        };
+        let size = u32::try_from(s.size)
+            .ok()
+            .filter(|n| u64::from(*n) <= LARGEST);
+        let size = size.unwrap_or(0);
+        let known = self.structs.iter().position(|def| def.name == name);
+        let number = known.unwrap_or(self.structs.len());
+        let id = StructId(u32::try_from(number).unwrap_or(u32::MAX));
+        self.ids.insert(ty, id);
+        let align = u32::try_from(self.types.align(ty)).unwrap_or(1);
+        let def = StructDef {
+            name,
+            size,
+            align,
+            fields: Vec::new(),
+        };
+        match self.structs.get_mut(number) {
+            None => self.structs.push(def),
+            // Named before, but not defined.
+            Some(old) if old.size == 0 && old.fields.is_empty() => *old = def,
+            Some(_) => return id,
+        }
+        self.todo.push((ty, id));
+        id
+    }
+
+    fn field(&mut self, member: &Member) -> Option<Field> {
+        let mut ty = self.one(member.ty, 0);
+        let (mut offset, mut bits) = (member.bit / 8, None);
+        if let Some(width) = member.width {
+            let unit = self.types.size(member.ty).saturating_mul(8);
+            let (mut at, mut first) = (member.bit, 0);
+            if matches!(unit, 8 | 16 | 32 | 64) {
+                first = member.bit % unit;
+                at = member.bit - first;
+            }
+            if !matches!(unit, 8 | 16 | 32 | 64) || first + width > unit {
+                // A packed bit-field lies across storage units: any 8 bytes that hold it.
+                (at, first) = (member.bit / 8 * 8, member.bit % 8);
+                let signed = matches!(ty, Type::Int { signed: true, .. });
+                ty = Type::Int { bits: 64, signed };
+            }
+            if width == 0 || first + width > 64 {
+                return None;
+            }
+            offset = at / 8;
+            bits = Some((u8::try_from(first).ok()?, u8::try_from(width).ok()?));
+        }
+        Some(Field {
+            name: member.name.clone(),
+            ty,
+            offset: u32::try_from(offset).ok()?,
+            bits,
+        })
+    }
+}
+
+/// The integer of that many bytes; raw bytes for a size that no integer has.
+fn scalar(bytes: u32, signed: bool) -> Type {
+    match bytes {
+        1 | 2 | 4 | 8 => Type::Int {
+            bits: u8::try_from(bytes * 8).unwrap_or(64),
+            signed,
+        },
+        0 => Type::Void,
+        _ => Type::Array(Box::new(Type::U8), bytes.min(64)),
+    }
+}

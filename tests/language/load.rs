@@ -1,0 +1,107 @@
+//! What compiles is never refused: random scripts through the dry run and the kernel's verifier.
+
+use crate::generate;
+use baretrace::{
+    compile,
+    kernel::{detect, features},
+    lang,
+    loader::{self, LoadError, LoadOptions},
+    spec::{Arch, Features, Object, Target},
+    vm,
+};
+
+/// Scripts, unless the environment names another number.
+const SCRIPTS: u64 = 200;
+
+fn target(features: Features) -> Target {
+    Target {
+        arch: if cfg!(target_arch = "x86_64") {
+            Arch::X86_64
+        } else {
+            Arch::Aarch64
+        },
+        cpus: 2,
+        binaries: Vec::new(),
+        params: Vec::new(),
+        named: Default::default(),
+        pid: None,
+        cpid: None,
+        config: Default::default(),
+        allow_unsafe: false,
+        features,
+    }
+}
+
+fn compile(text: &str, features: Features) -> Result<Object, String> {
+    let target = target(features);
+    let script = lang::parse(text).map_err(|e| format!("{e:?}"))?;
+    let (checked, _) = lang::check(script, text, &target).map_err(|all| {
+        let all = all
+            .iter()
+            .map(|d| format!("`{}`: {}", d.span.text(text), d.message));
+        all.collect::<Vec<_>>().join("; ")
+    })?;
+    compile::object(&checked, &target, "random.bt", text).map_err(|e| {
+        let place = e.span().map_or("", |span| span.text(text));
+        format!("{e}: `{place}`")
+    })
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
+}
+
+#[test]
+fn no_random_script_is_refused() {
+    let root = detect::missing_rights(true).is_empty();
+    if !root {
+        eprintln!("not loaded: this process may not");
+    }
+    let here = if root {
+        features::probe().expect("probe the kernel")
+    } else {
+        Features::all()
+    };
+    let first = number("BARETRACE_SEED", 1);
+    let mut refused = Vec::new();
+    for seed in first..first + number("BARETRACE_SCRIPTS", SCRIPTS) {
+        let old = seed % 4 == 0;
+        let features = if old { Features::floor() } else { here.clone() };
+        let text = generate::script(seed, features.for_each_map_elem);
+        let object = match compile(&text, features) {
+            Ok(object) => object,
+            Err(e) => {
+                refused.push(format!("seed {seed}: {e}"));
+                continue;
+            }
+        };
+        if let Err(e @ vm::DryRunError::Fault { .. }) = vm::dry_run(&object) {
+            refused.push(format!("seed {seed}: {e}"));
+            continue;
+        }
+        if root && let Err(e) = loader::load(&object, &LoadOptions::default()) {
+            let detail = match &e {
+                LoadError::Rejected(r) => format!("{r:?}"),
+                _ => String::new(),
+            };
+            let end = detail.len().saturating_sub(1200);
+            refused.push(format!(
+                "seed {seed}: {e} {}",
+                detail.get(end..).unwrap_or("")
+            ));
+        }
+    }
+    if let (Some(_), Some(seed)) = (refused.first(), std::env::var_os("BARETRACE_SEED")) {
+        println!("{}", generate::script(first, true));
+        println!("seed {}", seed.display());
+    }
+    assert!(
+        refused.is_empty(),
+        "{} refused\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
+}

@@ -1,0 +1,5 @@
+//! The language end to end: what scripts print on this kernel, and that the kernel never refuses what compiles.
+
+mod cases;
+mod generate;
+mod load;
