@@ -1,6 +1,9 @@
 //! A bundle for a reviewer: a summary of each program, then its listing beside the script.
 
-use super::{Bundle, BundleError, Program, Summary, summary::script_line};
+use super::{
+    Bundle, BundleError, Program, Summary,
+    summary::{report, script_line},
+};
 use crate::asm::disasm;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -8,7 +11,7 @@ use std::fmt::Write;
 /// Width of the instructions' column.
 const COLUMN: usize = 48;
 
-/// The text; with `verbose`, the bytes of each instruction and what each helper does.
+/// The text; with `verbose`, the bytes of each instruction and what the checker knew when it first came to it.
 ///
 /// # Errors
 /// Bytes that are no instructions.
@@ -92,6 +95,15 @@ fn summary(text: &mut String, of: &Summary, program: &Program) {
             format!("{} in {} slots", of.instructions, of.slots),
         ),
         ("one hit at most", worst),
+        (
+            "checked",
+            match of.processed {
+                Some(count) => format!(
+                    "{count} instructions walked on all paths by this program's own checker"
+                ),
+                None => "no verdict of this program's own checker".to_string(),
+            },
+        ),
         ("stack", format!("{} bytes", of.stack)),
         ("may write maps", list(&of.writes)),
         ("sends to", list(&of.rings)),
@@ -145,6 +157,11 @@ fn listing(
     };
     let width = if verbose { COLUMN + 36 } else { COLUMN };
     let (lines, places) = disasm::lines(&insns, options);
+    let states = if verbose {
+        report(bundle, program, true)?.map(|report| report.states)
+    } else {
+        None
+    };
     let mut shown = None;
     for (number, line) in lines.lines().enumerate() {
         let insn = places.iter().position(|at| *at == number);
@@ -157,6 +174,12 @@ fn listing(
             }
             _ => String::new(),
         };
+        if let Some(known) = insn
+            .and_then(|insn| states.as_ref()?.get(insn))
+            .filter(|known| !known.is_empty())
+        {
+            let _ = writeln!(text, "       first come to with {known}");
+        }
         let both = format!("{line:<width$} {beside}");
         let _ = writeln!(text, "{}", both.trim_end());
     }

@@ -1,7 +1,10 @@
 //! What a reviewer asks of a program first: what it reads, what it writes, what it can do, how long it takes.
 
 use super::{Bundle, BundleError, Program};
-use crate::asm::{AluOp, Callee, Imm64, Insn, Reg, Src, helper};
+use crate::{
+    asm::{AluOp, Callee, Imm64, Insn, Reg, Src, helper},
+    check,
+};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -16,7 +19,9 @@ pub struct Summary {
     pub slots: usize,
     /// Most instructions of one hit; `None` where there are loops or callbacks.
     pub worst_case: Option<usize>,
-    /// Bytes of stack, counted from the lowest address that is formed.
+    /// Instructions that this crate's own checker walked on all paths; `None` where it has no verdict.
+    pub processed: Option<usize>,
+    /// Bytes of stack: the checker's count, or else down to the lowest address that is formed.
     pub stack: u32,
     /// Where user memory is read.
     pub user_reads: Vec<Read>,
@@ -91,6 +96,7 @@ impl Summary {
     /// Bytes that are no instructions.
     pub fn new(bundle: &Bundle, program: &Program) -> Result<Summary, BundleError> {
         let insns = program.decoded()?;
+        let report = report(bundle, program, false)?;
         let name = |map: i32| {
             let found = usize::try_from(map).ok().and_then(|at| bundle.maps.get(at));
             found.map_or(format!("map {map}"), |map| map.name.clone())
@@ -100,7 +106,10 @@ impl Summary {
             instructions: insns.len(),
             slots: insns.iter().map(Insn::slots).sum(),
             worst_case: longest(&insns),
-            stack: stack(&insns),
+            processed: report.as_ref().map(|report| report.processed),
+            stack: report
+                .and_then(|report| u32::try_from(report.max_stack).ok())
+                .unwrap_or_else(|| stack(&insns)),
             user_reads: Vec::new(),
             writes: Vec::new(),
             rings: Vec::new(),
@@ -164,6 +173,29 @@ impl Summary {
         out.maps = maps.into_iter().collect();
         Ok(out)
     }
+}
+
+/// What the checker finds out about a program; `None` where it models too little for a verdict.
+///
+/// # Errors
+/// Bytes that are no instructions.
+pub(super) fn report(
+    bundle: &Bundle,
+    program: &Program,
+    trace: bool,
+) -> Result<Option<check::Report>, BundleError> {
+    let object = bundle.compiled()?.object;
+    let spec = object
+        .programs
+        .iter()
+        .find(|spec| spec.name == program.name && spec.probe == program.probe);
+    Ok(spec.and_then(|spec| {
+        let env = check::Env {
+            trace,
+            ..check::env(&object, spec)
+        };
+        check::program(&spec.insns, &env).ok()
+    }))
 }
 
 /// Line of the script, from 1.

@@ -40,7 +40,7 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
                     Arg::new("verbose")
                         .short('v')
                         .long("verbose")
-                        .help("With the bytes of each instruction")
+                        .help("With the bytes of each instruction and what the checker knew when it first came to it")
                         .action(ArgAction::SetTrue),
                 )
                 .arg(json()),
