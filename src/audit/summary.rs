@@ -232,7 +232,7 @@ fn is_target(insns: &[Insn], at: usize) -> bool {
 }
 
 /// The instruction that sets `reg` last before `at`, within straight-line code.
-fn setter<'a>(insns: &'a [Insn], at: usize, reg: Reg) -> Option<(usize, &'a Insn)> {
+fn setter(insns: &[Insn], at: usize, reg: Reg) -> Option<(usize, &Insn)> {
     for before in (0..at).rev() {
         let insn = &insns[before];
         // What stands after a join may have been set on the other way.
