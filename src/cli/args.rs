@@ -194,6 +194,18 @@ const FLAGS: &[Flag] = &[
         "Print the result of a stage on stdout, load nothing",
     ),
     Flag(
+        "load-exactly",
+        None,
+        Path("BUNDLE"),
+        "Load what `check -o` wrote, byte for byte, or nothing",
+    ),
+    Flag(
+        "policy",
+        None,
+        Path("FILE"),
+        "Load only what this policy allows",
+    ),
+    Flag(
         "no-loss",
         None,
         Nothing,

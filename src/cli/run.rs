@@ -15,6 +15,15 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("list") {
         return run_list(matches, call);
     }
+    if let Some(path) = matches.get_one::<std::path::PathBuf>("load-exactly") {
+        return ended(super::audit::load_exactly(path, matches, call)?);
+    }
+    if matches.contains_id("policy") {
+        return Err(CliError::Usage(
+            "error: --policy judges a bundle\nhelp: make one with `baretrace check FILE -o BUNDLE`, then give --load-exactly BUNDLE"
+                .to_string(),
+        ));
+    }
     let options = args::options(matches, call)?;
     if options.named.iter().any(|(name, _)| name == "help") {
         return super::out::print(&script_help(
@@ -31,7 +40,10 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             "warning: -k: errors of helpers are not reported by this version"
         );
     }
-    let outcome = session::run(&options).map_err(session_error)?;
+    ended(session::run(&options).map_err(session_error)?)
+}
+
+fn ended(outcome: Outcome) -> Result<(), CliError> {
     match outcome {
         Outcome::Done | Outcome::PipeClosed => Ok(()),
         Outcome::Exit(code) => exit_code(code),

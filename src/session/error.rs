@@ -4,7 +4,7 @@ use super::binary::BinaryError;
 use crate::{
     compile::CompileError,
     kernel::detect::Missing,
-    loader::LoadError,
+    loader::{self, LoadError},
     runtime::{PlayError, attach::AttachError, child::ChildError, perf_ring::RingError},
     span::Span,
     sys::errno::Described,
@@ -31,6 +31,8 @@ pub enum SessionError {
     Features(io::Error),
     /// The kernel refused a map or a program.
     Load(Placed<LoadError>),
+    /// The kernel has other instructions than it was given.
+    Tag(loader::tag::Verdict),
     /// The rings cannot be set up.
     Ring(RingError),
     /// A probe cannot be attached.
@@ -167,6 +169,7 @@ impl fmt::Display for SessionError {
                 )
             }
             SessionError::Load(err) => err.fmt(f),
+            SessionError::Tag(verdict) => verdict.fmt(f),
             SessionError::Ring(err) => err.fmt(f),
             SessionError::Attach { probe, error } => write!(f, "attach `{probe}`: {error}"),
             SessionError::Child(err) => err.fmt(f),
@@ -205,6 +208,7 @@ impl std::error::Error for SessionError {
             SessionError::Script(_)
             | SessionError::Missing(_)
             | SessionError::Rights(_)
+            | SessionError::Tag(_)
             | SessionError::Emit(_)
             | SessionError::NoProbes
             | SessionError::Lost(_)
