@@ -213,6 +213,11 @@ impl Player {
         self.core.symbols = symbols;
     }
 
+    /// Remembers what process `pid` has mapped now: it may have ended when its addresses are printed.
+    pub fn preload_symbols(&mut self, pid: u32) {
+        self.core.symbols.preload(pid);
+    }
+
     /// Takes wall-clock time from `clock`.
     pub fn set_clock(&mut self, clock: Clock) {
         self.core.common.clock = clock;

@@ -6,6 +6,7 @@ pub mod binary;
 mod compile;
 mod emit;
 mod error;
+pub mod functions;
 mod imports;
 mod manual;
 mod maps;

@@ -66,7 +66,7 @@ fn has_action(run: &Compiled, wanted: fn(&Action) -> bool) -> bool {
 }
 
 /// Whether it prints names of functions: of processes (`user`) or of the kernel.
-fn names(run: &Compiled, user: bool) -> bool {
+pub(super) fn names(run: &Compiled, user: bool) -> bool {
     run.checked.types.iter().any(|ty| match ty {
         Type::Stack { user: of, .. } | Type::Sym { user: of } => *of == user,
         _ => false,

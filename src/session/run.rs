@@ -19,6 +19,7 @@ use crate::{
         perf_ring::{self, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
+    symbols::Symbolizer,
     sys::process,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -33,6 +34,9 @@ const WAIT_MS: (u16, u16) = (1, 16);
 
 /// Rounds in which the rings are read at the end; each takes all there is, a writer that never ends must not keep us.
 const LAST_ROUNDS: usize = 4;
+
+/// Rounds in which it is noted what a command has mapped: it may have ended when its addresses are printed.
+const LEARN_ROUNDS: usize = 12;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,9 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         run.announce();
         return run.finish(&compiled);
     }
+    if let (Some(pid), true) = (options.pid, privileges::names(&compiled, true)) {
+        run.player.preload_symbols(pid);
+    }
     run.attach(session.multi)?;
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
@@ -87,7 +94,11 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
-            Mode::Trace => run.events(options, target.as_ref(), child.as_mut())?,
+            Mode::Trace => {
+                let named = privileges::names(&compiled, true);
+                let learn = if named { LEARN_ROUNDS } else { 0 };
+                run.events(options, target.as_ref(), child.as_mut(), learn)?;
+            }
             Mode::Test => run.tests()?,
             Mode::Bench => run.benchmarks()?,
         }
@@ -183,11 +194,14 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let signals = Signals::new(own_signals).map_err(|err| SessionError::Io("signalfd", err))?;
+        let mut player = compiled.player(options)?;
+        let config = &compiled.checked.config;
+        player.set_symbols(Box::new(Symbolizer::new(config.cpp_demangle)));
         Ok(Run {
             object,
             loaded,
             rings,
-            player: compiled.player(options)?,
+            player,
             signals,
             timers: Vec::new(),
             attached: Vec::new(),
@@ -313,15 +327,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads events until something ends the run.
+    /// Reads events until something ends the run. In the first `learn` rounds it is noted what the child has mapped.
     fn events(
         &mut self,
         options: &Options,
         target: Option<&OwnedFd>,
         mut child: Option<&mut Child>,
+        mut learn: usize,
     ) -> Result<(), SessionError> {
         let mut wait = 0;
         loop {
+            if let (Some(child), 1..) = (&child, learn) {
+                self.player.preload_symbols(child.pid());
+                learn -= 1;
+            }
             let busy = self.drain(false)?;
             if !matches!(self.stop, Stop::No) {
                 return Ok(());

@@ -193,6 +193,11 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
                 let probes: Vec<_> = probes.into_iter().filter(fresh).collect();
                 found.usdt.extend(probes);
             }
+            Wanted::Uprobe {
+                function, offset, ..
+            } if function.is_empty() => {
+                found.functions.push((format!("{offset:#x}"), *offset, 0));
+            }
             Wanted::Uprobe { function, .. } => {
                 let functions = image
                     .elf()

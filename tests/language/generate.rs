@@ -54,8 +54,18 @@ pub(crate) fn script(seed: u64, maps: bool) -> String {
         .push_str("struct S { int a; char b; short c[3]; unsigned f:3; unsigned g:7; long d; }\n");
     let probes = 1 + s.dice.roll(2);
     for i in 0..probes {
-        let kinds = ["BEGIN", "END", "interval:s:1", "profile:hz:99", "software:page-faults:100"];
-        let kind = if i == 0 { "BEGIN" } else { s.dice.pick(&kinds[1..]) };
+        let kinds = [
+            "BEGIN",
+            "END",
+            "interval:s:1",
+            "profile:hz:99",
+            "software:page-faults:100",
+        ];
+        let kind = if i == 0 {
+            "BEGIN"
+        } else {
+            s.dice.pick(&kinds[1..])
+        };
         s.text.push_str(kind);
         if s.dice.roll(3) == 0 {
             let cond = s.dice.pick(&[
@@ -121,16 +131,15 @@ impl Script {
     }
 
     fn stmt(&mut self, depth: u32) {
-        let (i, j, s, b) = (
-            self.int(2),
-            self.int(1),
-            self.string(2),
-            self.boolean(2),
-        );
+        let (i, j, s, b) = (self.int(2), self.int(1), self.string(2), self.boolean(2));
         let kinds = if depth == 0 { 26 } else { 34 };
         let text = match self.dice.roll(kinds) {
             0 => format!("$a = {i}"),
-            1 => format!("$b {} {i}", self.dice.pick(&["+=", "-=", "*=", "/=", "%=", "|=", "<<=", ">>="])),
+            1 => format!(
+                "$b {} {i}",
+                self.dice
+                    .pick(&["+=", "-=", "*=", "/=", "%=", "|=", "<<=", ">>="])
+            ),
             2 => "$u++".into(),
             3 => format!("$s = {s}"),
             4 => format!("$t = ({i}, {s})"),
@@ -150,7 +159,10 @@ impl Script {
             18 => format!("@tup[{i}] = $t"),
             19 => format!("printf(\"%d %s %d %lx\\n\", {i}, {s}, {b}, {j})"),
             20 => {
-                let what = ["$t", "$r", "$s", "$a", "@n", "@v", "@c", "@tup[1]", "@w", "(1, $s)", "$r.c", "@st[1]"];
+                let what = [
+                    "$t", "$r", "$s", "$a", "@n", "@v", "@c", "@tup[1]", "@w", "(1, $s)", "$r.c",
+                    "@st[1]",
+                ];
                 format!("print({})", self.dice.pick(&what))
             }
             21 => format!("delete(@n, {i})"),
@@ -207,10 +219,20 @@ impl Script {
             }
             31 | 32 if self.maps => {
                 let name = self.name();
-                let map = self.dice.pick(&["@n", "@s", "@t", "@k", "@tup", "@u", "@mn"]);
+                let map = self
+                    .dice
+                    .pick(&["@n", "@s", "@t", "@k", "@tup", "@u", "@mn"]);
                 let _ = writeln!(self.text, "for ({name} : {map}) {{");
-                let body = ["print({})", "print({}.0)", "printf(\"%d\\n\", {}.1)", "$a += 1", "@any[{}] = 1"];
-                let pick = self.dice.pick(&body[..if matches!(map, "@t" | "@tup") { 2 } else { 4 }]);
+                let body = [
+                    "print({})",
+                    "print({}.0)",
+                    "printf(\"%d\\n\", {}.1)",
+                    "$a += 1",
+                    "@any[{}] = 1",
+                ];
+                let pick = self
+                    .dice
+                    .pick(&body[..if matches!(map, "@t" | "@tup") { 2 } else { 4 }]);
                 let line = pick.replace("{}", &name);
                 self.line(&line);
                 self.loops += 1;
@@ -221,7 +243,10 @@ impl Script {
             }
             33 => {
                 let name = self.name();
-                let _ = write!(self.text, "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};\n");
+                let _ = write!(
+                    self.text,
+                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};\n"
+                );
                 self.block(depth - 1);
                 self.text.push_str("}\n");
                 return;
@@ -234,15 +259,28 @@ impl Script {
     fn int(&mut self, depth: u32) -> String {
         if depth == 0 || self.dice.roll(3) == 0 {
             let atoms = [
-                "$a", "$b", "(int64)$u", "(int64)pid", "(int64)cpu", "(int64)7", "(int64)-3", "@v", "$t.0",
-                "(int64)$r.a", "(int64)$r.g", "(int64)$r.c[1]", "(int64)0x123456789abc",
+                "$a",
+                "$b",
+                "(int64)$u",
+                "(int64)pid",
+                "(int64)cpu",
+                "(int64)7",
+                "(int64)-3",
+                "@v",
+                "$t.0",
+                "(int64)$r.a",
+                "(int64)$r.g",
+                "(int64)$r.c[1]",
+                "(int64)0x123456789abc",
             ];
             return self.dice.pick(&atoms).to_owned();
         }
         let (x, y) = (self.int(depth - 1), self.int(depth - 1));
         match self.dice.roll(14) {
             0..=3 => {
-                let op = self.dice.pick(&["+", "-", "*", "/", "%", "&", "|", "^", ">>", "<<"]);
+                let op = self
+                    .dice
+                    .pick(&["+", "-", "*", "/", "%", "&", "|", "^", ">>", "<<"]);
                 format!("({x} {op} {y})")
             }
             4 => format!("(-{x})"),
@@ -251,7 +289,10 @@ impl Script {
             7 => format!("@s[{}]", self.string(depth - 1)),
             8 => format!("({} ? {x} : {y})", self.boolean(depth - 1)),
             9 => format!("(int64)strlen({})", self.string(depth - 1)),
-            10 => format!("(int64)({})({x})", self.dice.pick(&["int8", "uint16", "int32", "uint8"])),
+            10 => format!(
+                "(int64)({})({x})",
+                self.dice.pick(&["int8", "uint16", "int32", "uint8"])
+            ),
             11 => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
             12 => format!("(int64)$r.c[{x}]"),
             _ => "(int64)@u[1]".into(),
@@ -260,7 +301,10 @@ impl Script {
 
     fn boolean(&mut self, depth: u32) -> String {
         if depth == 0 {
-            return self.dice.pick(&["$a > 3", "pid == 1", "true", "comm == \"x\"", "$u < 9"]).to_owned();
+            return self
+                .dice
+                .pick(&["$a > 3", "pid == 1", "true", "comm == \"x\"", "$u < 9"])
+                .to_owned();
         }
         let (x, y) = (self.int(depth - 1), self.int(depth - 1));
         match self.dice.roll(9) {
@@ -268,10 +312,23 @@ impl Script {
                 let op = self.dice.pick(&["==", "!=", "<", "<=", ">", ">="]);
                 format!("({x} {op} {y})")
             }
-            3 => format!("({} && {})", self.boolean(depth - 1), self.boolean(depth - 1)),
-            4 => format!("({} || {})", self.boolean(depth - 1), self.boolean(depth - 1)),
+            3 => format!(
+                "({} && {})",
+                self.boolean(depth - 1),
+                self.boolean(depth - 1)
+            ),
+            4 => format!(
+                "({} || {})",
+                self.boolean(depth - 1),
+                self.boolean(depth - 1)
+            ),
             5 => format!("(!{})", self.boolean(depth - 1)),
-            6 => format!("({} {} {})", self.string(1), self.dice.pick(&["==", "!="]), self.string(1)),
+            6 => format!(
+                "({} {} {})",
+                self.string(1),
+                self.dice.pick(&["==", "!="]),
+                self.string(1)
+            ),
             7 => format!("strcontains({}, {})", self.string(1), self.string(0)),
             _ => format!("has_key(@n, {x})"),
         }
@@ -279,7 +336,16 @@ impl Script {
 
     fn string(&mut self, depth: u32) -> String {
         if depth == 0 || self.dice.roll(2) == 0 {
-            let atoms = ["$s", "$c", "comm", "\"lit\"", "\"\"", "\"a longer literal of text\"", "@w", "$t.1"];
+            let atoms = [
+                "$s",
+                "$c",
+                "comm",
+                "\"lit\"",
+                "\"\"",
+                "\"a longer literal of text\"",
+                "@w",
+                "$t.1",
+            ];
             return self.dice.pick(&atoms).to_owned();
         }
         match self.dice.roll(5) {

@@ -36,7 +36,9 @@ fn compile(text: &str, features: Features) -> Result<Object, String> {
     let target = target(features);
     let script = lang::parse(text).map_err(|e| format!("{e:?}"))?;
     let (checked, _) = lang::check(script, text, &target).map_err(|all| {
-        let all = all.iter().map(|d| format!("`{}`: {}", d.span.text(text), d.message));
+        let all = all
+            .iter()
+            .map(|d| format!("`{}`: {}", d.span.text(text), d.message));
         all.collect::<Vec<_>>().join("; ")
     })?;
     compile::object(&checked, &target, "random.bt", text).map_err(|e| {
@@ -86,12 +88,20 @@ fn no_random_script_is_refused() {
                 _ => String::new(),
             };
             let end = detail.len().saturating_sub(1200);
-            refused.push(format!("seed {seed}: {e} {}", detail.get(end..).unwrap_or("")));
+            refused.push(format!(
+                "seed {seed}: {e} {}",
+                detail.get(end..).unwrap_or("")
+            ));
         }
     }
     if let (Some(_), Some(seed)) = (refused.first(), std::env::var_os("BARETRACE_SEED")) {
         println!("{}", generate::script(first, true));
         println!("seed {}", seed.display());
     }
-    assert!(refused.is_empty(), "{} refused\n{}", refused.len(), refused.join("\n"));
+    assert!(
+        refused.is_empty(),
+        "{} refused\n{}",
+        refused.len(),
+        refused.join("\n")
+    );
 }
