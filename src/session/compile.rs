@@ -1,5 +1,6 @@
 //! From a run's options to an object: parse, look up, check, compile, dry run.
 
+use super::debug;
 use super::{
     Attach, Buffering, Format, Mode, Options,
     error::{Placed, SessionError},
@@ -94,16 +95,19 @@ impl<'a> Session<'a> {
             pid: options.pid.or(child),
             lenient: lenient(&script, options),
         };
+        let binaries = lookup.binaries()?;
+        let debug = debug::read(&script, &binaries, arch())?;
         let target = Target {
             arch: arch(),
             cpus: cpus::possible_count().map_err(|err| SessionError::Io("count cpus", err))?,
-            binaries: lookup.binaries()?,
+            binaries,
             params: options.params.clone(),
             named: options.named.clone(),
             pid: options.pid,
             cpid: child,
             config: options.config.clone(),
             allow_unsafe: options.allow_unsafe,
+            debug,
             features,
         };
         let multi = target.features.uprobe_multi;

@@ -4,6 +4,7 @@
 
 pub mod binary;
 mod compile;
+mod debug;
 mod emit;
 mod error;
 pub mod functions;

@@ -117,6 +117,7 @@ pub fn compile(script: &Script, shapes: &Shapes) -> Result<Compiled, ScriptError
         cpid: None,
         config: script.config.clone(),
         allow_unsafe: script.allow_unsafe,
+        debug: crate::spec::DebugInfo::default(),
     };
     let wanted = lang::wanted(&tree, &script.params);
     for want in &wanted {

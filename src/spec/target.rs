@@ -211,4 +211,6 @@ pub struct Target {
     pub config: Vec<(String, String)>,
     /// `--unsafe`.
     pub allow_unsafe: bool,
+    /// What debug information says of what the script names.
+    pub debug: super::DebugInfo,
 }
