@@ -969,7 +969,7 @@ pub const ROWS: &[Row] = &[
         "address of a symbol",
     )
     .only(User)
-    .no("symbols of the traced binary are not looked up yet"),
+    .no("the name must stand in quotes, and be a symbol of the binary that the probe is in"),
     f(
         "uid",
         "uint64 uid",

@@ -1,7 +1,7 @@
 //! What of debug information a script asks for.
 
 use super::{
-    ast::{CDef, ExprKind, Item, Script, Tag, TypeExprKind},
+    ast::{Arg, CDef, Expr, ExprKind, Item, Script, Tag, TypeExprKind},
     visit::{Child, children_mut, stmt_mut, type_mut},
 };
 
@@ -14,6 +14,8 @@ pub struct WantedDebug {
     pub retval: bool,
     /// Types that are named and not defined: `struct foo`, `enum foo`.
     pub types: Vec<String>,
+    /// Symbols that `uaddr` is asked for.
+    pub symbols: Vec<String>,
 }
 
 /// What `script` asks for, also in its macros.
@@ -49,9 +51,20 @@ fn is_defined(script: &Script, name: &str) -> bool {
 fn look(child: Child<'_>, wanted: &mut WantedDebug) {
     match child {
         Child::Expr(e) => {
-            if let ExprKind::Ident(word) = &e.kind {
-                wanted.args |= word == "args";
-                wanted.retval |= word == "retval";
+            match &e.kind {
+                ExprKind::Ident(word) => {
+                    wanted.args |= word == "args";
+                    wanted.retval |= word == "retval";
+                }
+                ExprKind::Call { name, args } if name.text == "uaddr" => {
+                    if let [Arg::Expr(Expr { kind, .. })] = args.as_slice()
+                        && let ExprKind::Str(symbol) = kind
+                    {
+                        let symbol = String::from_utf8_lossy(symbol).into_owned();
+                        wanted.symbols.push(symbol);
+                    }
+                }
+                _ => {}
             }
             children_mut(&mut e.kind, &mut |c| look(c, wanted));
         }

@@ -8,7 +8,7 @@ use crate::{
     dwarf::{self, CType, Converter, TypeRef, Types},
     elf::Image,
     lang::{WantedDebug, ast::Script, wanted_debug},
-    spec::{Arch, Binary, DebugInfo, Param, Signature, Type},
+    spec::{Arch, Binary, DebugInfo, Param, Signature, SymbolAddress, Type},
 };
 
 /// Functions of one binary whose signatures are read; a pattern that finds more has no names in common anyway.
@@ -29,7 +29,7 @@ pub(super) fn read(
         return Ok(info);
     }
     for (number, of) in binaries.iter().enumerate() {
-        if of.functions.is_empty() {
+        if of.functions.is_empty() && of.usdt.is_empty() {
             continue;
         }
         let file = Located {
@@ -55,6 +55,21 @@ pub(super) fn read(
                 }
             }
         }
+        for name in &wanted.symbols {
+            let images = [Some(&*bytes), debug.as_deref()];
+            let mut images = images
+                .into_iter()
+                .flatten()
+                .filter_map(|b| Image::parse(b).ok());
+            let found = images.find_map(|source| {
+                let mut symbols = source.symbol_table();
+                symbols.find(|s| s.name == *name).map(|s| (s.vaddr, s.size))
+            });
+            if let Some(symbol) = found {
+                info.addresses
+                    .push(address(&image, number, of, name, symbol));
+            }
+        }
         for name in &wanted.types {
             if is_known(&info, name) {
                 continue;
@@ -74,6 +89,32 @@ pub(super) fn read(
         }
     }
     Ok(info)
+}
+
+/// Where a symbol of that vaddr and size is, seen from all probed places of the binary.
+fn address(
+    image: &Image<'_>,
+    binary: usize,
+    of: &Binary,
+    name: &str,
+    (vaddr, size): (u64, u64),
+) -> SymbolAddress {
+    let functions = of.functions.iter().map(|(_, offset, _)| *offset);
+    let sites = of.usdt.iter().flat_map(|probe| &probe.sites);
+    let distances = functions.chain(sites.map(|site| site.offset));
+    let lowest = image.segments().map(|s| s.vaddr).min().unwrap_or(0);
+    SymbolAddress {
+        binary,
+        name: name.to_string(),
+        size,
+        fixed: (lowest != 0).then_some(vaddr),
+        distances: distances
+            .filter_map(|offset| {
+                let from = image.vaddr(offset)?;
+                Some((offset, vaddr.wrapping_sub(from).cast_signed()))
+            })
+            .collect(),
+    }
 }
 
 fn is_known(info: &DebugInfo, name: &str) -> bool {

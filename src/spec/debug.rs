@@ -1,4 +1,4 @@
-//! What debug information says of the traced functions and types, as far as a script asks for it.
+//! What debug information and symbols say of the traced functions and types, as far as a script asks for it.
 
 use super::{StructDef, Type};
 
@@ -11,6 +11,23 @@ pub struct DebugInfo {
     pub types: Vec<(String, Type)>,
     /// Functions.
     pub signatures: Vec<Signature>,
+    /// Symbols whose addresses the script asks for.
+    pub addresses: Vec<SymbolAddress>,
+}
+
+/// Where a symbol of a traced binary is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolAddress {
+    /// Index into `Target::binaries`.
+    pub binary: usize,
+    /// Its name.
+    pub name: String,
+    /// Bytes of the object; 0 where the symbol does not say.
+    pub size: u64,
+    /// Its address, in a program that is always loaded at the same one.
+    pub fixed: Option<u64>,
+    /// How far it is from the places that are probed: their file offsets, and the distance from there.
+    pub distances: Vec<(u64, i64)>,
 }
 
 /// Parameters and result of a function.

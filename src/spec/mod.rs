@@ -11,7 +11,7 @@ mod target;
 mod types;
 
 pub use attach::{AttachSpec, Interval, UserSite};
-pub use debug::{DebugInfo, Param, Signature};
+pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
 pub use event::{Action, BLOB_TAG, EventPlan, Field, Group, RECORD_HEADER};
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};

@@ -3,7 +3,7 @@
 
 use super::structs::Structs;
 use crate::lang::{
-    ast::{Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
+    ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
     checked::{CheckedPoint, Point},
     diag::Diagnostic,
     suggest,
@@ -26,6 +26,7 @@ pub(super) struct Binder<'a> {
 impl Binder<'_> {
     /// Rewrites a probe whose attach points all have signatures; leaves others as they are.
     pub(super) fn probe(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
+        self.addresses(probe, points);
         let target = self.target;
         let signatures: Option<Vec<&Signature>> =
             points.iter().map(|p| signature(target, p)).collect();
@@ -44,6 +45,107 @@ impl Binder<'_> {
             each_mut(Child::Expr(predicate), &mut rewrite);
         }
         each_mut(Child::Block(&mut probe.body), &mut rewrite);
+    }
+
+    /// Puts `(uint64 *)(reg("ip") + N)` in the place of `uaddr("symbol")`, or the address itself where it is known.
+    fn addresses(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
+        if self.target.debug.addresses.is_empty() || points.is_empty() {
+            return;
+        }
+        let mut rewrite = |node: Node<'_>| {
+            if let Node::Expr(e) = node
+                && let ExprKind::Call { name, args } = &e.kind
+                && name.text == "uaddr"
+                && let [Arg::Expr(arg)] = args.as_slice()
+                && let ExprKind::Str(symbol) = &arg.kind
+            {
+                let symbol = String::from_utf8_lossy(symbol).into_owned();
+                if let Some(kind) = self.address(e, &symbol, points) {
+                    e.kind = kind;
+                }
+            }
+        };
+        if let Some(predicate) = &mut probe.predicate {
+            each_mut(Child::Expr(predicate), &mut rewrite);
+        }
+        each_mut(Child::Block(&mut probe.body), &mut rewrite);
+    }
+
+    fn address(&mut self, e: &Expr, symbol: &str, points: &[CheckedPoint]) -> Option<ExprKind> {
+        let mut found: Option<(u64, Origin)> = None;
+        for point in points {
+            let (binary, offsets) = places(self.target, point)?;
+            let mut all = self.target.debug.addresses.iter();
+            let address = all.find(|a| a.binary == binary && a.name == symbol)?;
+            let froms: Vec<Origin> = match (address.fixed, &point.point) {
+                (Some(fixed), _) => vec![Origin::Zero(fixed)],
+                (None, Point::Uprobe { ret: true, .. }) => {
+                    self.diags.push(
+                        Diagnostic::error(e.span, "address is not known where a function returns")
+                            .help("take it in a `uprobe` and keep it in a map"),
+                    );
+                    return Some(ExprKind::Int(0));
+                }
+                (None, _) => {
+                    let near = |offset: u64| {
+                        // Within a function the distance shrinks by what has been walked.
+                        let before = address.distances.iter().filter(|d| d.0 <= offset);
+                        let (start, distance) = before.max_by_key(|d| d.0)?;
+                        Some(distance.wrapping_sub_unsigned(offset - start))
+                    };
+                    offsets
+                        .iter()
+                        .filter_map(|offset| near(*offset))
+                        .map(Origin::Probe)
+                        .collect()
+                }
+            };
+            for from in froms {
+                if found.is_some_and(|(_, other)| other != from) {
+                    self.diags.push(
+                        Diagnostic::error(
+                            e.span,
+                            "address differs between the places of this probe",
+                        )
+                        .help("write a probe for each place"),
+                    );
+                    return Some(ExprKind::Int(0));
+                }
+                found = Some((address.size, from));
+            }
+        }
+        let (size, from) = found?;
+        let bits = match size {
+            1 | 2 | 4 => 8 * u8::try_from(size).unwrap_or(8),
+            _ => 64,
+        };
+        let value = match from {
+            Origin::Zero(address) => self.expr(e, ExprKind::Int(address)),
+            Origin::Probe(distance) => {
+                let word = Arg::Expr(self.expr(e, ExprKind::Str(b"ip".to_vec())));
+                let name = Name {
+                    text: "reg".to_string(),
+                    span: e.span,
+                };
+                let args = vec![word];
+                let left = self.expr(e, ExprKind::Call { name, args });
+                let right = self.expr(e, ExprKind::Int(distance.unsigned_abs()));
+                let op = if distance < 0 { BinOp::Sub } else { BinOp::Add };
+                self.expr(
+                    e,
+                    ExprKind::Binary {
+                        op,
+                        left: Box::new(left),
+                        right: Box::new(right),
+                    },
+                )
+            }
+        };
+        let to = Type::Int {
+            bits,
+            signed: false,
+        };
+        Some(self.cast(e, &Type::Ptr(Box::new(to)), value))
     }
 
     fn rewrite(&mut self, e: &mut Expr, signatures: &[&Signature], ret: bool) {
@@ -155,6 +257,27 @@ impl Binder<'_> {
             id,
             ..at.clone()
         }
+    }
+}
+
+/// Where a symbol's address is counted from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// It is the address.
+    Zero(u64),
+    /// The instruction that is probed.
+    Probe(i64),
+}
+
+/// The binary of a point and the file offsets of its places.
+fn places(target: &Target, point: &CheckedPoint) -> Option<(usize, Vec<u64>)> {
+    match &point.point {
+        Point::Uprobe { binary, offset, .. } => Some((*binary, vec![*offset])),
+        Point::Usdt { binary, probe } => {
+            let probe = target.binaries.get(*binary)?.usdt.get(*probe)?;
+            Some((*binary, probe.sites.iter().map(|s| s.offset).collect()))
+        }
+        _ => None,
     }
 }
 
