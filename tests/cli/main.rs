@@ -5,3 +5,4 @@ mod commands;
 mod live;
 mod scripts;
 mod support;
+mod symbols;
