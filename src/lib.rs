@@ -3,6 +3,7 @@
 pub mod asm;
 pub mod bitcoin;
 pub mod by_hand;
+pub mod check;
 pub mod cli;
 pub mod codegen;
 pub mod compile;

@@ -170,7 +170,7 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
     let (name, version) = if as_bpftrace {
         (
             "bpftrace",
-            concat!("v0.25.0 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
+            concat!("v0.26.0 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
         )
     } else {
         ("baretrace", env!("CARGO_PKG_VERSION"))

@@ -408,7 +408,7 @@ impl Lower<'_> {
                 self.store_at(to.plus(12), Size::W, Opnd::Imm(index));
                 Ok(true)
             }
-            ("ustack", Type::Stack { .. }) => {
+            ("ustack" | "kstack", Type::Stack { user, .. }) => {
                 if !matches!(
                     self.point.point,
                     Point::Usdt { .. }
@@ -416,7 +416,7 @@ impl Lower<'_> {
                         | Point::Profile(_)
                         | Point::Software(..)
                 ) {
-                    return self.fail(expr, "there is no user stack in this kind of probe");
+                    return self.fail(expr, "there is no stack in this kind of probe");
                 }
                 let (ctx, map) = (self.ctx(), self.f.vreg());
                 let index = self.shared.stacks(self.checked.config.max_map_keys);
@@ -424,9 +424,10 @@ impl Lower<'_> {
                     dst: map,
                     map: index,
                 });
+                let flags = if *user { helper::USER_STACK } else { 0 };
                 let id = self.f.call(
                     helper::GET_STACKID,
-                    &[ctx.into(), map.into(), Opnd::Imm(helper::USER_STACK)],
+                    &[ctx.into(), map.into(), Opnd::Imm(flags)],
                 );
                 self.store_at(to, Size::W, id.into());
                 let both = self.f.call(helper::GET_CURRENT_PID_TGID, &[]);
@@ -612,7 +613,7 @@ impl Lower<'_> {
             (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
                 let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
-                return Ok(Val::Num(self.strncmp_bytes(x, y, n).into()));
+                return Ok(Val::Num(self.strncmp_bytes(x, y, n)?.into()));
             }
         };
         let dst = self.f.mov(0);

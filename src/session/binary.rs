@@ -7,6 +7,7 @@ use crate::{
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
+use std::os::unix::fs::MetadataExt;
 use std::{
     ffi::OsStr,
     fmt, io,
@@ -143,11 +144,26 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
 fn in_process(name: PathBuf, pid: Option<u32>) -> Result<Located, BinaryError> {
     let open = match pid {
         Some(pid) => {
-            process::in_process(pid, &name).map_err(|err| BinaryError::Open(name.clone(), err))?
+            let there = process::in_process(pid, &name)
+                .map_err(|err| BinaryError::Open(name.clone(), err))?;
+            // Where the process sees the same file as we do, its plain path outlives the process.
+            if is_same(&there, &name) {
+                name.clone()
+            } else {
+                there
+            }
         }
         None => name.clone(),
     };
     Ok(Located { name, open })
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    id(one).is_some_and(|one| Some(one) == id(other))
 }
 
 /// The first file of that name in the directories of `path`, or in the current one.
@@ -258,7 +274,8 @@ mod tests {
                 .any(|file| file.name == own)
         );
         let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
-        assert!(by_root[0].open.starts_with(format!("/proc/{pid}/root")));
+        // The same file there and here: the plain path, which outlives the process.
+        assert_eq!(by_root[0].open, own);
     }
 
     #[test]

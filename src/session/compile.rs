@@ -18,6 +18,7 @@ use crate::{
     },
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
     spec::{Arch, Features, Object, Target},
+    symbols::Symbolizer,
     vm,
 };
 use std::io::{IsTerminal, Write};
@@ -266,8 +267,25 @@ impl Compiled {
             None => Output::stdout(buffering),
         };
         let errors = Box::new(std::io::stderr());
-        Ok(Player::with_output(&self.object, output, sink, errors)?)
+        let mut player = Player::with_output(&self.object, output, sink, errors)?;
+        let mut symbolizer = Symbolizer::new(config.cpp_demangle);
+        if let Some(pid) = options.pid
+            && super::privileges::names(self, true)
+        {
+            // Its addresses have names also when it has ended.
+            symbolizer.preload(pid);
+        }
+        player.set_symbols(Box::new(symbolizer));
+        Ok(player)
     }
+}
+
+/// The named parameters that the script asks for.
+///
+/// # Errors
+/// Errors of the script's syntax; imports that cannot be read.
+pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
+    parse(options).map(|script| lang::named(&script))
 }
 
 fn parse(options: &Options) -> Result<Script, SessionError> {

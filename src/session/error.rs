@@ -50,6 +50,8 @@ pub enum SessionError {
     Play(PlayError),
     /// A file that the script imports cannot be read.
     Import(PathBuf, io::Error),
+    /// With `--no-loss`: so many events were lost all the same.
+    Lost(u64),
     /// Nothing of the script runs in this mode.
     NoProbes,
     /// `--probe-filter` is no regular expression.
@@ -127,6 +129,9 @@ impl SessionError {
             SessionError::Rights(_) => Some(
                 "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`".to_string(),
             ),
+            SessionError::Lost(_) => Some(
+                "raise the config variable `perf_rb_pages`, or print less".to_string(),
+            ),
             SessionError::NoProbes => Some(
                 "`test` probes run with --test, `bench` probes with --bench, and all others without these".to_string(),
             ),
@@ -174,6 +179,7 @@ impl fmt::Display for SessionError {
                 Some(_) => write!(f, "import `{}`: {}", path.display(), Described(err)),
                 None => write!(f, "import `{}`: {err}", path.display()),
             },
+            SessionError::Lost(count) => write!(f, "--no-loss: {count} events were lost"),
             SessionError::NoProbes => f.write_str("no probes to attach"),
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
@@ -201,6 +207,7 @@ impl std::error::Error for SessionError {
             | SessionError::Rights(_)
             | SessionError::Emit(_)
             | SessionError::NoProbes
+            | SessionError::Lost(_)
             | SessionError::Filter(_) => None,
         }
     }

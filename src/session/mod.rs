@@ -17,7 +17,7 @@ mod run;
 mod target;
 mod wake;
 
-pub use compile::{Compiled, Session};
+pub use compile::{Compiled, Session, named};
 pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};

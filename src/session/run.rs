@@ -16,10 +16,9 @@ use crate::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
         child::Child,
-        perf_ring::{self, Rings},
+        perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
-    symbols::Symbolizer,
     sys::process,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -27,6 +26,7 @@ use std::{
     io::{self, Write},
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
+    thread::{self, JoinHandle},
 };
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
@@ -74,23 +74,33 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
+    let rings = begin_rings(options, &compiled)?;
     let loaded = load(&compiled, session.multi)?;
-    let mut run = Run::new(options, &compiled, &loaded)?;
+    let mut run = Run::new(options, &compiled, &loaded, rings)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
+    if options.as_bpftrace && !options.quiet {
+        // There the notice of attachment comes first.
+        run.player.hold();
+    }
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
         run.announce();
         return run.finish(&compiled);
     }
-    if let (Some(pid), true) = (options.pid, privileges::names(&compiled, true)) {
-        run.player.preload_symbols(pid);
+    if let Err(err) = run.attach(session.multi) {
+        let early = run.player.release();
+        run.player.say(&early);
+        run.player.flush();
+        return Err(err);
     }
-    run.attach(session.multi)?;
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
-    privileges::drop_unneeded(&compiled, options);
+    if options.mode != Mode::Bench {
+        // Run times of programs are the administrator's to see.
+        privileges::drop_unneeded(&compiled, options);
+    }
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
@@ -171,6 +181,8 @@ struct Run<'a> {
     attached: Vec<Attachment>,
     stop: Stop,
     quiet: bool,
+    verbose: bool,
+    no_loss: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
     /// Benchmarks with the nanoseconds that a run took.
@@ -183,30 +195,30 @@ impl<'a> Run<'a> {
         options: &Options,
         compiled: &'a Compiled,
         loaded: &'a Loaded,
+        rings: Option<Begun>,
     ) -> Result<Self, SessionError> {
         let object = &compiled.object;
-        let rings = match object.map_index(|role| *role == MapRole::Ring) {
-            Some(index) => Some(open_rings(options, compiled, &loaded.maps[index])?),
-            None => None,
+        let rings = match (object.map_index(|role| *role == MapRole::Ring), rings) {
+            (Some(index), Some(begun)) => Some(end_rings(begun, &loaded.maps[index])?),
+            _ => None,
         };
         let own_signals = specs(object).filter_map(|(_, spec)| match spec {
             AttachSpec::Signal(number) => Some(*number),
             _ => None,
         });
         let signals = Signals::new(own_signals).map_err(|err| SessionError::Io("signalfd", err))?;
-        let mut player = compiled.player(options)?;
-        let config = &compiled.checked.config;
-        player.set_symbols(Box::new(Symbolizer::new(config.cpp_demangle)));
         Ok(Run {
             object,
             loaded,
             rings,
-            player,
+            player: compiled.player(options)?,
             signals,
             timers: Vec::new(),
             attached: Vec::new(),
             stop: Stop::No,
             quiet: options.quiet,
+            verbose: options.verbose,
+            no_loss: options.no_loss,
             points: compiled
                 .checked
                 .probes
@@ -241,6 +253,10 @@ impl<'a> Run<'a> {
         let how = AttachOptions { multi, cpus: &cpus };
         for (index, spec) in specs(self.object) {
             let program: &ProgramSpec = &self.object.programs[index];
+            if self.verbose {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(io::stderr(), "Attaching {}", program.probe);
+            }
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let attachment =
@@ -323,7 +339,9 @@ impl<'a> Run<'a> {
 
     fn announce(&mut self) {
         if !self.quiet {
+            let early = self.player.release();
             self.player.attached(self.points);
+            self.player.say(&early);
         }
     }
 
@@ -484,9 +502,12 @@ impl<'a> Run<'a> {
         } else if compiled.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
-        self.say_lost()?;
+        let lost = self.say_lost()?;
         if self.player.flush() == crate::runtime::Sent::Closed {
             return Ok(Outcome::PipeClosed);
+        }
+        if lost > 0 && self.no_loss {
+            return Err(SessionError::Lost(lost));
         }
         Ok(match self.stop {
             Stop::Exit(code) => Outcome::Exit(code),
@@ -495,11 +516,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says for each probe how many of its records found no room.
-    fn say_lost(&mut self) -> Result<(), SessionError> {
+    /// Says for each probe how many of its records found no room; how many those are in all.
+    fn say_lost(&mut self) -> Result<u64, SessionError> {
         let Some(index) = self.object.map_index(|role| *role == MapRole::Lost) else {
-            return Ok(());
+            return Ok(0);
         };
+        let mut lost = 0;
         let map = &self.loaded.maps[index];
         let mut counts = vec![0; map.value_len()];
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
@@ -509,9 +531,10 @@ impl<'a> Run<'a> {
             let count = u64::from_ne_bytes(*count);
             if count > 0 {
                 self.player.lost(&program.probe, count);
+                lost += count;
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 
@@ -524,11 +547,18 @@ fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
         .flat_map(|(index, program)| program.attach.iter().map(move |spec| (index, spec)))
 }
 
-fn open_rings(
-    options: &Options,
-    compiled: &Compiled,
-    map: &crate::sys::bpf::Map,
-) -> Result<Rings, SessionError> {
+/// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified.
+type Begun = JoinHandle<Result<Rings, RingError>>;
+
+/// Starts to open the rings, if the script has output.
+fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, SessionError> {
+    if compiled
+        .object
+        .map_index(|role| *role == MapRole::Ring)
+        .is_none()
+    {
+        return Ok(None);
+    }
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
     let mut size = match compiled.ring_pages {
         Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
@@ -537,7 +567,15 @@ fn open_rings(
     if options.no_loss {
         size *= 4;
     }
-    let rings = Rings::open(&cpus, size).map_err(SessionError::Ring)?;
+    Ok(Some(thread::spawn(move || Rings::open(&cpus, size))))
+}
+
+/// The rings, put into the map that programs write to.
+fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
+    let rings = match begun.join() {
+        Ok(rings) => rings.map_err(SessionError::Ring)?,
+        Err(panic) => std::panic::resume_unwind(panic),
+    };
     rings
         .install(map)
         .map_err(|err: io::Error| SessionError::Io("put rings into their map", err))?;

@@ -1,8 +1,17 @@
 //! Command lines, what they print, and their exit codes.
 
 mod bad_binary;
+mod bpftrace;
 mod commands;
+mod features;
 mod live;
+mod process;
+mod rights;
 mod scripts;
 mod support;
 mod symbols;
+mod talk;
+
+#[path = "../elf/writer.rs"]
+#[expect(dead_code, reason = "its other user writes other files")]
+mod writer;

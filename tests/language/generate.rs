@@ -243,9 +243,9 @@ impl Script {
             }
             33 => {
                 let name = self.name();
-                let _ = write!(
+                let _ = writeln!(
                     self.text,
-                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};\n"
+                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};"
                 );
                 self.block(depth - 1);
                 self.text.push_str("}\n");
@@ -294,7 +294,7 @@ impl Script {
                 self.dice.pick(&["int8", "uint16", "int32", "uint8"])
             ),
             11 => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
-            12 => format!("(int64)$r.c[{x}]"),
+            12 => format!("(int64)$r.c[$a + {x}]"),
             _ => "(int64)@u[1]".into(),
         }
     }
@@ -303,7 +303,13 @@ impl Script {
         if depth == 0 {
             return self
                 .dice
-                .pick(&["$a > 3", "pid == 1", "true", "comm == \"x\"", "$u < 9"])
+                .pick(&[
+                    "($a > 3)",
+                    "(pid == 1)",
+                    "true",
+                    "(comm == \"x\")",
+                    "($u < 9)",
+                ])
                 .to_owned();
         }
         let (x, y) = (self.int(depth - 1), self.int(depth - 1));
@@ -349,8 +355,8 @@ impl Script {
             return self.dice.pick(&atoms).to_owned();
         }
         match self.dice.roll(5) {
-            0 => format!("str($b)"),
-            1 => format!("str($b, {})", self.int(depth - 1)),
+            0 => "str($b)".to_string(),
+            1 => "str($b, $a)".into(),
             2 => {
                 let (x, y) = (self.string(depth - 1), self.string(depth - 1));
                 format!("({} ? {x} : {y})", self.boolean(depth - 1))

@@ -1,0 +1,613 @@
+//! Why a program is refused, in words.
+
+use std::{error::Error, fmt};
+
+use crate::asm::{
+    Insn, Reg,
+    helper::{Arg, ProgType},
+};
+
+/// A program that the kernel would refuse, or that cannot be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckError {
+    /// Index of the instruction (not its slot).
+    pub insn: usize,
+    /// The instruction, as the kernel prints it.
+    pub text: String,
+    /// What is wrong.
+    pub what: What,
+    /// What is known of each register before the instruction; registers without a value are left out.
+    pub state: Vec<(Reg, String)>,
+}
+
+/// The region an access misses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// A map's value.
+    MapValue,
+    /// A map's key.
+    MapKey,
+    /// Memory such as a ring buffer record.
+    Memory,
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Region::MapValue => "the map value",
+            Region::MapKey => "the map key",
+            Region::Memory => "the record",
+        })
+    }
+}
+
+/// What is wrong with an instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// No instruction at all.
+    Empty,
+    /// More slots than the kernel takes.
+    TooLong {
+        /// How many.
+        slots: usize,
+    },
+    /// A jump or call out of the program.
+    JumpOutside {
+        /// Where to.
+        slot: i64,
+    },
+    /// A jump to the second half of a wide immediate.
+    JumpIntoWide {
+        /// Where to.
+        slot: i64,
+    },
+    /// A jump from one function into another.
+    JumpIntoFunction {
+        /// The instruction jumped to.
+        target: usize,
+    },
+    /// A function ends without `exit` or `goto`.
+    FallsOff,
+    /// No path leads here.
+    Unreachable,
+    /// The same state comes back: the loop never ends.
+    InfiniteLoop,
+    /// More instructions on all paths than the kernel follows.
+    TooComplex,
+    /// More branches waiting than the kernel keeps.
+    TooManyBranches,
+    /// A register without a value.
+    NotInit(Reg),
+    /// A write to the frame pointer.
+    FramePointer,
+    /// Division by a constant 0.
+    DivByZero,
+    /// A shift by the width or more.
+    Shift(i32),
+    /// An access size that the instruction does not have.
+    AccessSize,
+    /// Arithmetic that a pointer does not allow.
+    PointerMath {
+        /// The register.
+        reg: Reg,
+        /// What it holds.
+        holds: &'static str,
+        /// What was tried.
+        tried: &'static str,
+    },
+    /// Arithmetic on a pointer that may be 0.
+    NullMath {
+        /// The register.
+        reg: Reg,
+        /// What it holds.
+        holds: &'static str,
+    },
+    /// A pointer moved too far, or by a number without bounds.
+    Offset {
+        /// The register.
+        reg: Reg,
+    },
+    /// Memory access through what is no pointer to memory.
+    NoPointer {
+        /// The register.
+        reg: Reg,
+        /// What it holds.
+        holds: &'static str,
+    },
+    /// Memory access through a pointer that may be 0.
+    MaybeNull {
+        /// The register.
+        reg: Reg,
+        /// What it holds.
+        holds: &'static str,
+    },
+    /// An access before or behind a region.
+    Outside {
+        /// What.
+        region: Region,
+        /// First byte, at its lowest or highest.
+        off: i64,
+        /// Bytes accessed.
+        size: i64,
+        /// Bytes there are.
+        have: u32,
+    },
+    /// An index that may be negative.
+    Negative {
+        /// What it goes into.
+        region: Region,
+    },
+    /// An index without an upper bound.
+    Unbounded {
+        /// What it goes into.
+        region: Region,
+    },
+    /// An access outside the frame's 512 bytes of stack.
+    OutsideStack {
+        /// First byte, from the frame pointer.
+        off: i64,
+        /// Bytes accessed.
+        size: i64,
+    },
+    /// A stack index without bounds.
+    UnboundedStack,
+    /// Stack bytes that were never written.
+    UninitStack {
+        /// The byte, from the frame pointer.
+        off: i64,
+    },
+    /// Part of a spilled pointer.
+    PartOfPointer,
+    /// A pointer into a frame stored in a caller's frame.
+    StackPointerUp,
+    /// An access that is not aligned where it must be.
+    Misaligned {
+        /// Bytes accessed.
+        size: u32,
+    },
+    /// A context access that this program type does not have.
+    Context {
+        /// Byte in the context.
+        off: i64,
+        /// Bytes accessed.
+        size: u32,
+        /// A store.
+        write: bool,
+    },
+    /// The context pointer was moved before it was used.
+    MovedContext,
+    /// A map that is not there.
+    NoMap(i32),
+    /// A map that has no single value to point into.
+    NoDirectValue {
+        /// Which map.
+        map: usize,
+    },
+    /// A store to memory that may only be read.
+    ReadOnly,
+    /// A load from memory that may only be written.
+    WriteOnly,
+    /// An atomic instruction on memory that does not have them.
+    AtomicPlace {
+        /// What the register points to.
+        holds: &'static str,
+    },
+    /// A helper with that number does not exist.
+    NoHelper(u32),
+    /// The program type does not have the helper.
+    HelperNotAllowed {
+        /// Its name.
+        helper: &'static str,
+        /// The program type.
+        kind: ProgType,
+    },
+    /// The helper is for programs under the GPL.
+    GplOnly {
+        /// Its name.
+        helper: &'static str,
+    },
+    /// The helper may sleep and the program may not.
+    Sleeps {
+        /// Its name.
+        helper: &'static str,
+    },
+    /// The target's kernel does not have it.
+    Missing {
+        /// What.
+        feature: &'static str,
+        /// Since when it exists.
+        since: &'static str,
+    },
+    /// An argument of the wrong kind.
+    Argument {
+        /// The helper.
+        helper: &'static str,
+        /// The register.
+        reg: Reg,
+        /// What it wants.
+        wants: Arg,
+        /// What it gets.
+        holds: &'static str,
+    },
+    /// A length argument that may be negative, 0, or without bound.
+    Length {
+        /// The helper.
+        helper: &'static str,
+        /// The register.
+        reg: Reg,
+        /// How it fails.
+        fault: &'static str,
+    },
+    /// A map of a kind that the helper does not take.
+    MapKind {
+        /// The helper.
+        helper: &'static str,
+        /// The map.
+        map: usize,
+    },
+    /// A map that programs of this kind may not use.
+    SleepableMap {
+        /// The map.
+        map: usize,
+    },
+    /// A record that is not given back on some path.
+    RecordKept {
+        /// The instruction that reserved it.
+        reserved: usize,
+    },
+    /// A callback that returns something other than 0 or 1.
+    CallbackReturn,
+    /// A pointer into a frame that ends.
+    ReturnsStack,
+    /// Too many frames.
+    TooDeep,
+    /// Frames that take more than 512 bytes together.
+    StackTooBig {
+        /// Bytes of the longest chain of calls.
+        bytes: i64,
+    },
+    /// Legacy packet loads in a program of another type.
+    PacketLoad,
+    /// Something that is not modelled here; the kernel may take it.
+    NotModelled(&'static str),
+}
+
+impl What {
+    /// Why the kernel refuses it.
+    pub fn why(&self) -> &'static str {
+        match self {
+            What::Empty => "a program has at least an `exit`",
+            What::TooLong { .. } => "a program holds at most 1000000 slots",
+            What::JumpOutside { .. } | What::FallsOff => {
+                "control must stay inside the program until it exits"
+            }
+            What::JumpIntoWide { .. } => {
+                "a wide immediate takes two slots and the second is no instruction"
+            }
+            What::JumpIntoFunction { .. } => "a function is entered by a call alone",
+            What::Unreachable => "code that cannot run is taken for a mistake",
+            What::InfiniteLoop => "a program must end whatever its input",
+            What::TooComplex | What::TooManyBranches => {
+                "every path is followed, 1000000 instructions in all and 8192 open branches"
+            }
+            What::NotInit(_) => {
+                "what a register held before the program is the kernel's; calls leave r1 to r5 without a value"
+            }
+            What::FramePointer => "r10 marks the frame for the whole function",
+            What::DivByZero | What::Shift(_) => "the result would have no meaning",
+            What::AccessSize => "no processor has it",
+            What::PointerMath { .. } | What::Offset { .. } => {
+                "the verifier must know what a pointer points to after the operation"
+            }
+            What::NullMath { .. } | What::MaybeNull { .. } => {
+                "the lookup finds nothing at times, and 0 is no address to use"
+            }
+            What::NoPointer { .. } => "a number is no address that a program may use by itself",
+            What::Outside { .. } | What::OutsideStack { .. } => "memory beyond belongs to others",
+            What::Negative { .. } | What::Unbounded { .. } | What::UnboundedStack => {
+                "some value of the index would reach memory of others"
+            }
+            What::UninitStack { .. } => "it would read what the kernel left there",
+            What::PartOfPointer => "a pointer is stored and loaded whole",
+            What::StackPointerUp | What::ReturnsStack => {
+                "the frame is gone when the function returns"
+            }
+            What::Misaligned { .. } => {
+                "the verifier follows the stack in aligned pieces, and atomics need alignment"
+            }
+            What::Context { .. } => "each program type has its own context",
+            What::MovedContext => "accesses to the context are rewritten by their offset",
+            What::NoMap(_) => "the map must exist when the program is loaded",
+            What::NoDirectValue { .. } => {
+                "only an array of one entry has a value at a fixed address"
+            }
+            What::ReadOnly | What::WriteOnly => "the memory was made so",
+            What::AtomicPlace { .. } => "only map values, records and the stack have atomics",
+            What::NoHelper(_) => "helpers are numbered from 1",
+            What::HelperNotAllowed { .. } => "each program type has its own set of helpers",
+            What::GplOnly { .. } => "the helper is exported to GPL-compatible programs alone",
+            What::Sleeps { .. } => "the program may run where the kernel cannot sleep",
+            What::Missing { .. } => "the kernel is older than the feature",
+            What::Argument { .. } => "the helper trusts its arguments",
+            What::Length { .. } => "the helper touches that many bytes",
+            What::MapKind { .. } => "each kind of map has its own helpers",
+            What::SleepableMap { .. } => "sleepable programs may use few kinds of maps",
+            What::RecordKept { .. } => "a record that is never handed over blocks the ring",
+            What::CallbackReturn => "0 goes on, 1 stops, other values have no meaning",
+            What::TooDeep => "eight frames are the most",
+            What::StackTooBig { .. } => "all frames of a chain of calls share 512 bytes",
+            What::PacketLoad => "only socket filters have a packet",
+            What::NotModelled(_) => "this checker does not know the rules for it",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            What::Empty => "add `r0 = 0` and `exit`",
+            What::TooLong { .. } | What::TooComplex | What::TooManyBranches => {
+                "make loops shorter, use `bpf_loop`, or share code after branches"
+            }
+            What::JumpOutside { .. } | What::JumpIntoWide { .. } => {
+                "use a label; distances count slots from the next instruction"
+            }
+            What::JumpIntoFunction { .. } => "call the function, or copy the code",
+            What::FallsOff => "end with `exit`",
+            What::Unreachable => "remove it, or jump to it",
+            What::InfiniteLoop => {
+                "count the turns in a register and compare it with a constant, or use `may_goto`"
+            }
+            What::NotInit(Reg::R0) => "set r0 on every path",
+            What::NotInit(_) => "set it on every path; keep values across calls in r6 to r9",
+            What::FramePointer => "copy r10 to another register and change that",
+            What::DivByZero => "divide by another number",
+            What::Shift(_) => "shift by less than the width",
+            What::AccessSize => "use a size that the instruction has",
+            What::PointerMath { .. } => "add or subtract 64-bit numbers only",
+            What::NullMath { .. } | What::MaybeNull { .. } => {
+                "compare it with 0 first: `if r0 == 0 goto out`"
+            }
+            What::Offset { .. } | What::Negative { .. } | What::Unbounded { .. } => {
+                "bound the number first: `r1 &= 63` or `if r1 > 63 goto out`"
+            }
+            What::NoPointer { .. } => {
+                "read it with `bpf_probe_read_user` or `bpf_probe_read_kernel`"
+            }
+            What::Outside { .. } => "lower the offset, or make the region larger",
+            What::OutsideStack { .. } => "use offsets from -512 to -1 of r10",
+            What::UnboundedStack => "bound the index on both sides first",
+            What::UninitStack { .. } => "store to it first, on every path",
+            What::PartOfPointer => "load and store all 8 bytes, aligned",
+            What::StackPointerUp | What::ReturnsStack => {
+                "pass the address of the caller's stack instead"
+            }
+            What::Misaligned { .. } => "use an offset that is a multiple of the size",
+            What::Context { .. } => "see the context's layout for this program type",
+            What::MovedContext => "put the offset into the load or store",
+            What::NoMap(_) => "declare the map",
+            What::NoDirectValue { .. } => "call `bpf_map_lookup_elem`",
+            What::ReadOnly => "copy the value to the stack and change that",
+            What::WriteOnly => "keep a copy to read from",
+            What::AtomicPlace { .. } => "use a map value",
+            What::NoHelper(_) | What::HelperNotAllowed { .. } => {
+                "see `explain` for the helpers of each program type"
+            }
+            What::GplOnly { .. } => "declare a GPL-compatible license",
+            What::Sleeps { .. } => {
+                "load the program as sleepable, or use the form that does not sleep"
+            }
+            What::Missing { .. } => "run on a newer kernel",
+            What::Argument { .. } => "see `explain` for the helper's signature",
+            What::Length { .. } => "bound it: `r2 &= 63`, or compare it on both sides",
+            What::MapKind { .. } | What::SleepableMap { .. } => "use another kind of map",
+            What::RecordKept { .. } => {
+                "call `bpf_ringbuf_submit` or `bpf_ringbuf_discard` on every path"
+            }
+            What::CallbackReturn => "return a constant 0 or 1",
+            What::TooDeep => "make the chain of calls shorter",
+            What::StackTooBig { .. } => "keep large things in a per-CPU array",
+            What::PacketLoad => "use `bpf_skb_load_bytes` where there is a packet",
+            What::NotModelled(_) => "load it to see what the kernel says",
+        }
+    }
+
+    /// Whether the program was refused for want of knowledge, not for a rule of the kernel.
+    pub fn is_not_modelled(&self) -> bool {
+        matches!(self, What::NotModelled(_))
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Empty => f.write_str("the program is empty"),
+            What::TooLong { slots } => write!(f, "the program takes {slots} slots"),
+            What::JumpOutside { slot } => {
+                write!(f, "goes to slot {slot}, outside the program")
+            }
+            What::JumpIntoWide { slot } => {
+                write!(f, "goes to slot {slot}, the middle of a wide immediate")
+            }
+            What::JumpIntoFunction { target } => {
+                write!(
+                    f,
+                    "jumps to insn {target}, which is part of another function"
+                )
+            }
+            What::FallsOff => f.write_str("control runs past the function's end"),
+            What::Unreachable => f.write_str("no path leads to it"),
+            What::InfiniteLoop => f.write_str("the loop comes back with nothing changed"),
+            What::TooComplex => f.write_str("more than 1000000 instructions on all paths"),
+            What::TooManyBranches => f.write_str("more than 8192 branches open"),
+            What::NotInit(reg) => write!(f, "{reg} has no value here"),
+            What::FramePointer => f.write_str("writes r10, which is read-only"),
+            What::DivByZero => f.write_str("divides by 0"),
+            What::Shift(by) => write!(f, "shifts by {by}, which is not less than the width"),
+            What::AccessSize => f.write_str("the instruction does not have this size"),
+            What::PointerMath { reg, holds, tried } => {
+                write!(f, "{tried} on {reg}, which is a pointer ({holds})")
+            }
+            What::NullMath { reg, holds } => {
+                write!(f, "arithmetic on {reg}, which may be 0 ({holds})")
+            }
+            What::Offset { reg } => write!(f, "{reg} may point anywhere after this"),
+            What::NoPointer { reg, holds } => {
+                write!(
+                    f,
+                    "memory access through {reg}, which is no pointer to memory ({holds})"
+                )
+            }
+            What::MaybeNull { reg, holds } => {
+                write!(f, "memory access through {reg}, which may be 0 ({holds})")
+            }
+            What::Outside {
+                region,
+                off,
+                size,
+                have,
+            } => write!(
+                f,
+                "{size} bytes at offset {off} are not inside {region} of {have} bytes"
+            ),
+            What::Negative { region } => write!(f, "an offset into {region} may be negative"),
+            What::Unbounded { region } => {
+                write!(f, "an offset into {region} has no upper bound")
+            }
+            What::OutsideStack { off, size } => {
+                write!(
+                    f,
+                    "{size} bytes at r10 {off:+} are not inside the stack of 512 bytes"
+                )
+            }
+            What::UnboundedStack => f.write_str("an offset into the stack has no bounds"),
+            What::UninitStack { off } => write!(f, "the stack at r10 {off:+} was never written"),
+            What::PartOfPointer => f.write_str("reads or writes part of a stored pointer"),
+            What::StackPointerUp => {
+                f.write_str("stores a pointer to this function's stack in its caller's")
+            }
+            What::Misaligned { size } => write!(f, "the address is no multiple of {size}"),
+            What::Context { off, size, write } => {
+                let verb = if *write { "writes" } else { "reads" };
+                write!(
+                    f,
+                    "{verb} {size} bytes at offset {off} of the context, which this program type does not have"
+                )
+            }
+            What::MovedContext => f.write_str("the context pointer was changed before this use"),
+            What::NoMap(map) => write!(f, "there is no map {map}"),
+            What::NoDirectValue { map } => {
+                write!(f, "map {map} has no such value at a fixed address")
+            }
+            What::ReadOnly => f.write_str("writes to memory that may only be read"),
+            What::WriteOnly => f.write_str("reads memory that may only be written"),
+            What::AtomicPlace { holds } => {
+                write!(f, "atomic operation on memory without them ({holds})")
+            }
+            What::NoHelper(id) => write!(f, "there is no helper {id}"),
+            What::HelperNotAllowed { helper, kind } => {
+                write!(f, "{helper} is not for programs of type {kind:?}")
+            }
+            What::GplOnly { helper } => write!(f, "{helper} is for GPL-compatible programs"),
+            What::Sleeps { helper } => write!(f, "{helper} may sleep and this program may not"),
+            What::Missing { feature, since } => {
+                write!(f, "{feature} is not there before kernel {since}")
+            }
+            What::Argument {
+                helper,
+                reg,
+                wants,
+                holds,
+            } => write!(
+                f,
+                "{helper} wants {} in {reg}, which holds {holds}",
+                words(*wants)
+            ),
+            What::Length { helper, reg, fault } => {
+                write!(f, "{helper} wants a length in {reg}, which {fault}")
+            }
+            What::MapKind { helper, map } => {
+                write!(f, "{helper} does not work on map {map} of this kind")
+            }
+            What::SleepableMap { map } => {
+                write!(f, "a sleepable program cannot use map {map} of this kind")
+            }
+            What::RecordKept { reserved } => write!(
+                f,
+                "the record reserved at insn {reserved} is neither submitted nor discarded"
+            ),
+            What::CallbackReturn => {
+                f.write_str("a callback may return something other than 0 or 1")
+            }
+            What::ReturnsStack => f.write_str("returns a pointer to the function's own stack"),
+            What::TooDeep => f.write_str("calls are more than eight frames deep"),
+            What::StackTooBig { bytes } => {
+                write!(f, "a chain of calls takes {bytes} bytes of stack")
+            }
+            What::PacketLoad => f.write_str("loads from a packet, and this program type has none"),
+            What::NotModelled(name) => write!(f, "{name}: not modelled"),
+        }
+    }
+}
+
+/// An argument kind in words.
+fn words(arg: Arg) -> &'static str {
+    match arg {
+        Arg::Any => "any value",
+        Arg::Ctx => "the context",
+        Arg::CtxOrNull => "the context or 0",
+        Arg::Map => "a map",
+        Arg::MapKey => "a pointer to a key",
+        Arg::MapValue => "a pointer to a value",
+        Arg::MapValueOrNull => "a pointer to a value, or 0",
+        Arg::MapValueOut => "room for a value",
+        Arg::Mem | Arg::FixedMem(_) => "a pointer to memory",
+        Arg::MemOrNull => "a pointer to memory, or 0",
+        Arg::Out | Arg::FixedOut(_) => "room to write to",
+        Arg::Size | Arg::SizeOrZero => "a length",
+        Arg::ConstSize => "a constant length",
+        Arg::Record => "a ring buffer record",
+        Arg::Func => "a function of the program",
+        Arg::StackOrNull => "a pointer to the stack, or 0",
+        Arg::ConstStr => "a constant string",
+        Arg::Btf(_) => "a pointer to a kernel structure",
+        Arg::Sock | Arg::SockOrNull => "a socket",
+        Arg::Timer => "a timer in a map value",
+        Arg::SpinLock => "a spin lock in a map value",
+        Arg::Dynptr | Arg::DynptrOut => "a dynamic pointer on the stack",
+        Arg::Percpu => "a per-CPU variable",
+        Arg::Kptr | Arg::KptrValue => "a kernel pointer",
+    }
+}
+
+impl CheckError {
+    pub(super) fn new(insns: &[Insn], insn: usize, what: What) -> Self {
+        CheckError {
+            insn,
+            text: insns.get(insn).map(Insn::to_string).unwrap_or_default(),
+            what,
+            state: Vec::new(),
+        }
+    }
+
+    /// Why the kernel refuses it.
+    pub fn why(&self) -> &'static str {
+        self.what.why()
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
+        self.what.help()
+    }
+}
+
+impl fmt::Display for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "insn {} `{}`: {}", self.insn, self.text, self.what)?;
+        for (reg, holds) in &self.state {
+            write!(f, "\n  {reg}: {holds}")?;
+        }
+        write!(f, "\n  why: {}\n  help: {}", self.why(), self.help())
+    }
+}
+
+impl Error for CheckError {}

@@ -1,0 +1,160 @@
+//! What a register holds: nothing, a number, or a pointer to something.
+
+use std::fmt;
+
+use super::scalar::Scalar;
+
+/// What a register's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing was written.
+    NotInit,
+    /// A number.
+    Number,
+    /// The context.
+    Ctx,
+    /// The stack of that frame; offset 0 is its end.
+    Stack(u8),
+    /// A map, by index.
+    Map(u16),
+    /// The value of a map's entry.
+    MapValue(u16),
+    /// The key of a map's entry, in a callback.
+    MapKey(u16),
+    /// Memory of that many bytes, e.g. a ring buffer record.
+    Mem(u32),
+    /// A kernel structure of that name.
+    Btf(&'static str),
+    /// A function of the program, by number.
+    Func(u16),
+}
+
+/// A register or a spilled one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) kind: Kind,
+    /// Maybe 0 instead of a pointer.
+    pub(super) nullable: bool,
+    /// Pointers: the fixed part of the offset.
+    pub(super) off: i32,
+    /// The number, or the variable part of the offset.
+    pub(super) var: Scalar,
+    /// Values of the same id are the same number, or null together; 0 for none.
+    pub(super) id: u32,
+    /// The record that must be given back; 0 for none.
+    pub(super) record: u32,
+}
+
+impl Value {
+    pub(super) const NOT_INIT: Value = Value {
+        kind: Kind::NotInit,
+        nullable: false,
+        off: 0,
+        var: Scalar::UNKNOWN,
+        id: 0,
+        record: 0,
+    };
+
+    pub(super) const UNKNOWN: Value = Value::number(Scalar::UNKNOWN);
+
+    pub(super) const fn number(var: Scalar) -> Value {
+        Value {
+            kind: Kind::Number,
+            nullable: false,
+            off: 0,
+            var,
+            id: 0,
+            record: 0,
+        }
+    }
+
+    pub(super) const fn known(value: u64) -> Value {
+        Value::number(Scalar::known(value))
+    }
+
+    pub(super) const fn pointer(kind: Kind, off: i32) -> Value {
+        Value {
+            kind,
+            nullable: false,
+            off,
+            var: Scalar::ZERO,
+            id: 0,
+            record: 0,
+        }
+    }
+
+    pub(super) const fn nullable(kind: Kind, id: u32) -> Value {
+        Value {
+            kind,
+            nullable: true,
+            off: 0,
+            var: Scalar::ZERO,
+            id,
+            record: 0,
+        }
+    }
+
+    pub(super) const fn is_number(&self) -> bool {
+        matches!(self.kind, Kind::Number)
+    }
+
+    pub(super) const fn is_pointer(&self) -> bool {
+        !matches!(self.kind, Kind::Number | Kind::NotInit)
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.is_number() && self.var.is_zero()
+    }
+
+    /// A pointer's whole offset, if it is known when loading.
+    pub(super) fn fixed_off(&self) -> Option<i64> {
+        let var = self.var.constant()?.cast_signed();
+        var.checked_add(i64::from(self.off))
+    }
+
+    /// The kernel's name of what it is.
+    pub(super) fn kernel_name(&self) -> &'static str {
+        match (self.kind, self.nullable) {
+            (Kind::NotInit, _) => "not initialized",
+            (Kind::Number, _) => "scalar",
+            (Kind::Ctx, _) => "ctx",
+            (Kind::Stack(_), _) => "fp",
+            (Kind::Map(_), _) => "map_ptr",
+            (Kind::MapValue(_), false) => "map_value",
+            (Kind::MapValue(_), true) => "map_value_or_null",
+            (Kind::MapKey(_), _) => "map_key",
+            (Kind::Mem(_), false) => "mem",
+            (Kind::Mem(_), true) => "mem_or_null",
+            (Kind::Btf(_), false) => "ptr_",
+            (Kind::Btf(_), true) => "ptr_or_null_",
+            (Kind::Func(_), _) => "func",
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::NotInit => return f.write_str("nothing written yet"),
+            Kind::Number => return self.var.fmt(f),
+            Kind::Ctx => f.write_str("pointer to the context")?,
+            Kind::Stack(_) => f.write_str("pointer to the stack")?,
+            Kind::Map(map) => write!(f, "map {map}")?,
+            Kind::MapValue(map) => write!(f, "pointer to a value of map {map}")?,
+            Kind::MapKey(map) => write!(f, "pointer to a key of map {map}")?,
+            Kind::Mem(size) => write!(f, "pointer to {size} bytes of memory")?,
+            Kind::Btf(name) => write!(f, "pointer to `struct {name}`")?,
+            Kind::Func(number) => write!(f, "function {number}")?,
+        }
+        if self.nullable {
+            f.write_str(" or 0")?;
+        }
+        if self.off != 0 {
+            write!(f, " {:+}", self.off)?;
+        }
+        if !self.var.is_zero() {
+            write!(f, " + {}", self.var)?;
+        }
+        Ok(())
+    }
+}
