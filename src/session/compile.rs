@@ -270,6 +270,7 @@ impl Compiled {
         let mut player = Player::with_output(&self.object, output, sink, errors)?;
         let mut symbolizer = Symbolizer::new(config.cpp_demangle);
         if let Some(pid) = options.pid
+            && !config.lazy_symbolication
             && super::privileges::names(self, true)
         {
             // Its addresses have names also when it has ended.
