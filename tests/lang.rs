@@ -41,6 +41,7 @@ fn target() -> Target {
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,
+        debug: baretrace::spec::DebugInfo::default(),
     }
 }
 

@@ -2,9 +2,14 @@
 
 use super::CliError;
 use crate::{
-    elf,
-    session::binary::{self, BinaryError, Located},
-    suggest, usdt, wildcard,
+    dwarf, elf,
+    session::{
+        binary::{self, BinaryError, Located},
+        functions,
+    },
+    suggest,
+    symbols::Pattern,
+    usdt, wildcard,
 };
 use std::fmt::Write;
 
@@ -62,7 +67,7 @@ fn list_one(
         .map(|(kind, _)| *kind);
     match (kind, pid) {
         (Some("usdt"), _) => list_usdt(out, rest, pid, verbose),
-        (Some(kind), _) => list_functions(out, kind, rest, pid),
+        (Some(kind), _) => list_functions(out, kind, rest, pid, verbose),
         (None, Some(_)) if matches!(pattern, "" | "*" | "*:*") => list_usdt(out, "*", pid, verbose),
         (None, _) => {
             let before = out.len();
@@ -177,21 +182,31 @@ fn no_usdt(path: &str, wanted: &str, known: &[String]) -> CliError {
     )
 }
 
-/// `PATH` or `PATH:FUNCTION`.
+/// `PATH`, `PATH:FUNCTION` or `cpp:PATH:FUNCTION`.
 fn list_functions(
     out: &mut String,
     kind: &str,
     rest: &str,
     pid: Option<u32>,
+    verbose: bool,
 ) -> Result<(), CliError> {
-    let (path, pattern) = rest.split_once(':').unwrap_or((rest, "*"));
+    let (mut path, mut pattern) = rest.split_once(':').unwrap_or((rest, "*"));
+    let mut cpp = false;
+    if let ("cpp", Some((file, name))) = (path, pattern.split_once(':')) {
+        (path, pattern, cpp) = (file, name, true);
+    } else if let Some(name) = pattern.strip_prefix("cpp:") {
+        (pattern, cpp) = (name, true);
+    }
+    let pattern = pattern.trim_matches('"');
     let files = binary::locate(path, pid).map_err(binary_error)?;
     let (before, one) = (out.len(), files.len() == 1);
     for file in &files {
-        match functions(file, pattern) {
-            Ok(names) => {
-                for name in names {
-                    let _ = writeln!(out, "{kind}:{}:{name}", file.name.display());
+        match functions(file, pattern, cpp, verbose) {
+            Ok(found) => {
+                for (name, params) in found {
+                    let lang = if cpp { "cpp:" } else { "" };
+                    let _ = writeln!(out, "{kind}:{}:{lang}{name}", file.name.display());
+                    out.push_str(&params);
                 }
             }
             Err(err) if one => return Err(binary_error(err)),
@@ -207,18 +222,42 @@ fn list_functions(
     Ok(())
 }
 
-fn functions(file: &Located, pattern: &str) -> Result<Vec<String>, BinaryError> {
+/// Names of functions, each with its parameters as `-lv` shows them.
+fn functions(
+    file: &Located,
+    pattern: &str,
+    cpp: bool,
+    verbose: bool,
+) -> Result<Vec<(String, String)>, BinaryError> {
     let bytes = binary::open(file)?;
     let image =
         elf::Image::parse(&bytes).map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
-    let mut names: Vec<String> = image
-        .functions(|name| wildcard::matches(pattern, name))
-        .iter()
-        .map(|function| function.name.to_string())
-        .collect();
-    names.sort();
-    names.dedup();
-    Ok(names)
+    let debug = functions::debug(file, &image);
+    let pattern = Pattern::Name(pattern);
+    let mut found = functions::named(file, &image, debug.as_ref(), pattern, cpp)?;
+    found.sort_by(|a, b| (&a.name, a.vaddr).cmp(&(&b.name, b.vaddr)));
+    found.dedup_by(|a, b| a.name == b.name);
+    let mut rows = Vec::new();
+    for function in found {
+        let params = if verbose {
+            functions::signature(file, &bytes, debug.as_ref(), function.vaddr)?
+                .map_or_else(String::new, |signature| params(&signature))
+        } else {
+            String::new()
+        };
+        rows.push((functions::shown(function.name, cpp), params));
+    }
+    Ok(rows)
+}
+
+/// A line for each parameter.
+fn params(signature: &dwarf::Signature) -> String {
+    let mut out = String::new();
+    for (name, ty) in &signature.params {
+        let ty = signature.types.spelling(*ty).replace(" *", "*");
+        let _ = writeln!(out, "    {ty} {name}");
+    }
+    out
 }
 
 /// A binary's error with its remedy.

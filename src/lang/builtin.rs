@@ -163,7 +163,7 @@ pub const ROWS: &[Row] = &[
         "struct of all arguments of the traced function",
     )
     .only(Arguments)
-    .no("argument names come from DWARF, which is not read yet; use `arg0`, `arg1`, …"),
+    .no("names of arguments come from debug information, which the function does not have here; use `arg0`, `arg1`, …"),
     f(
         "assert",
         "void assert(bool condition, string message)",
@@ -969,7 +969,7 @@ pub const ROWS: &[Row] = &[
         "address of a symbol",
     )
     .only(User)
-    .no("symbols of the traced binary are not looked up yet"),
+    .no("the name must stand in quotes, and be a symbol of the binary that the probe is in"),
     f(
         "uid",
         "uint64 uid",

@@ -9,6 +9,7 @@ mod check;
 pub mod checked;
 mod config;
 mod constants;
+mod debug;
 pub mod diag;
 mod expand;
 mod lexer;
@@ -23,6 +24,7 @@ mod token;
 mod visit;
 
 pub use check::check;
+pub use debug::{WantedDebug, wanted_debug};
 pub use diag::{Diagnostic, Severity};
 pub use expand::{expand, import};
 pub use named::{Named, named};

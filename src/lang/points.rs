@@ -133,7 +133,7 @@ pub enum Wanted {
     Uprobe {
         /// Binary as written.
         path: String,
-        /// Symbol or pattern; empty for a bare address.
+        /// Symbol or pattern; empty for a bare address; `@FILE:LINE` for a source line.
         function: String,
         /// Symbols are C++: the pattern is for the demangled name, and `Binary::functions` lists that.
         cpp: bool,
@@ -256,12 +256,8 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
         [] | [_] => return lacks("binary or function"),
         ["cpp", path, rest @ ..] if !rest.is_empty() => (*path, true, rest.join(":")),
         [path, "cpp", rest @ ..] if !rest.is_empty() => (*path, true, rest.join(":")),
-        [path, ..] if path.contains('@') => {
-            return Err(Diagnostic::error(
-                point.span,
-                "attaching to a source line is not supported yet",
-            )
-            .help("name the function, or an offset in it: `uprobe:BINARY:FUNCTION+OFFSET`"));
+        [path, line @ ..] if path.contains('@') => {
+            return source_line(point, name, path, line, ret);
         }
         [path, function] => (*path, false, (*function).to_string()),
         _ => {
@@ -302,6 +298,37 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
         offset,
         ret,
     })
+}
+
+/// `BINARY@FILE:LINE` and `BINARY@FILE:LINE:COLUMN`; `parts` are the numbers.
+fn source_line(
+    point: &AttachPoint,
+    name: &str,
+    path: &str,
+    parts: &[&str],
+    ret: bool,
+) -> Result<Wanted, Diagnostic> {
+    let wrong = |message: String| {
+        Err(Diagnostic::error(point.span, message).help(format!("write `{name}:BINARY@FILE:LINE`")))
+    };
+    if ret {
+        return wrong("`uretprobe` attaches to whole functions, not to lines".to_string());
+    }
+    let is_number = |part: &&str| part.parse::<u64>().is_ok_and(|n| n > 0);
+    if parts.len() > 2 || !parts.iter().all(is_number) {
+        let text = parts.join(":");
+        return wrong(format!("`{text}` is no line of a source file"));
+    }
+    match path.split_once('@') {
+        Some((path, file)) if !path.is_empty() && !file.is_empty() => Ok(Wanted::Uprobe {
+            path: path.to_string(),
+            function: format!("@{file}:{}", parts.join(":")),
+            cpp: false,
+            offset: 0,
+            ret: false,
+        }),
+        _ => wrong(format!("`{name}` lacks its binary or source file")),
+    }
 }
 
 /// How often `interval` or `profile` fires.

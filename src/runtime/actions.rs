@@ -40,8 +40,6 @@ pub struct OutputOptions {
     pub allow_unsafe: bool,
     /// Without `--no-warnings`.
     pub warnings: bool,
-    /// The notice of attachment goes with the output, as bpftrace has it.
-    pub notice_on_stdout: bool,
 }
 
 impl Default for OutputOptions {
@@ -54,7 +52,6 @@ impl Default for OutputOptions {
             max_cat_bytes: 10240,
             allow_unsafe: false,
             warnings: true,
-            notice_on_stdout: false,
         }
     }
 }
@@ -213,6 +210,11 @@ impl Player {
         self.core.symbols = symbols;
     }
 
+    /// Remembers what process `pid` has mapped now: it may have ended when its addresses are printed.
+    pub fn preload_symbols(&mut self, pid: u32) {
+        self.core.symbols.preload(pid);
+    }
+
     /// Takes wall-clock time from `clock`.
     pub fn set_clock(&mut self, clock: Clock) {
         self.core.common.clock = clock;
@@ -292,12 +294,7 @@ impl Player {
         } else {
             let s = if probes == 1 { "" } else { "s" };
             let text = format!("Attached {probes} probe{s}\n");
-            if self.core.options.notice_on_stdout {
-                self.say(text.as_bytes());
-                self.flush();
-            } else {
-                let _ = self.core.errors.write_all(text.as_bytes());
-            }
+            let _ = self.core.errors.write_all(text.as_bytes());
         }
     }
 

@@ -25,6 +25,8 @@ pub trait Symbols {
     fn module(&mut self, _out: &mut Vec<u8>, _address: Address) -> bool {
         false
     }
+    /// Remembers what process `pid` has mapped now.
+    fn preload(&mut self, _pid: u32) {}
 }
 
 /// An address and whose it is.

@@ -1,8 +1,9 @@
 //! From the path in a probe's name to files that can be opened.
 
 use crate::{
+    dwarf,
     elf::{self, process},
-    symbols::library,
+    symbols::{FunctionError, library},
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
@@ -28,6 +29,10 @@ pub enum BinaryError {
     Elf(PathBuf, elf::Error),
     /// Its notes cannot be read.
     Notes(PathBuf, usdt::Error),
+    /// No probe can be put there.
+    Place(PathBuf, FunctionError),
+    /// Its debug information cannot be read.
+    Debug(PathBuf, dwarf::Error),
 }
 
 impl fmt::Display for BinaryError {
@@ -50,6 +55,10 @@ impl fmt::Display for BinaryError {
             BinaryError::Notes(path, err) => {
                 write!(f, "read USDT notes of `{}`: {err}", path.display())
             }
+            BinaryError::Place(path, err) => write!(f, "in `{}`: {err}", path.display()),
+            BinaryError::Debug(path, err) => {
+                write!(f, "read debug information of `{}`: {err}", path.display())
+            }
         }
     }
 }
@@ -60,6 +69,8 @@ impl std::error::Error for BinaryError {
             BinaryError::Open(_, err) | BinaryError::Process(_, err) => Some(err),
             BinaryError::Elf(_, err) => Some(err),
             BinaryError::Notes(_, err) => Some(err),
+            BinaryError::Place(_, err) => Some(err),
+            BinaryError::Debug(_, err) => Some(err),
             BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) => None,
         }
     }
@@ -81,7 +92,10 @@ impl BinaryError {
             BinaryError::Elf(_, elf::Error::NotElf) => {
                 "probes are in compiled programs and libraries; for a script name its interpreter"
             }
-            BinaryError::Elf(..) | BinaryError::Notes(..) => return None,
+            BinaryError::Elf(..)
+            | BinaryError::Notes(..)
+            | BinaryError::Place(..)
+            | BinaryError::Debug(..) => return None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! From a run's options to an object: parse, look up, check, compile, dry run.
 
+use super::debug;
 use super::{
     Attach, Buffering, Format, Mode, Options, Settings,
     error::{Placed, SessionError},
@@ -82,16 +83,19 @@ impl<'a> Session<'a> {
             pid: options.pid.or(child),
             lenient: lenient(&script, options),
         };
+        let binaries = lookup.binaries()?;
+        let debug = debug::read(&script, &binaries, arch())?;
         let target = Target {
             arch: arch(),
             cpus: cpus::possible_count().map_err(|err| SessionError::Io("count cpus", err))?,
-            binaries: lookup.binaries()?,
+            binaries,
             params: options.params.clone(),
             named: options.named.clone(),
             pid: options.pid,
             cpid: child,
             config: options.config.clone(),
             allow_unsafe: options.allow_unsafe,
+            debug,
             features,
         };
         let multi = target.features.uprobe_multi;
@@ -236,7 +240,6 @@ impl Compiled {
             max_cat_bytes: u64::from(config.max_cat_bytes),
             allow_unsafe: options.allow_unsafe,
             warnings: !options.no_warnings,
-            notice_on_stdout: options.as_bpftrace,
         };
         let sink = match &options.output {
             Some(path) => Output::file(path, buffering)
@@ -246,7 +249,11 @@ impl Compiled {
         let errors = Box::new(std::io::stderr());
         let mut player = Player::with_output(&self.object, output, sink, errors)?;
         let mut symbolizer = Symbolizer::new(config.cpp_demangle);
-        if let Some(pid) = options.pid.filter(|_| !config.lazy_symbolication) {
+        if let Some(pid) = options.pid
+            && !config.lazy_symbolication
+            && super::privileges::names(self, true)
+        {
+            // Its addresses have names also when it has ended.
             symbolizer.preload(pid);
         }
         player.set_symbols(Box::new(symbolizer));

@@ -4,8 +4,10 @@
 
 pub mod binary;
 mod compile;
+mod debug;
 mod emit;
 mod error;
+pub mod functions;
 mod imports;
 mod manual;
 mod maps;

@@ -66,7 +66,7 @@ fn has_action(run: &Compiled, wanted: fn(&Action) -> bool) -> bool {
 }
 
 /// Whether it prints names of functions: of processes (`user`) or of the kernel.
-fn names(run: &Compiled, user: bool) -> bool {
+pub(super) fn names(run: &Compiled, user: bool) -> bool {
     if user {
         run.settings.user_names
     } else {

@@ -35,6 +35,9 @@ const WAIT_MS: (u16, u16) = (1, 16);
 /// Rounds in which the rings are read at the end; each takes all there is, a writer that never ends must not keep us.
 const LAST_ROUNDS: usize = 4;
 
+/// Rounds in which it is noted what a command has mapped: it may have ended when its addresses are printed.
+const LEARN_ROUNDS: usize = 12;
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -162,7 +165,11 @@ fn go(
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
-            Mode::Trace => run.events(options, target, child.as_mut())?,
+            Mode::Trace => {
+                let named = privileges::names(&compiled, true);
+                let learn = if named { LEARN_ROUNDS } else { 0 };
+                run.events(options, target, child.as_mut(), learn)?;
+            }
             Mode::Test => run.tests()?,
             Mode::Bench => run.benchmarks()?,
         }
@@ -394,15 +401,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Reads events until something ends the run.
+    /// Reads events until something ends the run. In the first `learn` rounds it is noted what the child has mapped.
     fn events(
         &mut self,
         options: &Options,
         target: Option<&OwnedFd>,
         mut child: Option<&mut Child>,
+        mut learn: usize,
     ) -> Result<(), SessionError> {
         let mut wait = 0;
         loop {
+            if let (Some(child), 1..) = (&child, learn) {
+                self.player.preload_symbols(child.pid());
+                learn -= 1;
+            }
             let busy = self.drain(false)?;
             if !matches!(self.stop, Stop::No) {
                 return Ok(());

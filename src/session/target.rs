@@ -3,12 +3,13 @@
 use super::{
     binary::{self, BinaryError, Located},
     error::SessionError,
+    functions,
 };
 use crate::{
     elf,
     lang::{Diagnostic, Wanted, ast::Script, diag, points},
     spec::{Binary, UsdtProbe},
-    suggest, symbols, usdt, wildcard,
+    suggest, usdt, wildcard,
 };
 use std::path::PathBuf;
 
@@ -84,40 +85,18 @@ impl Lookup<'_> {
                     search.know(image.notes());
                 }
             }
-            Wanted::Uprobe { function, cpp, .. } => {
+            Wanted::Uprobe { .. } => {
                 let image = elf::Image::parse(&bytes)
                     .map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
                 of_file.build_id = image.build_id().map(<[u8]>::to_vec);
-                // A debug file that cannot be read is as good as none.
-                let debug = symbols::debug_file(&file.open, &image)
-                    .and_then(|path| std::fs::read(path).ok());
-                let debug = debug.as_deref().and_then(|b| elf::Image::parse(b).ok());
-                let language = if *cpp {
-                    symbols::Language::Demangled
-                } else {
-                    symbols::Language::Plain
-                };
-                let name = symbols::Pattern::Name(function);
-                of_file.functions = symbols::functions(&image, debug.as_ref(), name, language)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|f| {
-                        let shown = if *cpp {
-                            symbols::demangle(&f.name)
-                        } else {
-                            None
-                        };
-                        (shown.unwrap_or(f.name), f.offset, f.size)
-                    })
-                    .collect();
-                if of_file.functions.is_empty() && !function.is_empty() {
+                of_file.functions = functions::find(file, &image, want)?;
+                if of_file.functions.is_empty() {
                     let all = image.functions(|_| true);
                     search.known.extend(all.iter().map(|f| f.name.to_string()));
                 }
             }
         }
-        let bare_address = matches!(want, Wanted::Uprobe { function, .. } if function.is_empty());
-        let some = !of_file.usdt.is_empty() || !of_file.functions.is_empty() || bare_address;
+        let some = !of_file.usdt.is_empty() || !of_file.functions.is_empty();
         search.found |= some;
         Ok(some.then_some(of_file))
     }
@@ -141,6 +120,10 @@ impl Lookup<'_> {
                 };
                 (message, asked)
             }
+            Wanted::Uprobe { path, function, .. } if function.starts_with('@') => (
+                format!("`{path}` has no statement at `{}`", &function[1..]),
+                function.clone(),
+            ),
             Wanted::Uprobe { path, function, .. } => (
                 format!("`{path}` has no function `{function}`"),
                 function.clone(),
@@ -153,6 +136,9 @@ impl Lookup<'_> {
                 "it was built without them; for bitcoind configure with -DWITH_USDT=ON".to_string()
             }
             (None, Wanted::Usdt { path, .. }) => format!("list them with -l 'usdt:{path}:*'"),
+            (None, Wanted::Uprobe { function, .. }) if function.starts_with('@') => {
+                "the line must hold a statement, and the program be built with -g".to_string()
+            }
             (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
         };
         let diagnostic = Diagnostic::error(self.place(want), message).help(help);

@@ -107,6 +107,11 @@ pub fn binary(arch: Arch, written: &str, wants: &[&Wanted], shapes: &Shapes) -> 
             Wanted::Usdt { provider, name, .. } => {
                 probes(arch, &mut binary, provider.as_deref(), name, shapes);
             }
+            Wanted::Uprobe {
+                function, offset, ..
+            } if function.is_empty() => {
+                binary.functions.push((format!("{offset:#x}"), *offset, 0));
+            }
             Wanted::Uprobe { function, .. } => functions(&mut binary, function, shapes),
         }
     }

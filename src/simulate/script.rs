@@ -117,6 +117,7 @@ pub fn compile(script: &Script, shapes: &Shapes) -> Result<Compiled, ScriptError
         cpid: None,
         config: script.config.clone(),
         allow_unsafe: script.allow_unsafe,
+        debug: crate::spec::DebugInfo::default(),
     };
     let wanted = lang::wanted(&tree, &script.params);
     for want in &wanted {
@@ -192,6 +193,11 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
                 };
                 let probes: Vec<_> = probes.into_iter().filter(fresh).collect();
                 found.usdt.extend(probes);
+            }
+            Wanted::Uprobe {
+                function, offset, ..
+            } if function.is_empty() => {
+                found.functions.push((format!("{offset:#x}"), *offset, 0));
             }
             Wanted::Uprobe { function, .. } => {
                 let functions = image

@@ -2,6 +2,7 @@
 
 mod attach;
 mod by_hand;
+mod debug;
 mod event;
 pub mod hist;
 mod map;
@@ -10,6 +11,7 @@ mod target;
 mod types;
 
 pub use attach::{AttachSpec, Interval, UserSite};
+pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
 pub use event::{Action, BLOB_TAG, EventPlan, Field, Group, RECORD_HEADER};
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};

@@ -183,7 +183,8 @@ pub struct Binary {
     pub build_id: Option<Vec<u8>>,
     /// The USDT probes that the script asks for in this file.
     pub usdt: Vec<UsdtProbe>,
-    /// The functions that the script asks for: name, file offset, size.
+    /// The functions that the script asks for: name, file offset, size. An address stands under its number (`0x1234`),
+    /// a source line as `@FILE:LINE`; both have size 0.
     pub functions: Vec<(String, u64, u64)>,
 }
 
@@ -210,4 +211,6 @@ pub struct Target {
     pub config: Vec<(String, String)>,
     /// `--unsafe`.
     pub allow_unsafe: bool,
+    /// What debug information says of what the script names.
+    pub debug: super::DebugInfo,
 }

@@ -205,6 +205,10 @@ impl Symbolizer {
 }
 
 impl Symbols for Symbolizer {
+    fn preload(&mut self, pid: u32) {
+        Symbolizer::preload(self, pid);
+    }
+
     fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
         let into = match address.pid {
             Some(pid) => self.user(out, pid, address.addr),

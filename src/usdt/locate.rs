@@ -20,7 +20,10 @@ pub(super) fn site(elf: &elf::Image<'_>, arch: Arch, note: &Note<'_>) -> Result<
     let nop = match arch {
         Arch::X86_64 => is_nop_x86_64(code),
         // `nop` is d503201f; instructions are little-endian on all aarch64.
-        Arch::Aarch64 => code.starts_with(&[0x1f, 0x20, 0x03, 0xd5]),
+        // The other is the `brk` of a tracer that is attached already.
+        Arch::Aarch64 => [[0x1f, 0x20, 0x03, 0xd5], [0xa0, 0x00, 0x20, 0xd4]]
+            .iter()
+            .any(|insn| code.starts_with(insn)),
     };
     if nop {
         Ok(offset)
@@ -35,7 +38,9 @@ pub(super) fn site(elf: &elf::Image<'_>, arch: Arch, note: &Note<'_>) -> Result<
 fn is_nop_x86_64(code: &[u8]) -> bool {
     let prefixes = code.iter().take_while(|b| [0x66, 0x2e].contains(*b));
     match code.get(prefixes.count()..) {
-        Some([0x90, ..]) => true,
+        // 0xcc: a mapping of the file, even a private one only for reading, shows the breakpoint of a tracer that is
+        // attached there already (kernel/events/uprobes.c: valid_vma).
+        Some([0x90 | 0xcc, ..]) => true,
         Some([0x0f, 0x1f, modrm, ..]) => modrm >> 3 & 7 == 0,
         _ => false,
     }
@@ -69,7 +74,7 @@ mod tests {
             (&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], true),
             (&[0x0f, 0x1f, 0x08], false),
             (&[0x0f, 0x1f], false),
-            (&[0xcc], false),
+            (&[0xcc], true),
             (&[0xf3, 0x90], false),
             (&[0xf3, 0x0f, 0x1e, 0xfa], false),
             (&[0x66], false),

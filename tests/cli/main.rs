@@ -9,6 +9,7 @@ mod process;
 mod rights;
 mod scripts;
 mod support;
+mod symbols;
 mod talk;
 
 #[path = "../elf/writer.rs"]

@@ -28,6 +28,7 @@ fn target(features: Features) -> Target {
         cpid: None,
         config: Default::default(),
         allow_unsafe: false,
+        debug: baretrace::spec::DebugInfo::default(),
         features,
     }
 }

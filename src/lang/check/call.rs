@@ -147,7 +147,7 @@ impl Checker<'_> {
         };
         for point in self.points {
             match &point.point {
-                Point::Uprobe { .. } if index >= registers => {
+                Point::Uprobe { .. } if index >= registers && !self.by_name.contains(&e.id) => {
                     self.say(
                         Diagnostic::error(e.span, format!("`arg{index}` is not in a register"))
                             .help(format!(

@@ -3,6 +3,7 @@
 //! Types of maps and variables grow from what is assigned to them, anywhere in the script. So the whole script is
 //! walked again and again until no type changes; what the last walk found to say is said.
 
+mod args;
 mod assign;
 mod call;
 mod cast;
@@ -30,6 +31,7 @@ use crate::{
     span::Span,
     spec::{Target, Type},
 };
+use args::Binder;
 use std::collections::{HashMap, HashSet};
 use structs::Structs;
 use unify::Slot;
@@ -49,15 +51,37 @@ pub fn check(
     let mut script = expand::expand(script, &[])?;
     let mut diags = Vec::new();
     let settings = config::settle(&script.config, &target.config, &mut diags);
-    let structs = Structs::build(&script.defs, &mut diags, settings.max_strlen);
+    let mut structs = Structs::build(&script.defs, &mut diags, settings.max_strlen, &target.debug);
     let mut probes = Vec::new();
-    let items = std::mem::take(&mut script.items);
-    for item in &items {
+    let mut items = std::mem::take(&mut script.items);
+    let mut resolved = Vec::new();
+    let mut binder = Binder {
+        target,
+        structs: &mut structs,
+        next: script.exprs,
+        made: HashSet::new(),
+        diags: Vec::new(),
+    };
+    for item in &mut items {
         if let Item::Probe(probe) = item {
             let points = points::resolve(probe, target, settings.missing_probes, &mut diags);
-            probes.push((probe, points));
+            binder.probe(probe, &points);
+            resolved.push(points);
         }
     }
+    let Binder {
+        next,
+        made: by_name,
+        diags: mut said,
+        ..
+    } = binder;
+    script.exprs = next;
+    diags.append(&mut said);
+    let written = items.iter().filter_map(|item| match item {
+        Item::Probe(probe) => Some(probe),
+        _ => None,
+    });
+    probes.extend(written.zip(resolved));
     let total: usize = probes.iter().map(|(_, points)| points.len()).sum();
     if total > settings.max_probes as usize {
         diags.push(
@@ -93,6 +117,7 @@ pub fn check(
         loops: 0,
         points: &[],
         dead_maps: HashSet::new(),
+        by_name,
     };
     ck.declare_maps(&items);
     let mut walks = 0;
@@ -206,6 +231,8 @@ struct Checker<'a> {
     points: &'a [CheckedPoint],
     /// Maps assigned to where it is known that nothing runs: they exist, and stay empty.
     dead_maps: HashSet<String>,
+    /// Arguments that are named: they may be on the stack.
+    by_name: HashSet<ExprId>,
 }
 
 impl<'a> Checker<'a> {

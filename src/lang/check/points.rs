@@ -143,16 +143,25 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                 ..
             } => {
                 let word = if *ret { "uretprobe" } else { "uprobe" };
-                if function.is_empty() {
-                    found.push((
-                        format!("{word}:{}:{offset:#x}", shown(binary)),
-                        Point::Uprobe {
-                            binary: *index,
-                            function: String::new(),
-                            offset: *offset,
-                            ret: *ret,
-                        },
-                    ));
+                let line = function.starts_with('@');
+                if function.is_empty() || line {
+                    let key = if line {
+                        function.clone()
+                    } else {
+                        format!("{offset:#x}")
+                    };
+                    let colon = if line { "" } else { ":" };
+                    for (_, start, _) in binary.functions.iter().filter(|f| f.0 == key) {
+                        found.push((
+                            format!("{word}:{}{colon}{key}", shown(binary)),
+                            Point::Uprobe {
+                                binary: *index,
+                                function: String::new(),
+                                offset: *start,
+                                ret: *ret,
+                            },
+                        ));
+                    }
                     continue;
                 }
                 for (symbol, start, size) in &binary.functions {

@@ -1,6 +1,6 @@
 //! The script's C types with their layout (System V), and types as written in scripts.
 
-use super::constant;
+use super::{constant, words};
 use crate::lang::{
     ast::{CDef, CMember, CStruct, CType, Tag, TypeExpr, TypeExprKind},
     diag::Diagnostic,
@@ -8,7 +8,7 @@ use crate::lang::{
 };
 use crate::{
     span::Span,
-    spec::{StructDef, StructField, StructId, Type},
+    spec::{DebugInfo, StructDef, StructField, StructId, Type},
 };
 use std::collections::HashMap;
 
@@ -37,6 +37,10 @@ pub(super) struct Structs {
     /// By `StructId`; a struct that is only named has size 0 and no fields.
     pub(super) defs: Vec<StructDef>,
     complete: Vec<bool>,
+    /// The first so many come from debug information.
+    adopted: usize,
+    /// Enumerations of debug information, by tag.
+    debug_enums: HashMap<String, Type>,
     ids: HashMap<String, StructId>,
     typedefs: HashMap<String, Type>,
     enums: HashMap<String, Type>,
@@ -50,11 +54,17 @@ pub(super) struct Structs {
 }
 
 impl Structs {
-    pub(super) fn build(defs: &[CDef], diags: &mut Vec<Diagnostic>, max_strlen: u32) -> Structs {
+    pub(super) fn build(
+        defs: &[CDef],
+        diags: &mut Vec<Diagnostic>,
+        max_strlen: u32,
+        debug: &DebugInfo,
+    ) -> Structs {
         let mut structs = Structs {
             max_strlen,
             ..Structs::default()
         };
+        structs.adopt(debug);
         for def in defs {
             let result = match def {
                 CDef::Struct(def) => structs.define(def).map(|_| ()),
@@ -74,6 +84,33 @@ impl Structs {
         structs
     }
 
+    /// Takes over the types of debug information; the script's own go before them.
+    fn adopt(&mut self, debug: &DebugInfo) {
+        for (id, def) in (0u32..).zip(&debug.structs) {
+            self.ids.entry(def.name.clone()).or_insert(StructId(id));
+            self.defs.push(def.clone());
+            self.complete.push(false);
+        }
+        self.adopted = debug.structs.len();
+        for (name, ty) in &debug.types {
+            match name.strip_prefix("enum ") {
+                Some(tag) => self.debug_enums.insert(tag.to_string(), ty.clone()),
+                None => self.typedefs.insert(name.clone(), ty.clone()),
+            };
+        }
+    }
+
+    /// A name for a type that no script can write.
+    pub(super) fn name_type(&mut self, ty: &Type) -> String {
+        let name = format!("<{}>", words::name(ty, &self.defs));
+        let name = match self.typedefs.get(&name) {
+            Some(known) if known != ty => format!("<{ty:?}>"),
+            _ => name,
+        };
+        self.typedefs.insert(name.clone(), ty.clone());
+        name
+    }
+
     /// The type of an enumerator.
     pub(super) fn enum_type(&self, tag: &str) -> Type {
         self.enums.get(tag).cloned().unwrap_or(Type::I64)
@@ -81,6 +118,17 @@ impl Structs {
 
     /// Whether a struct's members are known.
     pub(super) fn is_complete(&self, id: StructId) -> bool {
+        let at = id.0 as usize;
+        let adopted = at < self.adopted
+            && self
+                .defs
+                .get(at)
+                .is_some_and(|def| def.size > 0 || !def.fields.is_empty());
+        adopted || self.is_defined(id)
+    }
+
+    /// Whether the script defines it.
+    fn is_defined(&self, id: StructId) -> bool {
         self.complete.get(id.0 as usize).copied().unwrap_or(false)
     }
 
@@ -160,7 +208,7 @@ impl Structs {
             format!("{keyword} {}", def.name)
         };
         let id = self.id(key.clone());
-        if self.is_complete(id) {
+        if self.is_defined(id) {
             return Err(Diagnostic::error(
                 def.span,
                 format!("`{key}` is defined twice"),
@@ -301,10 +349,12 @@ impl Structs {
                     },
                 }
             }
-            TypeExprKind::Tagged(Tag::Enum, name) => match self.enums.get(name) {
-                Some(ty) => ty.clone(),
-                None => return unknown(&format!("enum {name}"), None),
-            },
+            TypeExprKind::Tagged(Tag::Enum, name) => {
+                match self.enums.get(name).or_else(|| self.debug_enums.get(name)) {
+                    Some(ty) => ty.clone(),
+                    None => return unknown(&format!("enum {name}"), None),
+                }
+            }
             TypeExprKind::Tagged(tag, name) => {
                 let keyword = if *tag == Tag::Union {
                     "union"
@@ -551,7 +601,7 @@ mod tests {
     fn layout(source: &str) -> (Structs, Vec<String>) {
         let script = crate::lang::parse(&format!("{source} begin {{ }}")).unwrap();
         let mut diags = Vec::new();
-        let structs = Structs::build(&script.defs, &mut diags, 1024);
+        let structs = Structs::build(&script.defs, &mut diags, 1024, &DebugInfo::default());
         (structs, diags.into_iter().map(|d| d.message).collect())
     }
 

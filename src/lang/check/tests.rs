@@ -77,6 +77,7 @@ fn target() -> Target {
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,
+        debug: crate::spec::DebugInfo::default(),
     }
 }
 

@@ -1,0 +1,295 @@
+//! Arguments and results by name and type: `args.x` becomes a cast of `argN`, `args` a record of all of them, `retval` a
+//! cast of itself.
+
+use super::structs::Structs;
+use crate::lang::{
+    ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
+    checked::{CheckedPoint, Point},
+    diag::Diagnostic,
+    suggest,
+    visit::{Child, Node, each_mut},
+};
+use crate::spec::{Param, Signature, Target, Type};
+use std::collections::HashSet;
+
+/// Puts numbers and types in the place of names, and says what cannot be had.
+pub(super) struct Binder<'a> {
+    pub(super) target: &'a Target,
+    pub(super) structs: &'a mut Structs,
+    /// The next expression's id.
+    pub(super) next: u32,
+    /// Expressions that name an argument: it may be on the stack.
+    pub(super) made: HashSet<ExprId>,
+    pub(super) diags: Vec<Diagnostic>,
+}
+
+impl Binder<'_> {
+    /// Rewrites a probe whose attach points all have signatures; leaves others as they are.
+    pub(super) fn probe(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
+        self.addresses(probe, points);
+        let target = self.target;
+        let signatures: Option<Vec<&Signature>> =
+            points.iter().map(|p| signature(target, p)).collect();
+        let Some(signatures) = signatures.filter(|s| !s.is_empty()) else {
+            return;
+        };
+        let ret = points
+            .iter()
+            .all(|p| matches!(p.point, Point::Uprobe { ret: true, .. }));
+        let mut rewrite = |node: Node<'_>| {
+            if let Node::Expr(e) = node {
+                self.rewrite(e, &signatures, ret);
+            }
+        };
+        if let Some(predicate) = &mut probe.predicate {
+            each_mut(Child::Expr(predicate), &mut rewrite);
+        }
+        each_mut(Child::Block(&mut probe.body), &mut rewrite);
+    }
+
+    /// Puts `(uint64 *)(reg("ip") + N)` in the place of `uaddr("symbol")`, or the address itself where it is known.
+    fn addresses(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
+        if self.target.debug.addresses.is_empty() || points.is_empty() {
+            return;
+        }
+        let mut rewrite = |node: Node<'_>| {
+            if let Node::Expr(e) = node
+                && let ExprKind::Call { name, args } = &e.kind
+                && name.text == "uaddr"
+                && let [Arg::Expr(arg)] = args.as_slice()
+                && let ExprKind::Str(symbol) = &arg.kind
+            {
+                let symbol = String::from_utf8_lossy(symbol).into_owned();
+                if let Some(kind) = self.address(e, &symbol, points) {
+                    e.kind = kind;
+                }
+            }
+        };
+        if let Some(predicate) = &mut probe.predicate {
+            each_mut(Child::Expr(predicate), &mut rewrite);
+        }
+        each_mut(Child::Block(&mut probe.body), &mut rewrite);
+    }
+
+    fn address(&mut self, e: &Expr, symbol: &str, points: &[CheckedPoint]) -> Option<ExprKind> {
+        let mut found: Option<(u64, Origin)> = None;
+        for point in points {
+            let (binary, offsets) = places(self.target, point)?;
+            let mut all = self.target.debug.addresses.iter();
+            let address = all.find(|a| a.binary == binary && a.name == symbol)?;
+            let froms: Vec<Origin> = match (address.fixed, &point.point) {
+                (Some(fixed), _) => vec![Origin::Zero(fixed)],
+                (None, Point::Uprobe { ret: true, .. }) => {
+                    self.diags.push(
+                        Diagnostic::error(e.span, "address is not known where a function returns")
+                            .help("take it in a `uprobe` and keep it in a map"),
+                    );
+                    return Some(ExprKind::Int(0));
+                }
+                (None, _) => {
+                    let near = |offset: u64| {
+                        // Within a function the distance shrinks by what has been walked.
+                        let before = address.distances.iter().filter(|d| d.0 <= offset);
+                        let (start, distance) = before.max_by_key(|d| d.0)?;
+                        Some(distance.wrapping_sub_unsigned(offset - start))
+                    };
+                    offsets
+                        .iter()
+                        .filter_map(|offset| near(*offset))
+                        .map(Origin::Probe)
+                        .collect()
+                }
+            };
+            for from in froms {
+                if found.is_some_and(|(_, other)| other != from) {
+                    self.diags.push(
+                        Diagnostic::error(
+                            e.span,
+                            "address differs between the places of this probe",
+                        )
+                        .help("write a probe for each place"),
+                    );
+                    return Some(ExprKind::Int(0));
+                }
+                found = Some((address.size, from));
+            }
+        }
+        let (size, from) = found?;
+        let bits = match size {
+            1 | 2 | 4 => 8 * u8::try_from(size).unwrap_or(8),
+            _ => 64,
+        };
+        let value = match from {
+            Origin::Zero(address) => self.expr(e, ExprKind::Int(address)),
+            Origin::Probe(distance) => {
+                let word = Arg::Expr(self.expr(e, ExprKind::Str(b"ip".to_vec())));
+                let name = Name {
+                    text: "reg".to_string(),
+                    span: e.span,
+                };
+                let args = vec![word];
+                let left = self.expr(e, ExprKind::Call { name, args });
+                let right = self.expr(e, ExprKind::Int(distance.unsigned_abs()));
+                let op = if distance < 0 { BinOp::Sub } else { BinOp::Add };
+                self.expr(
+                    e,
+                    ExprKind::Binary {
+                        op,
+                        left: Box::new(left),
+                        right: Box::new(right),
+                    },
+                )
+            }
+        };
+        let to = Type::Int {
+            bits,
+            signed: false,
+        };
+        Some(self.cast(e, &Type::Ptr(Box::new(to)), value))
+    }
+
+    fn rewrite(&mut self, e: &mut Expr, signatures: &[&Signature], ret: bool) {
+        if self.made.contains(&e.id) {
+            return;
+        }
+        match &e.kind {
+            ExprKind::Member { base, name } if is_args(base) && !ret => {
+                let name = name.clone();
+                let kind = self.argument(e, &name, signatures);
+                e.kind = kind.unwrap_or(ExprKind::Int(0));
+            }
+            ExprKind::Ident(word) if word == "args" && !ret => {
+                let Some(first) = signatures.first() else {
+                    return;
+                };
+                let mut fields = Vec::new();
+                for param in &first.params {
+                    let name = Name {
+                        text: param.name.clone(),
+                        span: e.span,
+                    };
+                    let Some(kind) = self.argument(e, &name, signatures) else {
+                        continue;
+                    };
+                    let value = self.expr(e, kind);
+                    fields.push((name, value));
+                }
+                e.kind = ExprKind::Record(fields);
+            }
+            ExprKind::Ident(word) if word == "retval" && ret => {
+                let mut types = signatures.iter().map(|s| s.ret.as_ref().ok());
+                let Some(Some(ty)) = types.next() else {
+                    return;
+                };
+                if *ty == Type::Void || !types.all(|other| other == Some(ty)) {
+                    return;
+                }
+                let value = self.expr(e, e.kind.clone());
+                self.made.insert(value.id);
+                e.kind = self.cast(e, ty, value);
+            }
+            _ => {}
+        }
+    }
+
+    /// `(T)argN` for the parameter of that name, which must be the same in all signatures.
+    fn argument(&mut self, e: &Expr, name: &Name, signatures: &[&Signature]) -> Option<ExprKind> {
+        let mut found: Option<&Param> = None;
+        for signature in signatures {
+            let Some(param) = signature.params.iter().find(|p| p.name == name.text) else {
+                let names = signature.params.iter().map(|p| p.name.as_str());
+                let help = suggest::did_you_mean(&name.text, names);
+                self.diags.push(
+                    Diagnostic::error(
+                        name.span,
+                        format!("the function has no parameter `{}`", name.text),
+                    )
+                    .maybe_help(help),
+                );
+                return None;
+            };
+            if found.is_some_and(|found| found.place != param.place) {
+                self.diags.push(Diagnostic::error(
+                    name.span,
+                    format!(
+                        "parameter `{}` differs between the functions of this probe",
+                        name.text
+                    ),
+                ));
+                return None;
+            }
+            found = Some(param);
+        }
+        match &found?.place {
+            Ok((ty, index)) => {
+                let value = self.expr(e, ExprKind::Ident(format!("arg{index}")));
+                self.made.insert(value.id);
+                Some(self.cast(e, ty, value))
+            }
+            Err(why) => {
+                self.diags.push(
+                    Diagnostic::error(
+                        name.span,
+                        format!("parameter `{}` cannot be read", name.text),
+                    )
+                    .label(why.clone()),
+                );
+                None
+            }
+        }
+    }
+
+    fn cast(&mut self, e: &Expr, ty: &Type, expr: Expr) -> ExprKind {
+        ExprKind::Cast {
+            ty: TypeExpr {
+                kind: TypeExprKind::Named(self.structs.name_type(ty)),
+                span: e.span,
+            },
+            expr: Box::new(expr),
+        }
+    }
+
+    fn expr(&mut self, at: &Expr, kind: ExprKind) -> Expr {
+        let id = ExprId(self.next);
+        self.next += 1;
+        Expr {
+            kind,
+            id,
+            ..at.clone()
+        }
+    }
+}
+
+/// Where a symbol's address is counted from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// It is the address.
+    Zero(u64),
+    /// The instruction that is probed.
+    Probe(i64),
+}
+
+/// The binary of a point and the file offsets of its places.
+fn places(target: &Target, point: &CheckedPoint) -> Option<(usize, Vec<u64>)> {
+    match &point.point {
+        Point::Uprobe { binary, offset, .. } => Some((*binary, vec![*offset])),
+        Point::Usdt { binary, probe } => {
+            let probe = target.binaries.get(*binary)?.usdt.get(*probe)?;
+            Some((*binary, probe.sites.iter().map(|s| s.offset).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn is_args(e: &Expr) -> bool {
+    matches!(&e.kind, ExprKind::Ident(word) if word == "args")
+}
+
+/// The signature of the function that a point is at the beginning, or end, of.
+fn signature<'t>(target: &'t Target, point: &CheckedPoint) -> Option<&'t Signature> {
+    let Point::Uprobe { binary, offset, .. } = &point.point else {
+        return None;
+    };
+    let mut all = target.debug.signatures.iter();
+    all.find(|s| s.binary == *binary && s.offset == *offset)
+}
