@@ -7,7 +7,7 @@ use super::{
     target::Lookup,
 };
 use crate::{
-    compile,
+    check, compile,
     kernel::{cpus, detect, features},
     lang::{
         self, Diagnostic,
@@ -16,6 +16,7 @@ use crate::{
         diag,
     },
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
+    span::Span,
     spec::{Arch, Features, Object, Target},
     vm,
 };
@@ -192,35 +193,52 @@ impl<'a> Session<'a> {
 }
 
 impl Compiled {
-    /// Runs every program in user space. What cannot be modelled there is no verdict.
+    /// Runs every program in user space, then checks it by the rules of the kernel's verifier. What cannot be modelled
+    /// there is no verdict.
     ///
     /// # Errors
-    /// A program that goes wrong.
+    /// A program that goes wrong, or that the kernel would refuse.
     pub fn dry_run(&self) -> Result<(), SessionError> {
         match vm::dry_run(&self.object) {
-            Ok(()) | Err(vm::DryRunError::Unsupported(_)) => Ok(()),
+            Ok(()) | Err(vm::DryRunError::Unsupported(_)) => self.check(),
             Err(err) => {
                 let span = match &err {
-                    vm::DryRunError::Fault { program, fault, .. } => self
-                        .object
-                        .programs
-                        .get(*program)
-                        .and_then(|program| program.origins.get(fault.insn).copied().flatten()),
+                    vm::DryRunError::Fault { program, fault, .. } => {
+                        self.origin(*program, fault.insn)
+                    }
                     vm::DryRunError::Unsupported(_) => None,
                 };
-                let Object {
-                    script_name,
-                    source,
-                    ..
-                } = &self.object;
-                Err(SessionError::DryRun(Box::new(Placed::new(
-                    err,
-                    span,
-                    script_name,
-                    source,
-                ))))
+                Err(SessionError::DryRun(Box::new(self.placed(err, span))))
             }
         }
+    }
+
+    /// Follows every path of every program as the kernel's verifier will.
+    fn check(&self) -> Result<(), SessionError> {
+        for (index, spec) in self.object.programs.iter().enumerate() {
+            let env = check::env(&self.object, spec);
+            match check::program(&spec.insns, &env) {
+                Err(error) if !error.what.is_not_modelled() => {
+                    let span = self.origin(index, error.insn);
+                    return Err(SessionError::Check {
+                        probe: spec.probe.clone(),
+                        error: Box::new(self.placed(error, span)),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The script text that an instruction comes from.
+    fn origin(&self, program: usize, insn: usize) -> Option<Span> {
+        let program = self.object.programs.get(program)?;
+        program.origins.get(insn).copied().flatten()
+    }
+
+    fn placed<E>(&self, error: E, span: Option<Span>) -> Placed<E> {
+        Placed::new(error, span, &self.object.script_name, &self.object.source)
     }
 
     /// Prints the warnings on stderr.
