@@ -108,14 +108,10 @@ impl Tracer {
     /// # Errors
     /// [`TraceError`]; nothing stays loaded then.
     pub fn start(object: &Object) -> Result<Tracer, TraceError> {
-        for spec in &object.programs {
-            match check::program(&spec.insns, &check::env(object, spec)) {
-                Err(error) if !error.what.is_not_modelled() => {
-                    return Err(TraceError::Check(spec.name.clone(), Box::new(error)));
-                }
-                _ => {}
-            }
-        }
+        check::before_load(object).map_err(|(index, error)| {
+            let name = object.programs.get(index).map(|spec| spec.name.clone());
+            TraceError::Check(name.unwrap_or_default(), Box::new(error))
+        })?;
         vm::dry_run(object).map_err(TraceError::DryRun)?;
         let features = features::probe();
         let multi = features

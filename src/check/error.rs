@@ -415,6 +415,17 @@ impl What {
     pub fn is_not_modelled(&self) -> bool {
         matches!(self, What::NotModelled(_))
     }
+
+    /// Whether the walk grew too long. The kernel finds more paths alike in some programs, and fewer in others: only
+    /// loading them tells.
+    pub fn is_limit(&self) -> bool {
+        matches!(self, What::TooComplex | What::TooManyBranches)
+    }
+
+    /// Whether the kernel breaks the tie: there is no rule that the program is known to break.
+    pub fn is_undecided(&self) -> bool {
+        self.is_not_modelled() || self.is_limit()
+    }
 }
 
 impl fmt::Display for What {

@@ -215,20 +215,15 @@ impl Compiled {
 
     /// Follows every path of every program as the kernel's verifier will.
     fn check(&self) -> Result<(), SessionError> {
-        for (index, spec) in self.object.programs.iter().enumerate() {
-            let env = check::env(&self.object, spec);
-            match check::program(&spec.insns, &env) {
-                Err(error) if !error.what.is_not_modelled() => {
-                    let span = self.origin(index, error.insn);
-                    return Err(SessionError::Check {
-                        probe: spec.probe.clone(),
-                        error: Box::new(self.placed(error, span)),
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        let Err((index, error)) = check::before_load(&self.object) else {
+            return Ok(());
+        };
+        let probe = self.object.programs.get(index);
+        let span = self.origin(index, error.insn);
+        Err(SessionError::Check {
+            probe: probe.map(|spec| spec.probe.clone()).unwrap_or_default(),
+            error: Box::new(self.placed(error, span)),
+        })
     }
 
     /// The script text that an instruction comes from.
