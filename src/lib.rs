@@ -1,6 +1,7 @@
 //! `baretrace`: traces Linux programs with eBPF, from script to ring, without LLVM, clang, libbpf or C.
 
 pub mod asm;
+pub mod audit;
 pub mod bitcoin;
 pub mod by_hand;
 pub mod check;

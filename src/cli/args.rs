@@ -110,7 +110,12 @@ const FLAGS: &[Flag] = &[
         Nothing,
         "No notices, only the script's output",
     ),
-    Flag("verbose", Some('v'), Count, "Say what is done"),
+    Flag(
+        "verbose",
+        Some('v'),
+        Count,
+        "With -l: the arguments of probes, too",
+    ),
     Flag(
         "debug",
         Some('d'),
@@ -134,7 +139,7 @@ const FLAGS: &[Flag] = &[
         "warnings",
         Some('k'),
         Count,
-        "Warn when a helper called by the script fails",
+        "Accepted; errors of helpers are not reported yet",
     ),
     Flag("no-warnings", None, Nothing, "No warnings"),
     Flag(
@@ -149,18 +154,8 @@ const FLAGS: &[Flag] = &[
         Value("REGEX"),
         "Only probes whose name matches",
     ),
-    Flag(
-        "include",
-        None,
-        Paths("FILE"),
-        "Put a header file before the program",
-    ),
-    Flag(
-        "include-dir",
-        Some('I'),
-        Paths("DIR"),
-        "Look for header files in DIR",
-    ),
+    Flag("include", None, Paths("FILE"), ""),
+    Flag("include-dir", Some('I'), Paths("DIR"), ""),
     Flag(
         "no-feature",
         None,
@@ -197,6 +192,18 @@ const FLAGS: &[Flag] = &[
         None,
         OneOf("STAGE", super::check::STAGES),
         "Print the result of a stage on stdout, load nothing",
+    ),
+    Flag(
+        "load-exactly",
+        None,
+        Path("BUNDLE"),
+        "Load what `check -o` wrote, byte for byte, or nothing",
+    ),
+    Flag(
+        "policy",
+        None,
+        Path("FILE"),
+        "Load only what this policy allows",
     ),
     Flag(
         "no-loss",

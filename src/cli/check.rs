@@ -2,8 +2,10 @@
 
 use super::{Call, CliError, args, out, run::session_error};
 use crate::{
+    audit::Bundle,
     session::{Options, Session, Stage, emit},
     spec::Object,
+    sys::errno::Described,
 };
 use clap::ArgMatches;
 
@@ -19,6 +21,7 @@ const SHOWN: &[&str] = &[
     "probe-filter",
     "no-warnings",
     "emit",
+    "output",
     "words",
 ];
 
@@ -26,7 +29,7 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
     let about = command.get_about().cloned();
     let command = args::add(command)
         .about(about.unwrap_or_default())
-        .override_usage("baretrace check [--emit STAGE] FILE|-e PROGRAM [ARGS…]");
+        .override_usage("baretrace check [--emit STAGE] [-o BUNDLE] FILE|-e PROGRAM [ARGS…]");
     command.mut_args(|arg| {
         let hide = !SHOWN.contains(&arg.get_id().as_str());
         arg.hide(hide)
@@ -57,6 +60,19 @@ pub(super) fn check(options: &Options, stage: Option<&str>) -> Result<String, Cl
         None => summary(&compiled.object),
     };
     compiled.dry_run().map_err(session_error)?;
+    if let Some(path) = &options.output {
+        let bundle = Bundle::new(&compiled, session.target());
+        let json = bundle
+            .and_then(|bundle| bundle.to_json())
+            .map_err(|err| CliError::with_help(format!("make the bundle: {err}"), err.help()))?;
+        std::fs::write(path, json).map_err(|err| {
+            CliError::failed(format!(
+                "write bundle `{}`: {}",
+                path.display(),
+                Described(&err)
+            ))
+        })?;
+    }
     Ok(text)
 }
 

@@ -1,8 +1,8 @@
 //! The table of commands, and dispatch.
 
 use super::{
-    CliError, args, asm, check, completions, demo, disasm, exec, explain, features, man, run,
-    simulate,
+    CliError, args, asm, audit, check, completions, demo, disasm, exec, explain, features, man,
+    run, simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -77,6 +77,23 @@ pub const COMMANDS: &[Command] = &[
         help: "Compile and verify a script, without root and without loading it",
         args: check::args,
         run: check::run,
+    },
+    Command {
+        verb: "run",
+        help: "Run a script, or with --load-exactly a bundle",
+        args: |command| {
+            let about = command.get_about().cloned().unwrap_or_default();
+            args::add(command)
+                .about(about)
+                .override_usage("baretrace run [OPTIONS] FILE [ARGS…]\n       baretrace run [OPTIONS] --load-exactly BUNDLE [--policy FILE]")
+        },
+        run: run::run,
+    },
+    Command {
+        verb: "audit",
+        help: "Show, compare and prove what is loaded",
+        args: audit::args,
+        run: audit::run,
     },
     Command {
         verb: "simulate",
@@ -170,7 +187,7 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
     let (name, version) = if as_bpftrace {
         (
             "bpftrace",
-            concat!("v0.25.0 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
+            concat!("v0.26.0 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
         )
     } else {
         ("baretrace", env!("CARGO_PKG_VERSION"))

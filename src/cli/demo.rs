@@ -83,7 +83,7 @@ fn simulated(options: &Options, seconds: u32, missing: &[detect::Missing]) -> Re
     let compiled = session.compile().map_err(session_error)?;
     let mut player = compiled.player(options).map_err(session_error)?;
     let settings = simulate::Settings {
-        print_maps: compiled.print_maps_on_exit,
+        print_maps: compiled.settings.print_maps_on_exit,
         pace: true,
         ..simulate::Settings::default()
     };

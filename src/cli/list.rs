@@ -67,7 +67,9 @@ fn list_one(
         (None, _) => {
             let before = out.len();
             for name in FIXED {
-                if pattern.is_empty() || wildcard::matches(pattern, name) || provider == *name {
+                let kind = name.split(':').next();
+                let whole = !pattern.contains(':') && kind == Some(pattern);
+                if pattern.is_empty() || wildcard::matches(pattern, name) || whole {
                     let _ = writeln!(out, "{name}");
                 }
             }

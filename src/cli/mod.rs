@@ -6,6 +6,7 @@
 
 mod args;
 mod asm;
+mod audit;
 mod check;
 mod command;
 mod completions;

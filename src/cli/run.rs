@@ -1,7 +1,10 @@
 //! `baretrace FILE`: runs a script.
 
 use super::{Call, CliError, args, features, list};
-use crate::session::{self, Outcome, Session, SessionError};
+use crate::{
+    lang::Named,
+    session::{self, Outcome, Session, SessionError},
+};
 use clap::ArgMatches;
 use std::io::Write;
 
@@ -12,7 +15,21 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("list") {
         return run_list(matches, call);
     }
+    if let Some(path) = matches.get_one::<std::path::PathBuf>("load-exactly") {
+        return ended(super::audit::load_exactly(path, matches, call)?);
+    }
+    if matches.contains_id("policy") {
+        return Err(CliError::Usage(
+            "error: --policy judges a bundle\nhelp: make one with `baretrace check FILE -o BUNDLE`, then give --load-exactly BUNDLE"
+                .to_string(),
+        ));
+    }
     let options = args::options(matches, call)?;
+    if options.named.iter().any(|(name, _)| name == "help") {
+        return super::out::print(&script_help(
+            &session::named(&options).map_err(session_error)?,
+        ));
+    }
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
     }
@@ -23,7 +40,10 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             "warning: -k: errors of helpers are not reported by this version"
         );
     }
-    let outcome = session::run(&options).map_err(session_error)?;
+    ended(session::run(&options).map_err(session_error)?)
+}
+
+fn ended(outcome: Outcome) -> Result<(), CliError> {
     match outcome {
         Outcome::Done | Outcome::PipeClosed => Ok(()),
         Outcome::Exit(code) => exit_code(code),
@@ -36,6 +56,38 @@ pub(super) fn exit_code(code: i32) -> Result<(), CliError> {
         0 => Ok(()),
         code => Err(CliError::Exit(code)),
     }
+}
+
+/// The named parameters of a script: what `-- --help` prints.
+fn script_help(named: &[Named]) -> String {
+    if named.is_empty() {
+        return "The script has no named parameters.\n".to_string();
+    }
+    let left: Vec<String> = named
+        .iter()
+        .map(|row| match row.default {
+            Some(_) => format!("--{}=VALUE", row.name),
+            None => format!("--{}", row.name),
+        })
+        .collect();
+    let width = left.iter().map(String::len).max().unwrap_or(0);
+    let mut text = "Named parameters of the script, after `--`:\n".to_string();
+    for (left, row) in left.iter().zip(named) {
+        let default = row
+            .default
+            .as_ref()
+            .map(|value| format!("[default: {value}]"));
+        let right: Vec<&str> = row
+            .help
+            .as_deref()
+            .into_iter()
+            .chain(default.as_deref())
+            .collect();
+        let line = format!("  {left:width$}  {}", right.join(" "));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// A session's error with its remedy.

@@ -142,8 +142,17 @@ pub(super) fn settle(
         set(&mut config, &name.text, &text, name.span, diags);
     }
     for (name, value) in environment {
-        if !NOT_CONFIG.contains(&name.as_str()) {
+        if NOT_CONFIG.contains(&name.as_str()) {
+            continue;
+        }
+        if VARIABLES.iter().any(|(known, _)| known == name) {
             set(&mut config, name, value, Span::default(), diags);
+        } else {
+            // It may be meant for another version: no reason not to run.
+            let variable = format!("BPFTRACE_{}", name.to_ascii_uppercase());
+            let text = format!("environment variable `{variable}` sets nothing");
+            let near = suggest::did_you_mean(name, VARIABLES.iter().map(|(n, _)| *n));
+            diags.push(Diagnostic::warning(Span::default(), text).maybe_help(near));
         }
     }
     config
@@ -210,6 +219,12 @@ mod tests {
         assert_eq!(diags, Vec::<String>::new());
         assert_eq!((config.max_strlen, config.stack_mode), (128, 1));
         assert!(!config.print_maps_on_exit);
+    }
+
+    #[test]
+    fn unknown_variables_of_the_environment_do_not_stop_a_script() {
+        let (_, diags) = run("", &[("nope", "1")]);
+        assert_eq!(diags, ["environment variable `BPFTRACE_NOPE` sets nothing"]);
     }
 
     #[test]

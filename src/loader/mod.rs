@@ -6,6 +6,7 @@ mod exec;
 mod map;
 mod program;
 mod reloc;
+pub mod tag;
 pub mod verifier_log;
 
 use std::os::fd::OwnedFd;

@@ -229,14 +229,18 @@ impl Lower<'_> {
             Some(n) => match self.num(n)? {
                 Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
                 Opnd::Reg(n) => {
-                    let len = self.f.mov(n);
-                    let (big, fine, zero, on) = (
+                    let len = self.f.mov(1);
+                    let (some, big, fine, on) = (
                         self.f.block(),
                         self.f.block(),
                         self.f.block(),
                         self.f.block(),
                     );
-                    self.f.branch(Cond::Gt, len, i64::from(bound), big, fine);
+                    self.f.branch(Cond::Eq, n, 0, on, some);
+                    self.f.switch_to(some);
+                    // What is compared is what is used: the verifier may not know that a copy is as small.
+                    let less = self.f.alu(AluOp::Sub, n, 1);
+                    self.f.branch(Cond::Ge, less, i64::from(bound), big, fine);
                     self.f.switch_to(big);
                     self.f.push(Op::Mov {
                         dst: len,
@@ -244,11 +248,17 @@ impl Lower<'_> {
                     });
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(fine);
-                    self.f.branch(Cond::Eq, len, 0, zero, on);
-                    self.f.switch_to(zero);
+                    let short = self.f.vreg();
+                    self.f.push(Op::Ext {
+                        dst: short,
+                        src: less.into(),
+                        from: Size::W,
+                        signed: false,
+                    });
+                    let exact = self.f.alu(AluOp::Add, short, 1);
                     self.f.push(Op::Mov {
                         dst: len,
-                        src: Opnd::Imm(1),
+                        src: exact.into(),
                     });
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(on);
@@ -408,7 +418,7 @@ impl Lower<'_> {
                 self.store_at(to.plus(12), Size::W, Opnd::Imm(index));
                 Ok(true)
             }
-            ("ustack", Type::Stack { .. }) => {
+            ("ustack" | "kstack", Type::Stack { user, .. }) => {
                 if !matches!(
                     self.point.point,
                     Point::Usdt { .. }
@@ -416,7 +426,7 @@ impl Lower<'_> {
                         | Point::Profile(_)
                         | Point::Software(..)
                 ) {
-                    return self.fail(expr, "there is no user stack in this kind of probe");
+                    return self.fail(expr, "there is no stack in this kind of probe");
                 }
                 let (ctx, map) = (self.ctx(), self.f.vreg());
                 let index = self.shared.stacks(self.checked.config.max_map_keys);
@@ -424,9 +434,10 @@ impl Lower<'_> {
                     dst: map,
                     map: index,
                 });
+                let flags = if *user { helper::USER_STACK } else { 0 };
                 let id = self.f.call(
                     helper::GET_STACKID,
-                    &[ctx.into(), map.into(), Opnd::Imm(helper::USER_STACK)],
+                    &[ctx.into(), map.into(), Opnd::Imm(flags)],
                 );
                 self.store_at(to, Size::W, id.into());
                 let both = self.f.call(helper::GET_CURRENT_PID_TGID, &[]);
@@ -612,7 +623,7 @@ impl Lower<'_> {
             (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
                 let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
-                return Ok(Val::Num(self.strncmp_bytes(x, y, n).into()));
+                return Ok(Val::Num(self.strncmp_bytes(x, y, n)?.into()));
             }
         };
         let dst = self.f.mov(0);

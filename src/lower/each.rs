@@ -67,6 +67,7 @@ impl Lower<'_> {
         if output || leaves {
             self.park()?;
         }
+        self.hide(body)?;
         // What the body uses of the variables that there are.
         let used = vars_in(self, body);
         let all = vars_in(self, &self.probe.body);
@@ -147,6 +148,7 @@ impl Lower<'_> {
         inner.set_span(span);
         let outer = std::mem::replace(&mut self.f, inner);
         let outer_stack = std::mem::take(&mut self.on_stack);
+        let outer_pool = std::mem::take(&mut self.pool);
         let (key, value, frame) = (self.f.vreg(), self.f.vreg(), self.f.vreg());
         for (dst, index) in [(key, 1), (value, 2), (frame, 3)] {
             self.f.push(Op::Arg { dst, index });
@@ -244,6 +246,7 @@ impl Lower<'_> {
         let func = std::mem::replace(&mut self.f, outer).finish();
         self.callbacks[place] = Some(func);
         self.on_stack = outer_stack;
+        self.pool = outer_pool;
         self.ctx = outer_ctx;
         self.scratch = outer_scratch;
         self.home = outer_home;

@@ -75,7 +75,7 @@ impl Lower<'_> {
             (None, None) => {
                 let addr = self.alloc(4)?;
                 self.store_at(addr, Size::W, Opnd::Imm(0));
-                Ok(addr.base)
+                Ok(self.addr_reg(addr))
             }
             _ => self.fail(at, "this map is used with and without a key"),
         }

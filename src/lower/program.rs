@@ -48,8 +48,12 @@ pub(super) struct Plan {
     home: u8,
     /// Bytes of a record on the stack.
     pub(super) record_size: u32,
-    /// Bytes of the scratch buffer's fixed part.
+    /// Bytes of the scratch buffer's fixed part: variables first, then what one statement at a time needs.
     fixed: u32,
+    /// Bytes of the variables among them.
+    kept: u32,
+    /// Largest record in scratch.
+    pub(super) record_max: u32,
     /// Strings in variables may live in the record.
     pub(super) blob_vars: bool,
     /// Scratch is taken before the predicate.
@@ -58,6 +62,15 @@ pub(super) struct Plan {
 
 /// Records on the stack may take this much of its 512 bytes.
 const STACK_RECORD_MAX: u32 = 256;
+
+/// Most bytes of a per-CPU value (`PCPU_MIN_UNIT_SIZE` in `include/linux/percpu.h`).
+const SCRATCH_MAX: u32 = 32 * 1024 - 8;
+
+/// A record must hold at least this much.
+const RECORD_LEAST: u32 = 4096;
+
+/// Values in passing may take this much of the stack of a function.
+const STACK_VALUES_MAX: u32 = 160;
 
 /// Scratch buffers a CPU: a probe that is preempted keeps its own.
 pub(super) const SCRATCH_SLOTS: u32 = 4;
@@ -80,6 +93,17 @@ pub(super) enum VarHome {
 pub(super) struct Loop {
     pub(super) on_continue: BlockId,
     pub(super) on_break: BlockId,
+}
+
+/// Stack slots of one function for values in passing.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    /// Slots with their sizes that nothing uses now.
+    free: Vec<(crate::ir::SlotId, u32)>,
+    /// Those in use.
+    used: Vec<(crate::ir::SlotId, u32)>,
+    /// Bytes of both.
+    total: u32,
 }
 
 /// State of lowering one program.
@@ -111,6 +135,8 @@ pub(super) struct Lower<'a> {
     pub(super) arg_cache: HashMap<u32, Opnd>,
     /// Gives the scratch buffer back and returns.
     pub(super) release_block: BlockId,
+    /// Stack slots of the current function.
+    pub(super) pool: Pool,
     /// Registers that hold addresses of the stack.
     pub(super) on_stack: HashSet<VReg>,
     /// Callbacks made so far; `None` while one is being built.
@@ -120,6 +146,10 @@ pub(super) struct Lower<'a> {
     pub(super) scratch: Option<VReg>,
     pub(super) ctx: Option<VReg>,
     fixed_used: u32,
+    /// Bytes that the current statement's values take.
+    temps: u32,
+    /// The most that they took.
+    temps_max: u32,
 }
 
 /// A lowered program with what it needs of the shared maps.
@@ -146,21 +176,27 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
         home: 0,
         record_size: STACK_RECORD_MAX,
         fixed: 0,
+        kept: 0,
+        record_max: RECORD_MAX,
         blob_vars: true,
         early: false,
     };
     // Each failed attempt moves one setting one way, so this ends.
-    for _ in 0..16 {
+    for _ in 0..24 {
         let groups = shared.groups.len();
         let mut lower = Lower::new(job, shared, plan.clone());
         let result = lower.run();
-        let (seen, fixed) = (lower.seen_max, lower.fixed_used);
+        let (seen, kept) = (lower.seen_max, lower.fixed_used);
+        let fixed = kept.max(plan.kept) + lower.temps_max;
         let scratch = lower.scratch.is_some();
         match result {
             Ok(()) if matches!(lower.home, Home::Stack(_)) && plan.record_size != seen => {
                 plan.record_size = seen
             }
-            Ok(()) if fixed > plan.fixed => plan.fixed = fixed,
+            Ok(()) if fixed > plan.fixed || kept > plan.kept => {
+                plan.kept = plan.kept.max(kept);
+                plan.fixed = plan.fixed.max(kept + lower.temps_max);
+            }
             Ok(()) => {
                 let func = std::mem::replace(&mut lower.f, FuncBuilder::new("")).finish();
                 let used = if scratch {
@@ -168,7 +204,14 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
                 } else {
                     0
                 };
-                if used > 32 * 1024 - 8 {
+                if used > SCRATCH_MAX {
+                    // A smaller record leaves room for the values.
+                    let room = SCRATCH_MAX.saturating_sub(SCRATCH_HEADER + plan.fixed) & !7;
+                    if room >= RECORD_LEAST && room < plan.record_max {
+                        plan.record_max = room;
+                        shared.groups.truncate(groups);
+                        continue;
+                    }
                     let what =
                         format!("the values of this probe take {fixed} bytes of scratch memory");
                     return Err(LowerError::new(job.probe.span, what)
@@ -229,12 +272,15 @@ impl<'a> Lower<'a> {
             loop_output: false,
             arg_cache: HashMap::new(),
             release_block,
+            pool: Pool::default(),
             on_stack: HashSet::new(),
             callbacks: Vec::new(),
             callback: None,
             scratch: None,
             ctx: None,
             fixed_used: 0,
+            temps: 0,
+            temps_max: 0,
         }
     }
 
@@ -394,9 +440,20 @@ impl<'a> Lower<'a> {
     /// Memory of `size` bytes for the whole run of the program: on the stack when small, in scratch when not.
     pub(super) fn alloc(&mut self, size: u32) -> Result<Addr, Restart> {
         if size <= self.checked.config.on_stack_limit.min(64) {
-            let slot = self.f.slot(size.next_multiple_of(8).max(8), 8);
-            let base = self.slot_base(slot);
-            return Ok(Addr { base, off: 0 });
+            let size = size.next_multiple_of(8).max(8);
+            let free = self.pool.free.iter().position(|(_, s)| *s == size);
+            if free.is_some() || self.pool.total + size <= STACK_VALUES_MAX {
+                let slot = match free {
+                    Some(at) => self.pool.free.swap_remove(at).0,
+                    None => {
+                        self.pool.total += size;
+                        self.f.slot(size, 8)
+                    }
+                };
+                self.pool.used.push((slot, size));
+                let base = self.slot_base(slot);
+                return Ok(Addr { base, off: 0 });
+            }
         }
         self.alloc_scratch(size)
     }
@@ -427,8 +484,32 @@ impl<'a> Lower<'a> {
             .unwrap_or(Size::B)
     }
 
-    /// Memory in scratch, whatever the size.
-    pub(super) fn alloc_scratch(&mut self, size: u32) -> Result<Addr, Restart> {
+    /// Memory in scratch until the end of the statement.
+    fn alloc_scratch(&mut self, size: u32) -> Result<Addr, Restart> {
+        let Some(base) = self.scratch else {
+            return Err(Restart::NeedScratch);
+        };
+        let at = self.plan.kept + self.temps;
+        self.temps += size.next_multiple_of(8);
+        self.temps_max = self.temps_max.max(self.temps);
+        Ok(Addr {
+            base,
+            off: (SCRATCH_HEADER + at).cast_signed(),
+        })
+    }
+
+    /// Runs `body`, and frees afterwards what it took of scratch and stack for values in passing.
+    pub(super) fn passing<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> T {
+        let (temps, slots) = (self.temps, self.pool.used.len());
+        let result = body(self);
+        self.temps = temps;
+        let freed = self.pool.used.split_off(slots);
+        self.pool.free.extend(freed);
+        result
+    }
+
+    /// Memory in scratch for the whole run of the program.
+    pub(super) fn alloc_kept(&mut self, size: u32) -> Result<Addr, Restart> {
         let Some(base) = self.scratch else {
             return Err(Restart::NeedScratch);
         };

@@ -20,6 +20,9 @@ pub(super) const RECORD_MAX: u32 = 28 * 1024;
 /// Offset in the scratch value of the parked position; the busy flag is at 0.
 const PARKED: i16 = 8;
 
+/// Offset in the scratch value of a `u32` that is always 0.
+pub(super) const ZERO: i16 = 12;
+
 /// First byte after the scratch value's own header.
 pub(super) const SCRATCH_HEADER: u32 = 16;
 
@@ -158,12 +161,12 @@ impl Lower<'_> {
             };
         }
         let end = self.cursor.dynamic_max + self.cursor.stat + need;
-        if end <= RECORD_MAX {
+        if end <= self.plan.record_max {
             self.seen_max = self.seen_max.max(end);
             return Ok(());
         }
-        self.seen_max = RECORD_MAX;
-        if need > RECORD_MAX - RECORD_HEADER {
+        self.seen_max = self.plan.record_max;
+        if need > self.plan.record_max - RECORD_HEADER {
             return Err(Restart::TooBig(need));
         }
         // Full: send what there is, and go on in an empty record; there a group needs its tag again.
@@ -173,8 +176,13 @@ impl Lower<'_> {
         let (flush, fits, on) = (self.f.block(), self.f.block(), self.f.block());
         let var = self.f.vreg();
         self.f.push(Op::Mov { dst: var, src: pos });
-        self.f
-            .branch(Cond::Gt, var, i64::from(RECORD_MAX - need), flush, fits);
+        self.f.branch(
+            Cond::Gt,
+            var,
+            i64::from(self.plan.record_max - need),
+            flush,
+            fits,
+        );
         self.f.switch_to(fits);
         self.f.end(crate::ir::Term::Goto(on));
         self.f.switch_to(flush);
@@ -183,7 +191,7 @@ impl Lower<'_> {
         self.f.branch(
             Cond::Gt,
             var,
-            i64::from(RECORD_MAX),
+            i64::from(self.plan.record_max),
             self.release_block,
             send,
         );
@@ -197,7 +205,7 @@ impl Lower<'_> {
         self.f.switch_to(on);
         self.cursor = Cursor {
             dynamic: Some(var),
-            dynamic_max: RECORD_MAX - need,
+            dynamic_max: self.plan.record_max - need,
             stat: 0,
             ptr: None,
             parked: false,
@@ -450,10 +458,15 @@ impl Lower<'_> {
                 some,
             );
             self.f.switch_to(some);
-            self.f
-                .branch(Cond::Gt, v, i64::from(RECORD_MAX), self.release_block, sane);
+            self.f.branch(
+                Cond::Gt,
+                v,
+                i64::from(self.plan.record_max),
+                self.release_block,
+                sane,
+            );
             self.f.switch_to(sane);
-            self.seen_max = RECORD_MAX;
+            self.seen_max = self.plan.record_max;
             let parked = self.cursor.clone();
             self.cursor = Cursor::start();
             self.send(v.into())?;

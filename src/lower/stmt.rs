@@ -16,6 +16,9 @@ use crate::{
     spec::Type,
 };
 
+/// Turns of a loop that the verifier may walk one by one.
+const WALKED: i64 = 256;
+
 /// Times that an `unroll` may repeat its block.
 const UNROLL_MAX: i64 = 4096;
 
@@ -94,7 +97,7 @@ impl Lower<'_> {
             return Ok(());
         }
         let old = self.f.set_span(Some(stmt.span));
-        let result = self.stmt_inner(stmt);
+        let result = self.passing(|l| l.stmt_inner(stmt));
         self.f.set_span(old);
         result
     }
@@ -188,7 +191,7 @@ impl Lower<'_> {
         }
         let ty = self.checked.vars[var.0 as usize].clone();
         // Never on the stack: an address there must be set before a branch can read it.
-        let addr = self.alloc_scratch(ty.size(&self.checked.structs).max(1))?;
+        let addr = self.alloc_kept(ty.size(&self.checked.structs).max(1))?;
         self.vars.insert(var, VarHome::Mem(addr));
         Ok(addr)
     }
@@ -331,7 +334,24 @@ impl Lower<'_> {
         };
         let first = self.num(start)?;
         let last = self.num(end)?;
+        let turns = match (first, last) {
+            (Opnd::Imm(a), Opnd::Imm(b)) => b.saturating_sub(a),
+            _ => 0,
+        };
+        let hidden = self.target.features.may_goto
+            && (turns > WALKED || (turns > 1 && self.scratch.is_some()));
         let (count, limit) = (self.f.mov(first), self.f.mov(last));
+        if hidden {
+            // A counter that starts at a number the verifier knows makes it walk each turn.
+            let zero = self.unknown_zero()?;
+            self.f.push(Op::Alu {
+                op: crate::asm::AluOp::Add,
+                width: crate::asm::Width::W64,
+                dst: count,
+                a: count.into(),
+                b: zero,
+            });
+        }
         let (head, go, next, stop) = (
             self.f.block(),
             self.f.block(),
@@ -339,7 +359,7 @@ impl Lower<'_> {
             self.f.block(),
         );
         let constant =
-            matches!((first, last), (Opnd::Imm(a), Opnd::Imm(b)) if b.saturating_sub(a) <= 256);
+            matches!((first, last), (Opnd::Imm(_), Opnd::Imm(_))) && !hidden && turns <= WALKED;
         self.loop_body(
             body,
             next,
@@ -376,6 +396,34 @@ impl Lower<'_> {
         Ok(())
     }
 
+    /// Makes the verifier forget what it knows of the numbers that a loop changes: it would walk each turn.
+    pub(super) fn hide(&mut self, body: &Block) -> Result<(), Restart> {
+        if self.scratch.is_none() || !self.target.features.may_goto {
+            return Ok(());
+        }
+        let mut vars = std::collections::BTreeSet::new();
+        super::usage::each_expr(body, &mut |expr| {
+            if let Some(Res::Var(var)) = self.checked.res.get(&expr.id)
+                && matches!(self.checked.vars[var.0 as usize], Type::Int { .. })
+            {
+                vars.insert(*var);
+            }
+        });
+        for var in vars {
+            if let Some(VarHome::Reg(reg)) = self.vars.get(&var).copied() {
+                let zero = self.unknown_zero()?;
+                self.f.push(Op::Alu {
+                    op: crate::asm::AluOp::Add,
+                    width: crate::asm::Width::W64,
+                    dst: reg,
+                    a: reg.into(),
+                    b: zero,
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn loop_body(
         &mut self,
         body: &Block,
@@ -389,6 +437,7 @@ impl Lower<'_> {
             self.park()?;
         }
         self.close_group();
+        self.hide(body)?;
         let outer = std::mem::replace(&mut self.loop_output, output);
         let cursor = self.cursor.clone();
         // What was fetched before is still right inside; what is fetched inside may not have happened after.

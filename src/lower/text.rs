@@ -17,15 +17,26 @@ use crate::{
 /// Turns of a loop that the verifier may walk one by one, several times in a program.
 const SHORT: u32 = 64;
 
+/// As [`SHORT`] where there is a scratch buffer anyway, which makes it cheap to hide the counter.
+const WALKED: u32 = 1;
+
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
     /// after the loop is current afterwards, and its block is given to `body` too.
     fn counted(
         &mut self,
         count: u32,
-        body: impl FnOnce(&mut Self, VReg, BlockId, BlockId),
-    ) -> VReg {
-        let i = self.f.mov(0);
+        body: impl FnOnce(&mut Self, VReg, BlockId, BlockId) -> Result<(), Restart>,
+    ) -> Result<VReg, Restart> {
+        // A counter that starts at a number the verifier knows makes it walk each turn.
+        let hidden = self.target.features.may_goto
+            && (count > SHORT || (count > WALKED && self.scratch.is_some()));
+        let i = if hidden {
+            let zero = self.unknown_zero()?;
+            self.f.mov(zero)
+        } else {
+            self.f.mov(0)
+        };
         let (head, go, next, done) = (
             self.f.block(),
             self.f.block(),
@@ -34,7 +45,7 @@ impl Lower<'_> {
         );
         self.f.end(Term::Goto(head));
         self.f.switch_to(head);
-        if count > SHORT && self.target.features.may_goto {
+        if hidden {
             let inside = self.f.block();
             self.f.end(Term::MayGoto {
                 go: inside,
@@ -44,13 +55,21 @@ impl Lower<'_> {
         }
         self.f.branch(Cond::Lt, i, i64::from(count), go, done);
         self.f.switch_to(go);
-        body(self, i, next, done);
+        body(self, i, next, done)?;
         self.f.end(Term::Goto(next));
         self.f.switch_to(next);
         self.add_assign(i, 1);
         self.f.end(Term::Goto(head));
         self.f.switch_to(done);
-        i
+        Ok(i)
+    }
+
+    /// A 0 of which the verifier knows only that it is a number: a word of the scratch buffer that is never written.
+    pub(super) fn unknown_zero(&mut self) -> Result<Opnd, Restart> {
+        let Some(base) = self.scratch else {
+            return Err(Restart::NeedScratch);
+        };
+        Ok(self.f.load(Size::W, base, super::record::ZERO).into())
     }
 
     /// Byte `i` after `base`; the caller has compared `i` with the size.
@@ -117,7 +136,8 @@ impl Lower<'_> {
         let len = self.counted(size, |l, i, next, done| {
             let b = l.byte(addr, i);
             l.f.branch(Cond::Ne, b, 0, next, done);
-        });
+            Ok(())
+        })?;
         Ok(len.into())
     }
 
@@ -129,11 +149,15 @@ impl Lower<'_> {
         };
         let (h, hs) = self.bytes_of(hay, None)?;
         let (n, ns) = self.bytes_of(needle, None)?;
-        if u64::from(hs) * u64::from(ns) > 32 * 1024 && !self.target.features.may_goto {
+        if u64::from(hs) * u64::from(ns) > 64 && !self.target.features.may_goto {
             return self.fail(
                 expr,
                 "searching strings of this size needs a kernel with may_goto (6.9)",
             );
+        }
+        if u64::from(hs) * u64::from(ns) > 64 && self.target.features.may_goto {
+            // One loop in another: neither may be walked.
+            self.unknown_zero()?;
         }
         let found = self.f.mov(-1);
         self.counted(hs, |l, i, next, done| {
@@ -150,7 +174,8 @@ impl Lower<'_> {
                 l.f.end(Term::Goto(compare));
                 l.f.switch_to(compare);
                 l.f.branch(Cond::Eq, got, want, next, miss);
-            });
+                Ok(())
+            })?;
             // The needle ended without a NUL: all of it was there.
             l.f.end(Term::Goto(hit));
             l.f.switch_to(hit);
@@ -162,12 +187,13 @@ impl Lower<'_> {
             l.f.switch_to(miss);
             let b = l.byte(h, i);
             l.f.branch(Cond::Ne, b, 0, next, done);
-        });
+            Ok(())
+        })?;
         Ok(found.into())
     }
 
     /// Difference of the first bytes that differ among `count`, or 0; stops behind a NUL where `strings`.
-    fn differ(&mut self, a: Addr, b: Addr, count: u32, strings: bool) -> VReg {
+    fn differ(&mut self, a: Addr, b: Addr, count: u32, strings: bool) -> Result<VReg, Restart> {
         let dst = self.f.mov(0);
         self.counted(count, |l, i, next, done| {
             let (x, y) = (l.byte(a, i), l.byte(b, i));
@@ -186,8 +212,9 @@ impl Lower<'_> {
             } else {
                 l.f.end(Term::Goto(next));
             }
-        });
-        dst
+            Ok(())
+        })?;
+        Ok(dst)
     }
 
     /// Jumps by whether two strings of at most `size` bytes are the same; the current block is closed afterwards.
@@ -198,9 +225,10 @@ impl Lower<'_> {
         size: u32,
         same: BlockId,
         differ: BlockId,
-    ) {
-        let delta = self.differ(a, b, size, true);
+    ) -> Result<(), Restart> {
+        let delta = self.differ(a, b, size, true)?;
         self.f.branch(Cond::Eq, delta, 0, same, differ);
+        Ok(())
     }
 
     /// Jumps by whether `size` bytes are the same; the current block is closed afterwards.
@@ -211,13 +239,14 @@ impl Lower<'_> {
         size: u32,
         same: BlockId,
         differ: BlockId,
-    ) {
-        let delta = self.differ(a, b, size, false);
+    ) -> Result<(), Restart> {
+        let delta = self.differ(a, b, size, false)?;
         self.f.branch(Cond::Eq, delta, 0, same, differ);
+        Ok(())
     }
 
     /// `strncmp(a, b, n)` of two strings in memory: 0 or 1.
-    pub(super) fn strncmp_bytes(&mut self, a: Addr, b: Addr, n: u32) -> VReg {
+    pub(super) fn strncmp_bytes(&mut self, a: Addr, b: Addr, n: u32) -> Result<VReg, Restart> {
         self.differ(a, b, n, true)
     }
 
@@ -236,7 +265,7 @@ impl Lower<'_> {
         let (b, sb) = self.bytes_of(right, Some(want))?;
         let most = want.min(sa).min(sb);
         if let Opnd::Imm(_) = count {
-            return Ok(self.differ(a, b, most, false).into());
+            return Ok(self.differ(a, b, most, false)?.into());
         }
         let dst = self.f.mov(0);
         let limit = self.f.mov(count);
@@ -253,7 +282,8 @@ impl Lower<'_> {
                 src: delta.into(),
             });
             l.f.end(Term::Goto(done));
-        });
+            Ok(())
+        })?;
         Ok(dst.into())
     }
 
@@ -312,6 +342,11 @@ impl Lower<'_> {
             1 => i,
             _ => self.f.alu(AluOp::Mul, i, i64::from(size)),
         };
+        // The product may have been computed before the comparison: the verifier wants it compared too.
+        let bounded = self.f.block();
+        let last = i64::from(size) * i64::from(len.saturating_sub(1));
+        self.f.branch(Cond::Le, off, last, bounded, outside);
+        self.f.switch_to(bounded);
         let at = self.f.alu(AluOp::Add, base.base, off);
         if self.on_stack.contains(&base.base) {
             self.on_stack.insert(at);

@@ -235,11 +235,11 @@ impl Lower<'_> {
         size: Size,
         signed: bool,
     ) -> Result<VReg, Restart> {
-        let slot = self.f.slot(8, 8);
-        let dst = self.slot_base(slot);
+        let own = self.alloc(8)?;
+        let dst = self.addr_reg(own);
         let args = vec![dst.into(), Opnd::Imm(i64::from(size.bytes())), addr];
         self.call_read(helper::PROBE_READ_USER, args);
-        Ok(self.load_at(Addr { base: dst, off: 0 }, size, signed))
+        Ok(self.load_at(own, size, signed))
     }
 
     /// `argN`: a function's argument, or a USDT operand.
@@ -834,8 +834,7 @@ impl Lower<'_> {
         }
         let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
         if size > 256 {
-            self.same_bytes(a, b, size, same, differ);
-            return Ok(());
+            return self.same_bytes(a, b, size, same, differ);
         }
         let mut at = 0;
         while at < size {
@@ -908,8 +907,7 @@ impl Lower<'_> {
             self.in_memory(expr, a.0, a.1)?,
             self.in_memory(expr, b.0, b.1)?,
         );
-        self.same_strings(x, y, size, same, differ);
-        Ok(())
+        self.same_strings(x, y, size, same, differ)
     }
 
     /// The bytes of a value in BPF memory.

@@ -146,16 +146,6 @@ fn split_place<'f>(format: &'f str, error: bool, script: &str) -> (Place, &'f st
         .and_then(|c| c.split('-').next())
         .and_then(|c| c.parse().ok());
     match (file, line.and_then(|l| l.parse().ok()), first_col) {
-        // The compiler leaves the name of the script out.
-        (Some(""), Some(line), Some(col)) => {
-            let place = Place {
-                file: script.to_owned(),
-                line,
-                col,
-                text: format!("{script}{text}"),
-            };
-            (place, rest)
-        }
         (Some(file), Some(line), Some(col)) => {
             let place = Place {
                 file: file.to_owned(),

@@ -38,17 +38,9 @@ fn hex(out: &mut Vec<u8>, b: u8) {
     out.extend_from_slice(&[b >> 4, b & 15].map(|n| b"0123456789abcdef"[usize::from(n)]));
 }
 
-/// Appends a number; one that a double cannot hold exactly is quoted, so that no reader rounds it.
+/// Appends a number, all of its digits, as bpftrace does; a reader that keeps numbers as doubles rounds beyond 2⁵³.
 pub fn number(out: &mut Vec<u8>, n: i128) {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "whether precision is lost is the question"
-    )]
-    let exact = (n as f64) as i128 == n;
-    let quote: &[u8] = if exact { b"" } else { b"\"" };
-    out.extend_from_slice(quote);
     out.extend_from_slice(n.to_string().as_bytes());
-    out.extend_from_slice(quote);
 }
 
 /// Appends a whole line: `type` and whatever `data` appends.
@@ -266,7 +258,8 @@ mod tests {
         for (n, want) in [
             (-5, "-5"),
             (1 << 53, "9007199254740992"),
-            ((1 << 53) + 1, "\"9007199254740993\""),
+            ((1 << 53) + 1, "9007199254740993"),
+            (i128::from(u64::MAX), "18446744073709551615"),
         ] {
             let mut out = Vec::new();
             number(&mut out, n);

@@ -352,7 +352,7 @@ fn values() {
             int(64, false),
             u64::MAX.to_ne_bytes().to_vec(),
             "18446744073709551615",
-            "\"18446744073709551615\"",
+            "18446744073709551615",
         ),
         (Type::Bool, vec![1], "true", "true"),
         (color.clone(), 1u32.to_ne_bytes().to_vec(), "RED", "1"),

@@ -6,6 +6,7 @@ use crate::{
     sys::{errno::Described, file_map::FileMap},
     usdt, wildcard,
 };
+use std::os::unix::fs::MetadataExt;
 use std::{
     ffi::OsStr,
     fmt, io,
@@ -108,8 +109,8 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
         return Ok(files
             .into_iter()
             .map(|file| Located {
+                open: plain(file.open, &file.path),
                 name: file.path,
-                open: file.open,
             })
             .collect());
     }
@@ -129,11 +130,30 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
 fn in_process(name: PathBuf, pid: Option<u32>) -> Result<Located, BinaryError> {
     let open = match pid {
         Some(pid) => {
-            process::in_process(pid, &name).map_err(|err| BinaryError::Open(name.clone(), err))?
+            let there = process::in_process(pid, &name)
+                .map_err(|err| BinaryError::Open(name.clone(), err))?;
+            plain(there, &name)
         }
         None => name.clone(),
     };
     Ok(Located { name, open })
+}
+
+/// `open`, or the plain path where a process sees the same file there as we do: that outlives the process.
+fn plain(open: PathBuf, name: &Path) -> PathBuf {
+    if is_same(&open, name) {
+        name.to_path_buf()
+    } else {
+        open
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
+    id(one).is_some_and(|one| Some(one) == id(other))
 }
 
 /// The first file of that name in the directories of `path`, or in the current one.
@@ -243,8 +263,13 @@ mod tests {
                 .iter()
                 .any(|file| file.name == own)
         );
-        let by_root = locate(own.to_str().unwrap(), Some(pid)).unwrap();
-        assert!(by_root[0].open.starts_with(format!("/proc/{pid}/root")));
+        // It is the same file for both: the plain path outlives the process.
+        assert_eq!(
+            locate(own.to_str().unwrap(), Some(pid)).unwrap()[0].open,
+            own
+        );
+        let hidden = PathBuf::from(format!("/proc/{pid}/root/no/such/file"));
+        assert_eq!(plain(hidden.clone(), &own), hidden);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From a run's options to an object: parse, look up, check, compile, dry run.
 
 use super::{
-    Attach, Buffering, Format, Mode, Options,
+    Attach, Buffering, Format, Mode, Options, Settings,
     error::{Placed, SessionError},
     imports,
     target::Lookup,
@@ -12,12 +12,13 @@ use crate::{
     lang::{
         self, Diagnostic,
         ast::Script,
-        checked::{Checked, Config, Point},
+        checked::{Checked, Point},
         diag,
     },
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
     span::Span,
     spec::{Arch, Features, Object, Target},
+    symbols::Symbolizer,
     vm,
 };
 use std::io::{IsTerminal, Write};
@@ -36,14 +37,12 @@ pub struct Session<'a> {
 pub struct Compiled {
     /// What is loaded.
     pub object: Object,
-    /// The checked script.
-    pub checked: Checked,
+    /// The checked script; `None` where no script was compiled.
+    pub checked: Option<Checked>,
     /// Said, and gone on.
     pub warnings: Vec<Diagnostic>,
-    /// `perf_rb_pages`.
-    pub ring_pages: Option<u32>,
-    /// `print_maps_on_exit`.
-    pub print_maps_on_exit: bool,
+    /// What else a run needs to know.
+    pub settings: Settings,
 }
 
 impl<'a> Session<'a> {
@@ -53,18 +52,7 @@ impl<'a> Session<'a> {
     /// Missing rights; errors of the script's syntax and of the binaries that it names.
     pub fn for_kernel(options: &'a Options, child: Option<u32>) -> Result<Self, SessionError> {
         let script = parse(options)?;
-        let missing = detect::missing_rights(options.attach == Attach::Perf);
-        if !missing.is_empty() {
-            return Err(SessionError::Rights(missing));
-        }
-        let features = features::probe().map_err(SessionError::Features)?;
-        let features = features.without(&options.without);
-        let multi = AttachMode::from(options.attach)
-            .multi(&features)
-            .map_err(|error| SessionError::Attach {
-                probe: "user probes".to_string(),
-                error,
-            })?;
+        let (features, multi) = attach_multi(options)?;
         let features = Features {
             uprobe_multi: multi,
             ..features
@@ -140,17 +128,11 @@ impl<'a> Session<'a> {
                 let span = err.span();
                 SessionError::Compile(Placed::new(err, span, &text.name, &text.text))
             })?;
-        let Config {
-            perf_rb_pages,
-            print_maps_on_exit,
-            ..
-        } = checked.config;
         Ok(Compiled {
             object,
             warnings,
-            ring_pages: perf_rb_pages,
-            print_maps_on_exit,
-            checked,
+            settings: Settings::new(&checked),
+            checked: Some(checked),
         })
     }
 
@@ -255,7 +237,7 @@ impl Compiled {
             Buffering::Line => runtime::Buffering::Line,
             Buffering::Full => runtime::Buffering::Full,
         };
-        let config = &self.checked.config;
+        let config = &self.settings;
         let output = OutputOptions {
             form: match options.format {
                 Format::Text => Form::Text,
@@ -275,8 +257,22 @@ impl Compiled {
             None => Output::stdout(buffering),
         };
         let errors = Box::new(std::io::stderr());
-        Ok(Player::with_output(&self.object, output, sink, errors)?)
+        let mut player = Player::with_output(&self.object, output, sink, errors)?;
+        let mut symbolizer = Symbolizer::new(config.cpp_demangle);
+        if let Some(pid) = options.pid.filter(|_| !config.lazy_symbolication) {
+            symbolizer.preload(pid);
+        }
+        player.set_symbols(Box::new(symbolizer));
+        Ok(player)
     }
+}
+
+/// The named parameters that the script asks for.
+///
+/// # Errors
+/// Errors of the script's syntax; imports that cannot be read.
+pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
+    parse(options).map(|script| lang::named(&script))
 }
 
 fn parse(options: &Options) -> Result<Script, SessionError> {
@@ -299,6 +295,26 @@ fn render(diagnostics: &[Diagnostic], options: &Options) -> String {
         &options.script.text,
         color,
     )
+}
+
+/// The kernel's features, and whether user probes are attached by `uprobe_multi` links.
+///
+/// # Errors
+/// Missing rights; links asked for that the kernel does not have.
+pub(super) fn attach_multi(options: &Options) -> Result<(Features, bool), SessionError> {
+    let missing = detect::missing_rights(options.attach == Attach::Perf);
+    if !missing.is_empty() {
+        return Err(SessionError::Rights(missing));
+    }
+    let features = features::probe().map_err(SessionError::Features)?;
+    let features = features.without(&options.without);
+    let multi = AttachMode::from(options.attach)
+        .multi(&features)
+        .map_err(|error| SessionError::Attach {
+            probe: "user probes".to_string(),
+            error,
+        })?;
+    Ok((features, multi))
 }
 
 /// Whether `missing_probes` says that a probe which is not there is no error.

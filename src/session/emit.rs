@@ -63,7 +63,12 @@ fn ir_text(
         name: &compiled.object.script_name,
         source: &compiled.object.source,
     };
-    let lowered = lower::lower(&compiled.checked, session.target(), text).map_err(|err| {
+    let Some(checked) = &compiled.checked else {
+        return Err(SessionError::Emit(
+            "print the code: nothing was compiled".to_string(),
+        ));
+    };
+    let lowered = lower::lower(checked, session.target(), text).map_err(|err| {
         let err = CompileError::Lower(err);
         let (span, object) = (err.span(), &compiled.object);
         SessionError::Compile(Placed::new(err, span, &object.script_name, &object.source))

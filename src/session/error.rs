@@ -5,7 +5,7 @@ use crate::{
     check::CheckError,
     compile::CompileError,
     kernel::detect::Missing,
-    loader::LoadError,
+    loader::{self, LoadError},
     runtime::{PlayError, attach::AttachError, child::ChildError, perf_ring::RingError},
     span::Span,
     sys::errno::Described,
@@ -39,6 +39,8 @@ pub enum SessionError {
     Features(io::Error),
     /// The kernel refused a map or a program.
     Load(Placed<LoadError>),
+    /// The kernel has other instructions than it was given.
+    Tag(loader::tag::Verdict),
     /// The rings cannot be set up.
     Ring(RingError),
     /// A probe cannot be attached.
@@ -58,6 +60,8 @@ pub enum SessionError {
     Play(PlayError),
     /// A file that the script imports cannot be read.
     Import(PathBuf, io::Error),
+    /// With `--no-loss`: so many events were lost all the same.
+    Lost(u64),
     /// Nothing of the script runs in this mode.
     NoProbes,
     /// `--probe-filter` is no regular expression.
@@ -138,6 +142,9 @@ impl SessionError {
             SessionError::Rights(_) => Some(
                 "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`".to_string(),
             ),
+            SessionError::Lost(_) => Some(
+                "raise the config variable `perf_rb_pages`, or print less".to_string(),
+            ),
             SessionError::NoProbes => Some(
                 "`test` probes run with --test, `bench` probes with --bench, and all others without these".to_string(),
             ),
@@ -176,6 +183,7 @@ impl fmt::Display for SessionError {
                 )
             }
             SessionError::Load(err) => err.fmt(f),
+            SessionError::Tag(verdict) => verdict.fmt(f),
             SessionError::Ring(err) => err.fmt(f),
             SessionError::Attach { probe, error } => write!(f, "attach `{probe}`: {error}"),
             SessionError::Child(err) => err.fmt(f),
@@ -188,6 +196,7 @@ impl fmt::Display for SessionError {
                 Some(_) => write!(f, "import `{}`: {}", path.display(), Described(err)),
                 None => write!(f, "import `{}`: {err}", path.display()),
             },
+            SessionError::Lost(count) => write!(f, "--no-loss: {count} events were lost"),
             SessionError::NoProbes => f.write_str("no probes to attach"),
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
@@ -214,8 +223,10 @@ impl std::error::Error for SessionError {
             SessionError::Script(_)
             | SessionError::Missing(_)
             | SessionError::Rights(_)
+            | SessionError::Tag(_)
             | SessionError::Emit(_)
             | SessionError::NoProbes
+            | SessionError::Lost(_)
             | SessionError::Filter(_) => None,
         }
     }

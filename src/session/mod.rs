@@ -12,12 +12,14 @@ mod maps;
 mod options;
 mod privileges;
 mod run;
+mod settings;
 mod target;
 mod wake;
 
-pub use compile::{Compiled, Session};
+pub use compile::{Compiled, Session, named};
 pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};
-pub use run::{Outcome, run};
+pub use run::{Outcome, run, run_exactly};
+pub use settings::Settings;
 pub use wake::{Signals, Timer};

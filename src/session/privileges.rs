@@ -6,7 +6,7 @@
 use super::{Options, compile::Compiled};
 use crate::{
     kernel::rights::{Cap, Rights},
-    spec::{Action, Type},
+    spec::Action,
     sys::process,
 };
 
@@ -67,10 +67,11 @@ fn has_action(run: &Compiled, wanted: fn(&Action) -> bool) -> bool {
 
 /// Whether it prints names of functions: of processes (`user`) or of the kernel.
 fn names(run: &Compiled, user: bool) -> bool {
-    run.checked.types.iter().any(|ty| match ty {
-        Type::Stack { user: of, .. } | Type::Sym { user: of } => *of == user,
-        _ => false,
-    })
+    if user {
+        run.settings.user_names
+    } else {
+        run.settings.kernel_names
+    }
 }
 
 #[cfg(test)]

@@ -51,16 +51,9 @@ pub enum Outcome {
 /// # Errors
 /// What stands in the way; nothing stays attached then.
 pub fn run(options: &Options) -> Result<Outcome, SessionError> {
-    let mut child = match &options.command {
-        Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
-        None => None,
-    };
-    let target = match options.pid.or(child.as_ref().map(Child::pid)) {
-        Some(pid) => watch(pid)?,
-        None => None,
-    };
+    let (child, target) = traced(options)?;
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
-    let mut compiled = session.compile()?;
+    let compiled = session.compile()?;
     compiled.print_warnings(options);
     for stage in &options.debug {
         let text = emit(*stage, &session, &compiled)?;
@@ -68,28 +61,108 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         let _ = writeln!(io::stderr(), "{text}");
     }
     compiled.dry_run()?;
+    go(
+        options,
+        compiled,
+        session.multi,
+        child,
+        target.as_ref(),
+        false,
+    )
+}
+
+/// Runs what was compiled elsewhere: those instructions or none.
+///
+/// # Errors
+/// What stands in the way; nothing stays attached then. A program whose tag in the kernel is not that of its
+/// instructions is not attached.
+pub fn run_exactly(options: &Options, compiled: Compiled) -> Result<Outcome, SessionError> {
+    let (child, target) = traced(options)?;
+    let multi = super::compile::attach_multi(options)?.1;
+    go(options, compiled, multi, child, target.as_ref(), true)
+}
+
+/// The command that is started for the run, held, and what tells when the traced process ends.
+fn traced(options: &Options) -> Result<(Option<Child>, Option<OwnedFd>), SessionError> {
+    let child = match &options.command {
+        Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
+        None => None,
+    };
+    let target = match options.pid.or(child.as_ref().map(Child::pid)) {
+        Some(pid) => watch(pid)?,
+        None => None,
+    };
+    Ok((child, target))
+}
+
+/// Compares the kernel's tags with those computed here, says so with `-v`; where `must`, a difference ends the run.
+fn verify(
+    options: &Options,
+    object: &Object,
+    loaded: &Loaded,
+    must: bool,
+) -> Result<(), SessionError> {
+    if !must && !options.verbose {
+        return Ok(());
+    }
+    let verdicts = loader::tag::verify(object, loaded)
+        .map_err(|err| SessionError::Io("bpf(BPF_OBJ_GET_INFO_BY_FD)", err))?;
+    for verdict in verdicts {
+        if must && !verdict.holds() {
+            return Err(SessionError::Tag(verdict));
+        }
+        if options.verbose {
+            // Whoever closed stderr does not want to know.
+            let _ = writeln!(io::stderr(), "{verdict}");
+        }
+    }
+    Ok(())
+}
+
+/// From a compiled script to the end of its run.
+fn go(
+    options: &Options,
+    mut compiled: Compiled,
+    multi: bool,
+    mut child: Option<Child>,
+    target: Option<&OwnedFd>,
+    exactly: bool,
+) -> Result<Outcome, SessionError> {
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
     let rings = begin_rings(options, &compiled)?;
-    let loaded = load(&compiled, session.multi)?;
+    let loaded = load(&compiled, multi)?;
+    verify(options, &compiled.object, &loaded, exactly)?;
     let mut run = Run::new(options, &compiled, &loaded, rings)?;
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
+    if options.as_bpftrace && !options.quiet {
+        // There the notice of attachment comes first.
+        run.player.hold();
+    }
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
         run.announce();
         return run.finish(&compiled);
     }
-    run.attach(session.multi)?;
+    if let Err(err) = run.attach(multi) {
+        let early = run.player.release();
+        run.player.say(&early);
+        run.player.flush();
+        return Err(err);
+    }
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
     }
-    privileges::drop_unneeded(&compiled, options);
+    if options.mode != Mode::Bench {
+        // Run times of programs are the administrator's to see.
+        privileges::drop_unneeded(&compiled, options);
+    }
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
-            Mode::Trace => run.events(options, target.as_ref(), child.as_mut())?,
+            Mode::Trace => run.events(options, target, child.as_mut())?,
             Mode::Test => run.tests()?,
             Mode::Bench => run.benchmarks()?,
         }
@@ -162,6 +235,8 @@ struct Run<'a> {
     attached: Vec<Attachment>,
     stop: Stop,
     quiet: bool,
+    verbose: bool,
+    no_loss: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
     /// Benchmarks with the nanoseconds that a run took.
@@ -196,12 +271,9 @@ impl<'a> Run<'a> {
             attached: Vec::new(),
             stop: Stop::No,
             quiet: options.quiet,
-            points: compiled
-                .checked
-                .probes
-                .iter()
-                .map(|probe| probe.points.len())
-                .sum(),
+            verbose: options.verbose,
+            no_loss: options.no_loss,
+            points: compiled.settings.points,
             measured: Vec::new(),
             mode: options.mode,
         })
@@ -230,6 +302,10 @@ impl<'a> Run<'a> {
         let how = AttachOptions { multi, cpus: &cpus };
         for (index, spec) in specs(self.object) {
             let program: &ProgramSpec = &self.object.programs[index];
+            if self.verbose {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(io::stderr(), "Attaching {}", program.probe);
+            }
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let attachment =
@@ -312,7 +388,9 @@ impl<'a> Run<'a> {
 
     fn announce(&mut self) {
         if !self.quiet {
+            let early = self.player.release();
             self.player.attached(self.points);
+            self.player.say(&early);
         }
     }
 
@@ -465,12 +543,15 @@ impl<'a> Run<'a> {
                 manual::table(&self.measured)
             };
             self.player.say(text.as_bytes());
-        } else if compiled.print_maps_on_exit {
+        } else if compiled.settings.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
-        self.say_lost()?;
+        let lost = self.say_lost()?;
         if self.player.flush() == crate::runtime::Sent::Closed {
             return Ok(Outcome::PipeClosed);
+        }
+        if lost > 0 && self.no_loss {
+            return Err(SessionError::Lost(lost));
         }
         Ok(match self.stop {
             Stop::Exit(code) => Outcome::Exit(code),
@@ -479,11 +560,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Says for each probe how many of its records found no room.
-    fn say_lost(&mut self) -> Result<(), SessionError> {
+    /// Says for each probe how many of its records found no room; how many those are in all.
+    fn say_lost(&mut self) -> Result<u64, SessionError> {
         let Some(index) = self.object.map_index(|role| *role == MapRole::Lost) else {
-            return Ok(());
+            return Ok(0);
         };
+        let mut lost = 0;
         let map = &self.loaded.maps[index];
         let mut counts = vec![0; map.value_len()];
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
@@ -493,9 +575,10 @@ impl<'a> Run<'a> {
             let count = u64::from_ne_bytes(*count);
             if count > 0 {
                 self.player.lost(&program.probe, count);
+                lost += count;
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 
@@ -521,7 +604,7 @@ fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, 
         return Ok(None);
     }
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
-    let mut size = match compiled.ring_pages {
+    let mut size = match compiled.settings.ring_pages {
         Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
         None => perf_ring::default_size(cpus.len()),
     };

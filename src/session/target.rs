@@ -8,7 +8,7 @@ use crate::{
     elf,
     lang::{Diagnostic, Wanted, ast::Script, diag, points},
     spec::{Binary, UsdtProbe},
-    suggest, usdt, wildcard,
+    suggest, symbols, usdt, wildcard,
 };
 use std::path::PathBuf;
 
@@ -84,14 +84,31 @@ impl Lookup<'_> {
                     search.know(image.notes());
                 }
             }
-            Wanted::Uprobe { function, .. } => {
+            Wanted::Uprobe { function, cpp, .. } => {
                 let image = elf::Image::parse(&bytes)
                     .map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
                 of_file.build_id = image.build_id().map(<[u8]>::to_vec);
-                of_file.functions = image
-                    .functions(|name| wildcard::matches(function, name))
-                    .iter()
-                    .map(|f| (f.name.to_string(), f.offset, f.size))
+                // A debug file that cannot be read is as good as none.
+                let debug = symbols::debug_file(&file.open, &image)
+                    .and_then(|path| std::fs::read(path).ok());
+                let debug = debug.as_deref().and_then(|b| elf::Image::parse(b).ok());
+                let language = if *cpp {
+                    symbols::Language::Demangled
+                } else {
+                    symbols::Language::Plain
+                };
+                let name = symbols::Pattern::Name(function);
+                of_file.functions = symbols::functions(&image, debug.as_ref(), name, language)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|f| {
+                        let shown = if *cpp {
+                            symbols::demangle(&f.name)
+                        } else {
+                            None
+                        };
+                        (shown.unwrap_or(f.name), f.offset, f.size)
+                    })
                     .collect();
                 if of_file.functions.is_empty() && !function.is_empty() {
                     let all = image.functions(|_| true);

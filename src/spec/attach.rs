@@ -1,9 +1,10 @@
 //! Where a program runs.
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How often a timed probe fires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Interval {
     /// Every that many nanoseconds.
     Nanos(u64),
@@ -12,7 +13,7 @@ pub enum Interval {
 }
 
 /// One place in a binary's file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UserSite {
     /// Byte in the file (not a vaddr).
     pub offset: u64,
@@ -23,7 +24,7 @@ pub struct UserSite {
 }
 
 /// One attachment of a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttachSpec {
     /// `begin`: run once before anything is attached.
     Begin,

@@ -15,6 +15,8 @@
 //! that lives in a blob is a `u32` in the group: the offset from the record's first byte to the blob's *tag*; 0 says
 //! that there is no such blob (an unreadable or empty string). A blob may be referred to several times, or never.
 
+use serde::{Deserialize, Serialize};
+
 use super::types::Type;
 
 /// Bytes of a record before its first item.
@@ -24,7 +26,7 @@ pub const RECORD_HEADER: u32 = 8;
 pub const BLOB_TAG: u32 = 0x8000_0000;
 
 /// One argument of an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// What it is.
     pub ty: Type,
@@ -35,7 +37,7 @@ pub struct Field {
 }
 
 /// What the runtime does when it meets a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// `printf(format, args…)`, and `errorf`/`warnf` by `stream`.
     Printf {
@@ -96,7 +98,7 @@ pub enum Action {
 }
 
 /// A run of actions that always happen together, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Bytes of arguments after the group id.
     pub size: u32,
@@ -105,7 +107,7 @@ pub struct Group {
 }
 
 /// All groups of an object, by group id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventPlan {
     /// `groups[id]`.
     pub groups: Vec<Group>,

@@ -1,9 +1,10 @@
 //! Maps to create.
 
 use super::types::Type;
+use serde::{Deserialize, Serialize};
 
 /// Map type as the kernel numbers it (`enum bpf_map_type` in `include/uapi/linux/bpf.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the variants are the kernel's own names")]
 pub enum MapKind {
     Hash = 1,
@@ -18,7 +19,7 @@ pub enum MapKind {
 }
 
 /// What a map is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MapRole {
     /// A map of the script, `@name`. `key` is `None` for one without keys.
     User {
@@ -42,7 +43,7 @@ pub enum MapRole {
 }
 
 /// A map to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapSpec {
     /// Kernel name, at most 15 bytes of `[A-Za-z0-9_.]`.
     pub name: String,

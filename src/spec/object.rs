@@ -2,9 +2,10 @@
 
 use super::{AttachSpec, EventPlan, MapSpec};
 use crate::{asm::Insn, span::Span};
+use serde::{Deserialize, Serialize};
 
 /// Program type (`enum bpf_prog_type` in `include/uapi/linux/bpf.h`), by what its context is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProgramKind {
     /// `BPF_PROG_TYPE_KPROBE`: context is `struct pt_regs`. User probes.
     Kprobe,

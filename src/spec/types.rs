@@ -1,11 +1,13 @@
 //! Types of script values, with their layout in records, maps and scratch memory.
 
+use serde::{Deserialize, Serialize};
+
 /// Index into the table of structs of a script.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StructId(pub u32);
 
 /// A member of a struct, union or named record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
     /// Its name; empty for an anonymous member.
     pub name: String,
@@ -18,7 +20,7 @@ pub struct Field {
 }
 
 /// A `struct` or `union` of the script.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StructDef {
     /// Its tag, with the keyword: `struct foo`.
     pub name: String,
@@ -31,7 +33,7 @@ pub struct StructDef {
 }
 
 /// Aggregations: map values that only grow from what is fed to them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named after the functions that make them")]
 pub enum Agg {
     /// u64 per CPU.
@@ -60,7 +62,7 @@ pub enum Agg {
 }
 
 /// Type of a value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Type {
     /// No value.
     Void,

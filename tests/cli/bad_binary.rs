@@ -1,6 +1,7 @@
 //! Files that are no programs, or damaged ones: never a panic, never much memory, a message with a remedy.
 
 use crate::support::{Case, EXE, TempFile};
+use crate::writer::{CODE, Elf, Note};
 
 fn list(path: &str, stderr: &[&str]) {
     Case {
@@ -86,6 +87,81 @@ fn truncated_files() {
         let bytes = &good[..good.len() * share / 100 + 40];
         let file = TempFile::new(&format!("cut-{share}"), bytes);
         answers(file.name(), &format!("cut to {share} %"));
+    }
+}
+
+/// Three probes: one with a floating-point operand, one with two sites that disagree, one whose operand is no operand.
+fn fixture() -> Elf {
+    let note = |name, at, args: &str| Note {
+        provider: "net",
+        name,
+        args: args.to_owned(),
+        pc: CODE + at,
+        semaphore: 0,
+    };
+    Elf {
+        notes: vec![
+            note("float", 0x10, "8f@%xmm0 -4@%edi"),
+            note("sites", 0x20, "8@%rdi 8@%rsi"),
+            note("sites", 0x30, "8@%rdi"),
+            note("odd", 0x40, "8@what 4@%esi"),
+        ],
+        ..Elf::default()
+    }
+}
+
+/// An operand that cannot be read is an error of the script that reads it, and of no other.
+#[test]
+fn operands_that_cannot_be_read() {
+    let file = TempFile::new("operands", &fixture().write());
+    for (probe, body, code, said) in [
+        ("float", "printf(\"%d\", arg1)", 0, &[][..]),
+        (
+            "float",
+            "printf(\"%d\", arg0)",
+            1,
+            &["floating-point", "8f@%xmm0", "^"],
+        ),
+        ("odd", "printf(\"%d\", arg1)", 0, &[]),
+        ("odd", "printf(\"%d\", arg0)", 1, &["8@what", "^"]),
+        ("sites", "printf(\"%d\", arg0)", 0, &[]),
+        ("sites", "printf(\"%d\", arg1)", 1, &["arg1", "^"]),
+        ("float", "printf(\"%d\", arg2)", 1, &["2 arguments", "^"]),
+    ] {
+        let script = format!("usdt:{}:net:{probe} {{ {body} }}", file.name());
+        Case {
+            args: &["check", "-e", &script],
+            code,
+            stdout: if code == 0 { &["nothing wrong"] } else { &[] },
+            stderr: said,
+            ..Case::default()
+        }
+        .check();
+    }
+    Case {
+        args: &["-lv", &format!("usdt:{}:*", file.name())],
+        stdout: &["8f@%xmm0", "8@what", "arg1 int32", "net:sites"],
+        ..Case::default()
+    }
+    .check();
+}
+
+/// Every byte of the notes, one after the other, set to what makes lengths lie.
+#[test]
+fn hostile_notes() {
+    let good = fixture().write();
+    let owner = b"stapsdt\0";
+    let first = good
+        .windows(owner.len())
+        .position(|w| w == owner)
+        .expect("a note");
+    for at in first - 12..first + 60 {
+        for fill in [0x00, 0x7f, 0xff] {
+            let mut bytes = good.clone();
+            bytes[at] = fill;
+            let file = TempFile::new(&format!("note-{at}-{fill:x}"), &bytes);
+            answers(file.name(), &format!("note byte {at} set to {fill:#x}"));
+        }
     }
 }
 

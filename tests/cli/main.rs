@@ -1,7 +1,16 @@
 //! Command lines, what they print, and their exit codes.
 
 mod bad_binary;
+mod bpftrace;
 mod commands;
+mod features;
 mod live;
+mod process;
+mod rights;
 mod scripts;
 mod support;
+mod talk;
+
+#[path = "../elf/writer.rs"]
+#[expect(dead_code, reason = "its other user writes other files")]
+mod writer;

@@ -1,1 +1,221 @@
-//! Scripts with what they print.
+//! Scripts with what they print on this kernel, maps at the end included.
+
+use baretrace::kernel::detect;
+use std::process::{Command, Stdio};
+
+/// Bodies of a `BEGIN` probe that ends with `exit()`, and the lines on stdout without empty ones.
+const BODIES: &[(&str, &str)] = &[
+    // Loops over maps.
+    (
+        "@a[1]=2; @a[3]=4; $n = 0; for ($kv : @a) { $n += $kv.0 * $kv.1; } print($n); clear(@a)",
+        "14",
+    ),
+    (
+        "@a[7]=2; for ($kv : @a) { printf(\"%d %d\\n\", $kv.0, $kv.1); } clear(@a)",
+        "7 2",
+    ),
+    (
+        "@a[1]=1; @a[2]=2; for ($kv : @a) { if ($kv.0 == 1) { continue; } print($kv); } clear(@a)",
+        "(2, 2)",
+    ),
+    (
+        "@a[1]=1; @a[2]=1; for ($kv : @a) { print(\"once\"); break; } clear(@a)",
+        "once",
+    ),
+    (
+        "@a[1]=sum(5); @a[1]=sum(6); for ($kv : @a) { printf(\"%d\\n\", $kv.1); } clear(@a)",
+        "11",
+    ),
+    (
+        "@a[1,2]=\"v\"; for ($kv : @a) { print($kv); print($kv.0.1); } clear(@a)",
+        "((1, 2), v)|2",
+    ),
+    (
+        "@a[1]=1; @b[2]=2; for ($x : @a) { for ($y : @b) { printf(\"%d %d\\n\", $x.0, $y.0); } } clear(@a); clear(@b)",
+        "1 2",
+    ),
+    (
+        "@a[1]=1; for ($kv : @a) { @b[$kv.0] = $kv.1; delete(@a, $kv.0); }",
+        "@b[1]: 1",
+    ),
+    (
+        "$s = \"str\"; @a[1]=1; for ($kv : @a) { print($s); $s = \"new\"; } print($s); clear(@a)",
+        "str|new",
+    ),
+    (
+        "@a[1]=\"hello\"; for ($kv : @a) { @b[$kv.1] = $kv; } for ($x : @b) { print($x.1.1); } clear(@a); clear(@b)",
+        "hello",
+    ),
+    (
+        "for ($i : 0..300) { @a[$i] = $i; } $n = 0; for ($kv : @a) { $n += $kv.1; } print($n); print(len(@a)); clear(@a)",
+        "44850|300",
+    ),
+    (
+        "$x = 3; @a[1]=1; for ($kv : @a) { $p = &$x; $x = *$p + 1; } print($x); clear(@a)",
+        "4",
+    ),
+    // Other loops.
+    ("for ($i : -2..2) { printf(\"%d \", $i); }", "-2 -1 0 1 "),
+    (
+        "for ($i : 0..3) { for ($j : 0..3) { printf(\"%d%d \", $i, $j); } }",
+        "00 01 02 10 11 12 20 21 22 ",
+    ),
+    (
+        "$n = 5; for ($i : 0..$n) { if ($i == 1) { continue; } if ($i == 4) { break; } print($i); }",
+        "0|2|3",
+    ),
+    (
+        "$i = 0; while (1) { $i++; if ($i > 5) { break; } if ($i == 2) { continue; } print($i); }",
+        "1|3|4|5",
+    ),
+    ("unroll(3) { printf(\"x\"); } printf(\"\\n\")", "xxx"),
+    // Strings.
+    (
+        "print(strlen(\"hello\")); print(strlen(comm)); $a = str(\"hello\"); print(strlen($a))",
+        "5|9|5",
+    ),
+    (
+        "$a = comm; print(strstr($a, \"retr\")); print(strstr($a, \"trac\")); print(strstr($a, \"zz\"))",
+        "2|4|-1",
+    ),
+    (
+        "print(strcontains(\"hello\", \"ll\")); print(strcontains(comm, \"lx\"))",
+        "true|false",
+    ),
+    (
+        "$c = comm; print(str_concat($c, \"x\")); print(str_concat(str_concat($c, \"-\"), $c))",
+        "baretracex|baretrace-baretrace",
+    ),
+    (
+        "$a = str_concat(comm, comm); $b = str_concat(comm, comm); print($a == $b); print($a == comm)",
+        "true|false",
+    ),
+    (
+        "$a = \"hello\"; $i = 2; print($a[$i]); print($a[0])",
+        "108|104",
+    ),
+    (
+        "print(memcmp(\"abc\", \"abd\", 2)); $a = comm; print(memcmp($a, \"bbre\", 4))",
+        "0|-1",
+    ),
+    (
+        "print(strncmp(\"abc\", \"abd\", 2)); print(strncmp(\"abc\", \"abd\", 3)); print(strncmp(comm, \"bare\", 4))",
+        "0|1|0",
+    ),
+    (
+        "print(buf(\"abcd\", 4)); printf(\"%rx\\n\", buf(\"ab\", 2))",
+        "abcd|\\x61\\x62",
+    ),
+    ("$s = str(\"hello world\", 6); print($s)", "hello"),
+    // Maps.
+    (
+        "@m[1] = 5; let $v; if (find(@m, 1, $v)) { print($v); } if (find(@m, 2, $v)) { print(0); } clear(@m)",
+        "5",
+    ),
+    (
+        "@m[2] = (1, \"hello\"); let $v; if (find(@m, 2, $v)) { print($v); } clear(@m)",
+        "(1, hello)",
+    ),
+    ("@[1,\"x\"] = 1", "@[1, x]: 1"),
+    ("@x[1] = (a=1, b=\"t\"); print(@x[1].b); clear(@x)", "t"),
+    (
+        "@x[1] = 10; @x[1] -= 3; @x[1] *= 2; print(@x[1]--); print(--@x[1]); clear(@x)",
+        "14|12",
+    ),
+    ("@x = count(); delete(@x); print(1)", "1"),
+    (
+        "@c = count(); @s = sum(3); @s = sum(9); if (@s == 12) { printf(\"%d %d\\n\", (int64)@c, (int64)@s); } clear(@c); clear(@s)",
+        "1 12",
+    ),
+    (
+        "@m = max(5); @n = min(3); @a = avg(10); @a = avg(20); printf(\"%d %d %d\\n\", @m, @n, @a); clear(@m); clear(@n); clear(@a)",
+        "5 3 15",
+    ),
+    (
+        "@s[1] = stats(5); @s[1] = stats(7); print(@s[1]); clear(@s)",
+        "count 2, average 6, total 12",
+    ),
+    // Arrays, tuples, structs, pointers.
+    (
+        "$a = (int8[8])12345; $i = 1; printf(\"%x\\n\", $a[$i]); $i = 9; print($a[$i]); print((uint64)$a)",
+        "30|0|12345",
+    ),
+    (
+        "$a = pton(\"10.0.0.1\"); print($a); $i = 3; print($a[$i]); print((uint32)pton(\"127.0.0.1\"))",
+        "[10,0,0,1]|1|16777343",
+    ),
+    (
+        "print((1, 2) == (1, 2)); print((1, \"a\") != (1, \"b\"))",
+        "true|true",
+    ),
+    (
+        "$a = (1, (2, \"x\")); $b = $a; $b = (3, (4, \"yy\")); print($a); print($b)",
+        "(1, (2, x))|(3, (4, yy))",
+    ),
+    ("@x = 7; $p = &@x; print(*$p); clear(@x)", "7"),
+    ("$x = 5; $y = &$x; $z = &$y; print(**$z)", "5"),
+    (
+        "$x = 1; $y = $x ? { print(\"in\"); 5 } : 6; print($y)",
+        "in|5",
+    ),
+    // Values of user space.
+    (
+        "printf(\"%s\\n\", macaddr(\"\\x01\\x02\\x03\\x04\\x05\\x06\"))",
+        "01:02:03:04:05:06",
+    ),
+    (
+        "printf(\"%s %s\\n\", ntop(0x0100007f), ntop(pton(\"::1\")))",
+        "127.0.0.1 ::1",
+    ),
+    (
+        "print(nsecs(sw_tai) > 0); print(strerror(2))",
+        "true|No such file or directory",
+    ),
+];
+
+#[test]
+fn bodies_print_what_they_should() {
+    if !detect::missing_rights(true).is_empty() {
+        eprintln!("skipped: this process may not trace");
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (body, want) in BODIES {
+        let script = format!("BEGIN {{ {body}; exit() }}");
+        let out = Command::new(env!("CARGO_BIN_EXE_baretrace"))
+            .args(["-q", "-e", &script])
+            .stdin(Stdio::null())
+            .output()
+            .expect("run");
+        let stdout = String::from_utf8_lossy(&out.stdout);
+        let lines: Vec<&str> = stdout.lines().filter(|l| !l.is_empty()).collect();
+        if lines.join("|") != *want {
+            let stderr = String::from_utf8_lossy(&out.stderr);
+            wrong.push(format!(
+                "{script}\nwant {want}\ngot  {}\n{stderr}",
+                lines.join("|")
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// A message of the script says where it stands.
+#[test]
+fn messages_name_their_place() {
+    if !detect::missing_rights(true).is_empty() {
+        eprintln!("skipped: this process may not trace");
+        return;
+    }
+    let out = Command::new(env!("CARGO_BIN_EXE_baretrace"))
+        .args(["-q", "-e", "BEGIN { errorf(\"bad %d\", 10); exit() }"])
+        .output()
+        .expect("run");
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(stderr.contains("stdin:1:9-29: ERROR: bad 10"), "{stderr}");
+}

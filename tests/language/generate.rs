@@ -37,7 +37,8 @@ struct Script {
 }
 
 /// A script; with `maps` it may go over maps.
-pub(crate) fn script(seed: u64, maps: bool) -> String {
+/// `depth` is how deep control flow nests.
+pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
     let mut s = Script {
         dice: Dice::new(seed),
         text: String::new(),
@@ -90,8 +91,8 @@ pub(crate) fn script(seed: u64, maps: bool) -> String {
                  @mn[(int64)2] = min((int64)3); @u[(int64)1] = (uint32)3; @tup[(int64)1] = ((int64)1, \"two\");\n",
             );
         }
-        s.budget = 12;
-        s.block(3);
+        s.budget = 4 * depth;
+        s.block(depth);
         s.text.push_str("}\n");
     }
     s.text
@@ -203,7 +204,7 @@ impl Script {
             }
             29 => {
                 let name = self.name();
-                let _ = write!(self.text, "{name} = 0;\nwhile ({name} < 5) {{ {name}++;\n");
+                let _ = writeln!(self.text, "{name} = 0;\nwhile ({name} < 5) {{ {name}++;");
                 self.loops += 1;
                 self.block(depth - 1);
                 self.loops -= 1;
@@ -243,9 +244,9 @@ impl Script {
             }
             33 => {
                 let name = self.name();
-                let _ = write!(
+                let _ = writeln!(
                     self.text,
-                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};\n"
+                    "let {name}; if (find(@n, {i}, {name})) {{ $a = {name};"
                 );
                 self.block(depth - 1);
                 self.text.push_str("}\n");
@@ -293,8 +294,8 @@ impl Script {
                 "(int64)({})({x})",
                 self.dice.pick(&["int8", "uint16", "int32", "uint8"])
             ),
-            11 => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
-            12 => format!("(int64)$r.c[{x}]"),
+            11 if self.maps => format!("strstr({}, {})", self.string(depth - 1), self.string(0)),
+            12 => format!("(int64)$r.c[$a + {x}]"),
             _ => "(int64)@u[1]".into(),
         }
     }
@@ -303,7 +304,13 @@ impl Script {
         if depth == 0 {
             return self
                 .dice
-                .pick(&["$a > 3", "pid == 1", "true", "comm == \"x\"", "$u < 9"])
+                .pick(&[
+                    "($a > 3)",
+                    "(pid == 1)",
+                    "true",
+                    "(comm == \"x\")",
+                    "($u < 9)",
+                ])
                 .to_owned();
         }
         let (x, y) = (self.int(depth - 1), self.int(depth - 1));
@@ -329,7 +336,7 @@ impl Script {
                 self.dice.pick(&["==", "!="]),
                 self.string(1)
             ),
-            7 => format!("strcontains({}, {})", self.string(1), self.string(0)),
+            7 if self.maps => format!("strcontains({}, {})", self.string(1), self.string(0)),
             _ => format!("has_key(@n, {x})"),
         }
     }
@@ -349,8 +356,8 @@ impl Script {
             return self.dice.pick(&atoms).to_owned();
         }
         match self.dice.roll(5) {
-            0 => format!("str($b)"),
-            1 => format!("str($b, {})", self.int(depth - 1)),
+            0 => "str($b)".into(),
+            1 => "str($b, $a)".into(),
             2 => {
                 let (x, y) = (self.string(depth - 1), self.string(depth - 1));
                 format!("({} ? {x} : {y})", self.boolean(depth - 1))

@@ -12,7 +12,6 @@ mod fn_maps;
 mod fn_types;
 mod fn_values;
 mod format;
-mod places;
 mod points;
 mod prune;
 mod stmt;
@@ -44,7 +43,7 @@ const MAX_WALKS: usize = 24;
 /// All that is wrong with the script on this target, in the order of the text.
 pub fn check(
     script: Script,
-    source: &str,
+    _source: &str,
     target: &Target,
 ) -> Result<(Checked, Vec<Diagnostic>), Vec<Diagnostic>> {
     let mut script = expand::expand(script, &[])?;
@@ -125,7 +124,7 @@ pub fn check(
         vars,
         structs,
         types,
-        mut res,
+        res,
         config,
         ..
     } = ck;
@@ -141,7 +140,6 @@ pub fn check(
         .collect();
     for probe in &mut checked_probes {
         prune::prune(probe, &res);
-        places::place(probe, &mut res, source);
     }
     let checked = Checked {
         probes: checked_probes,

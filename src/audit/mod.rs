@@ -1,0 +1,23 @@
+//! Audit: what a script loads, as a file that can be read, compared, pinned and loaded again byte for byte.
+//!
+//! Reading order: `bundle` and `read` (the file), `diff`, `summary` and `show` (for a reviewer), `machine` and `policy`
+//! (before it is loaded), `live` (after). The format is documented in `docs/bundle.md`.
+
+mod bundle;
+mod diff;
+mod error;
+mod live;
+mod machine;
+mod policy;
+mod read;
+mod show;
+mod summary;
+
+pub use bundle::{Bundle, Facts, File, Function, Line, Operands, Program, Script, Usdt, VERSION};
+pub use diff::diff;
+pub use error::BundleError;
+pub use live::{Live, live, live_text, missing};
+pub use machine::differences;
+pub use policy::Policy;
+pub use show::{show, show_json};
+pub use summary::{Read, Summary};

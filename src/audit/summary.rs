@@ -1,0 +1,415 @@
+//! What a reviewer asks of a program first: what it reads, what it writes, what it can do, how long it takes.
+
+use super::{Bundle, BundleError, Program};
+use crate::{
+    asm::{AluOp, Callee, Imm64, Insn, Reg, Src, helper},
+    check,
+};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What a program does, as far as its instructions tell without running them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The probe.
+    pub probe: String,
+    /// How many instructions.
+    pub instructions: usize,
+    /// How many slots of 8 bytes.
+    pub slots: usize,
+    /// Most instructions of one hit; `None` where there are loops or callbacks.
+    pub worst_case: Option<usize>,
+    /// Instructions that this crate's own checker walked on all paths; `None` where it has no verdict.
+    pub processed: Option<usize>,
+    /// Bytes of stack: the checker's count, or else down to the lowest address that is formed.
+    pub stack: u32,
+    /// Where user memory is read.
+    pub user_reads: Vec<Read>,
+    /// Maps that it changes.
+    pub writes: Vec<String>,
+    /// Rings that it sends to.
+    pub rings: Vec<String>,
+    /// Maps that it refers to.
+    pub maps: Vec<String>,
+    /// Helpers that it calls.
+    pub helpers: Vec<String>,
+    /// It can send a signal.
+    pub can_signal: bool,
+    /// It can change the return value of a function.
+    pub can_override: bool,
+    /// It can write the memory of the traced process.
+    pub can_write_user: bool,
+    /// It may sleep.
+    pub can_sleep: bool,
+}
+
+/// One call that reads the traced process's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Read {
+    /// Slot of the call.
+    pub slot: usize,
+    /// The helper.
+    pub helper: String,
+    /// Most bytes, where a constant stands in the length's register; `None` where it is computed.
+    pub at_most: Option<u64>,
+    /// Line of the script.
+    pub line: Option<usize>,
+}
+
+/// Helpers that read user memory, with the register of the length.
+const USER_READS: &[(&str, Reg)] = &[
+    ("bpf_probe_read_user", Reg::R2),
+    ("bpf_probe_read_user_str", Reg::R2),
+    ("bpf_probe_read", Reg::R2),
+    ("bpf_probe_read_str", Reg::R2),
+    ("bpf_copy_from_user", Reg::R2),
+    ("bpf_copy_from_user_task", Reg::R2),
+];
+
+/// Helpers that change the map in their first argument.
+const MAP_WRITES: &[&str] = &[
+    "bpf_map_update_elem",
+    "bpf_map_delete_elem",
+    "bpf_map_push_elem",
+    "bpf_map_pop_elem",
+    "bpf_get_stackid",
+];
+
+/// Helpers that hand out a pointer into a map's values, through which a program may write.
+const MAP_VALUES: &[&str] = &[
+    "bpf_map_lookup_elem",
+    "bpf_map_lookup_percpu_elem",
+    "bpf_for_each_map_elem",
+];
+
+/// Helpers that send to a ring, with the register of the ring.
+const RINGS: &[(&str, Reg)] = &[
+    ("bpf_perf_event_output", Reg::R2),
+    ("bpf_ringbuf_output", Reg::R1),
+    ("bpf_ringbuf_reserve", Reg::R1),
+];
+
+impl Summary {
+    /// Of one program of a bundle.
+    ///
+    /// # Errors
+    /// Bytes that are no instructions.
+    pub fn new(bundle: &Bundle, program: &Program) -> Result<Summary, BundleError> {
+        let insns = program.decoded()?;
+        let report = report(bundle, program, false)?;
+        let name = |map: i32| {
+            let found = usize::try_from(map).ok().and_then(|at| bundle.maps.get(at));
+            found.map_or(format!("map {map}"), |map| map.name.clone())
+        };
+        let mut out = Summary {
+            probe: program.probe.clone(),
+            instructions: insns.len(),
+            slots: insns.iter().map(Insn::slots).sum(),
+            worst_case: longest(&insns),
+            processed: report.as_ref().map(|report| report.processed),
+            stack: report
+                .and_then(|report| u32::try_from(report.max_stack).ok())
+                .unwrap_or_else(|| stack(&insns)),
+            user_reads: Vec::new(),
+            writes: Vec::new(),
+            rings: Vec::new(),
+            maps: Vec::new(),
+            helpers: program.helpers.clone(),
+            can_signal: calls(program, &["bpf_send_signal", "bpf_send_signal_thread"]),
+            can_override: calls(program, &["bpf_override_return"]),
+            can_write_user: calls(program, &["bpf_probe_write_user"]),
+            can_sleep: program.sleepable
+                && program
+                    .helpers
+                    .iter()
+                    .any(|called| helper::by_name(called).is_some_and(|row| row.may_sleep())),
+        };
+        let (mut writes, mut rings, mut maps) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (at, insn) in insns.iter().enumerate() {
+            if let Insn::LoadImm64 { imm, .. } = insn {
+                match imm {
+                    Imm64::MapIdx(map) => {
+                        maps.insert(name(*map));
+                    }
+                    Imm64::MapIdxValue { idx, .. } => {
+                        maps.insert(name(*idx));
+                        // The address of its value: whether it is written through is not followed.
+                        writes.insert(name(*idx));
+                    }
+                    _ => {}
+                }
+            }
+            let Insn::Call {
+                callee: Callee::Helper(id),
+            } = insn
+            else {
+                continue;
+            };
+            let Some(row) = helper::by_id(*id) else {
+                continue;
+            };
+            if let Some((_, reg)) = USER_READS.iter().find(|(name, _)| *name == row.name) {
+                let line = &program.insns[at];
+                out.user_reads.push(Read {
+                    slot: line.slot,
+                    helper: row.name.to_string(),
+                    at_most: constant(&insns, at, *reg),
+                    line: script_line(bundle, line.script),
+                });
+            }
+            let from = |reg: Reg| match map_in(&insns, at, reg) {
+                Some(map) => name(map),
+                None => "a map that is not told here".to_string(),
+            };
+            if MAP_WRITES.contains(&row.name) || MAP_VALUES.contains(&row.name) {
+                writes.insert(from(Reg::R1));
+            }
+            if let Some((_, reg)) = RINGS.iter().find(|(name, _)| *name == row.name) {
+                rings.insert(from(*reg));
+            }
+        }
+        out.writes = writes.into_iter().collect();
+        out.rings = rings.into_iter().collect();
+        out.maps = maps.into_iter().collect();
+        Ok(out)
+    }
+}
+
+/// What the checker finds out about a program; `None` where it models too little for a verdict.
+///
+/// # Errors
+/// Bytes that are no instructions.
+pub(super) fn report(
+    bundle: &Bundle,
+    program: &Program,
+    trace: bool,
+) -> Result<Option<check::Report>, BundleError> {
+    let object = bundle.compiled()?.object;
+    let spec = object
+        .programs
+        .iter()
+        .find(|spec| spec.name == program.name && spec.probe == program.probe);
+    Ok(spec.and_then(|spec| {
+        let env = check::Env {
+            trace,
+            ..check::env(&object, spec)
+        };
+        check::program(&spec.insns, &env).ok()
+    }))
+}
+
+/// Line of the script, from 1.
+pub(super) fn script_line(bundle: &Bundle, range: Option<(u32, u32)>) -> Option<usize> {
+    let (start, end) = range?;
+    let span = crate::span::Span::new(start, end);
+    Some(span.line_col(&bundle.script.text).0)
+}
+
+fn calls(program: &Program, names: &[&str]) -> bool {
+    program
+        .helpers
+        .iter()
+        .any(|called| names.contains(&called.as_str()))
+}
+
+/// Whether control may come from, or go, elsewhere than one instruction on.
+fn is_jump(insn: &Insn) -> bool {
+    matches!(
+        insn,
+        Insn::Ja { .. }
+            | Insn::Jal { .. }
+            | Insn::Jx { .. }
+            | Insn::Jmp { .. }
+            | Insn::MayGoto { .. }
+            | Insn::Exit
+    )
+}
+
+/// Whether some jump leads to instruction `at`.
+fn is_target(insns: &[Insn], at: usize) -> bool {
+    let starts = starts(insns);
+    (0..insns.len()).any(|from| target(insns, &starts, from) == Some(at))
+}
+
+/// The instruction that sets `reg` last before `at`, within straight-line code.
+fn setter(insns: &[Insn], at: usize, reg: Reg) -> Option<(usize, &Insn)> {
+    for before in (0..at).rev() {
+        let insn = &insns[before];
+        // What stands after a join may have been set on the other way.
+        if is_target(insns, before + 1)
+            || matches!(insn, Insn::Ja { .. } | Insn::Jal { .. } | Insn::Exit)
+        {
+            return None;
+        }
+        let sets = match insn {
+            Insn::Alu { dst, .. }
+            | Insn::Neg { dst, .. }
+            | Insn::Movsx { dst, .. }
+            | Insn::Endian { dst, .. }
+            | Insn::AddrSpaceCast { dst, .. }
+            | Insn::Load { dst, .. }
+            | Insn::LoadAcquire { dst, .. }
+            | Insn::LoadImm64 { dst, .. } => *dst == reg,
+            Insn::Call { .. } | Insn::Callx { .. } => {
+                matches!(
+                    reg,
+                    Reg::R0 | Reg::R1 | Reg::R2 | Reg::R3 | Reg::R4 | Reg::R5
+                )
+            }
+            Insn::Atomic { src, .. } => *src == reg || reg == Reg::R0,
+            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => reg == Reg::R0,
+            _ => false,
+        };
+        if sets {
+            return Some((before, insn));
+        }
+    }
+    None
+}
+
+/// The constant in `reg` before `at`, as a length.
+fn constant(insns: &[Insn], at: usize, reg: Reg) -> Option<u64> {
+    match setter(insns, at, reg)? {
+        (
+            _,
+            Insn::Alu {
+                op: AluOp::Mov,
+                src: Src::Imm(value),
+                ..
+            },
+        ) => u64::try_from(*value).ok(),
+        (
+            before,
+            Insn::Alu {
+                op: AluOp::Mov,
+                src: Src::Reg(from),
+                ..
+            },
+        ) => constant(insns, before, *from),
+        (
+            _,
+            Insn::Alu {
+                op: AluOp::And,
+                src: Src::Imm(mask),
+                ..
+            },
+        ) => u64::try_from(*mask).ok(),
+        (
+            _,
+            Insn::LoadImm64 {
+                imm: Imm64::Value(value),
+                ..
+            },
+        ) => Some(*value),
+        _ => None,
+    }
+}
+
+/// The map in `reg` before `at`.
+fn map_in(insns: &[Insn], at: usize, reg: Reg) -> Option<i32> {
+    match setter(insns, at, reg)? {
+        (
+            _,
+            Insn::LoadImm64 {
+                imm: Imm64::MapIdx(map),
+                ..
+            },
+        ) => Some(*map),
+        (
+            before,
+            Insn::Alu {
+                op: AluOp::Mov,
+                src: Src::Reg(from),
+                ..
+            },
+        ) => map_in(insns, before, *from),
+        _ => None,
+    }
+}
+
+/// First slot of each instruction.
+fn starts(insns: &[Insn]) -> Vec<usize> {
+    let step = |slot: &mut usize, insn: &Insn| {
+        let start = *slot;
+        *slot += insn.slots();
+        Some(start)
+    };
+    insns.iter().scan(0, step).collect()
+}
+
+/// The instruction that a jump leads to.
+fn target(insns: &[Insn], starts: &[usize], at: usize) -> Option<usize> {
+    let distance = match insns[at] {
+        Insn::Ja { off } | Insn::Jmp { off, .. } | Insn::MayGoto { off } => i64::from(off),
+        Insn::Jal { imm } => i64::from(imm),
+        _ => return None,
+    };
+    let slot = i64::try_from(starts[at]).ok()? + 1 + distance;
+    starts.binary_search(&usize::try_from(slot).ok()?).ok()
+}
+
+/// Most instructions of one run from the first to an exit; `None` with loops, callbacks or functions.
+fn longest(insns: &[Insn]) -> Option<usize> {
+    let starts = starts(insns);
+    let outside = |insn: &Insn| match insn {
+        Insn::Call { callee } => !matches!(callee, Callee::Helper(_)),
+        Insn::LoadImm64 { imm, .. } => matches!(imm, Imm64::Func(_)),
+        Insn::Jx { .. } | Insn::Callx { .. } | Insn::MayGoto { .. } => true,
+        _ => false,
+    };
+    if insns.iter().any(outside) {
+        return None;
+    }
+    let mut most = vec![0usize; insns.len() + 1];
+    for at in (0..insns.len()).rev() {
+        let jump = if is_jump(&insns[at]) {
+            target(insns, &starts, at)
+        } else {
+            None
+        };
+        if jump.is_some_and(|to| to <= at) {
+            return None;
+        }
+        let falls = !matches!(insns[at], Insn::Exit | Insn::Ja { .. } | Insn::Jal { .. });
+        let next = if falls { most[at + 1] } else { 0 };
+        most[at] = 1 + next.max(jump.map_or(0, |to| most[to]));
+    }
+    most.first().copied()
+}
+
+/// Bytes between the frame's end and the lowest address that is formed from it.
+fn stack(insns: &[Insn]) -> u32 {
+    let mut lowest = 0i64;
+    for (at, insn) in insns.iter().enumerate() {
+        let offset = match insn {
+            Insn::Load {
+                src: Reg::R10, off, ..
+            }
+            | Insn::Store {
+                dst: Reg::R10, off, ..
+            }
+            | Insn::Atomic {
+                dst: Reg::R10, off, ..
+            } => i64::from(*off),
+            Insn::Alu {
+                op: AluOp::Add,
+                dst,
+                src: Src::Imm(imm),
+                ..
+            } => match setter(insns, at, *dst) {
+                Some((
+                    _,
+                    Insn::Alu {
+                        op: AluOp::Mov,
+                        src: Src::Reg(Reg::R10),
+                        ..
+                    },
+                )) => i64::from(*imm),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        lowest = lowest.min(offset);
+    }
+    u32::try_from(-lowest).unwrap_or(0)
+}

@@ -1,0 +1,223 @@
+//! `baretrace audit`: bundles shown and compared, and what is loaded on this machine; `run --load-exactly`.
+
+use super::{Call, CliError, args, out, run::session_error};
+use crate::{
+    audit::{self, Bundle, BundleError, Policy},
+    kernel::cpus,
+    session::{self, Options, Outcome, Session},
+    sys::errno::Described,
+};
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+fn path(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .value_name(name)
+        .help(help)
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+}
+
+fn json() -> Arg {
+    Arg::new("json")
+        .long("json")
+        .help("Print JSON")
+        .action(ArgAction::SetTrue)
+}
+
+pub(super) fn args(command: clap::Command) -> clap::Command {
+    command
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            clap::Command::new("show")
+                .about("Show what a bundle or a script loads: a summary and a listing of each program")
+                .arg(path("FILE", "A bundle (.json) or a script"))
+                .arg(
+                    Arg::new("verbose")
+                        .short('v')
+                        .long("verbose")
+                        .help("With the bytes of each instruction and what the checker knew when it first came to it")
+                        .action(ArgAction::SetTrue),
+                )
+                .arg(json()),
+        )
+        .subcommand(
+            clap::Command::new("diff")
+                .about("Say what differs between two bundles; exit code 1 if something does")
+                .arg(path("A", "A bundle"))
+                .arg(path("B", "Another one")),
+        )
+        .subcommand(
+            clap::Command::new("live")
+                .about("List the programs that are loaded on this machine now")
+                .arg(
+                    Arg::new("against")
+                        .long("against")
+                        .value_name("BUNDLE")
+                        .help("Prove by their tags which are the bundle's; exit code 1 if one is missing")
+                        .value_parser(value_parser!(PathBuf)),
+                )
+                .arg(json()),
+        )
+}
+
+pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
+    let given = |of: &ArgMatches, name: &str| -> PathBuf {
+        of.get_one::<PathBuf>(name).cloned().unwrap_or_default()
+    };
+    match matches.subcommand() {
+        Some(("show", of)) => {
+            let file = given(of, "FILE");
+            let bundle = bundle_of(&file, call)?;
+            let fail = |err| failed("show", &file, &err);
+            if of.get_flag("json") {
+                let value = audit::show_json(&bundle).map_err(fail)?;
+                return out::print(&format!("{value:#}\n"));
+            }
+            out::print(&audit::show(&bundle, of.get_flag("verbose")).map_err(fail)?)
+        }
+        Some(("diff", of)) => {
+            let (a, b) = (read(&given(of, "A"))?, read(&given(of, "B"))?);
+            let text =
+                audit::diff(&a, &b).map_err(|err| failed("compare", &given(of, "A"), &err))?;
+            out::print(&text)?;
+            if text.is_empty() {
+                Ok(())
+            } else {
+                Err(CliError::Negative)
+            }
+        }
+        Some(("live", of)) => live(of),
+        _ => Err(CliError::Usage("error: show, diff or live?".to_string())),
+    }
+}
+
+fn live(matches: &ArgMatches) -> Result<(), CliError> {
+    let against = match matches.get_one::<PathBuf>("against") {
+        Some(path) => Some(read(path)?),
+        None => None,
+    };
+    let live = audit::live(against.as_ref()).map_err(|err| {
+        let what = format!(
+            "list loaded programs: bpf(BPF_*_GET_NEXT_ID): {}",
+            Described(&err)
+        );
+        CliError::with_help(
+            what,
+            "this takes root or CAP_SYS_ADMIN; `audit show` and `audit diff` take no rights",
+        )
+    })?;
+    if matches.get_flag("json") {
+        let value = serde_json::to_string_pretty(&live).map_err(CliError::failed)?;
+        out::print(&(value + "\n"))?;
+    } else {
+        out::print(&audit::live_text(&live, against.as_ref()))?;
+    }
+    match &against {
+        Some(bundle) if !audit::missing(bundle, &live).is_empty() => Err(CliError::Negative),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a bundle and checks it.
+fn read(path: &Path) -> Result<Bundle, CliError> {
+    Bundle::read(&text(path, "bundle")?).map_err(|err| failed("read bundle", path, &err))
+}
+
+fn text(path: &Path, what: &str) -> Result<String, CliError> {
+    let fail = |why: String| CliError::failed(format!("read {what} `{}`: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|err| fail(Described(&err).to_string()))?;
+    String::from_utf8(bytes).map_err(|err| {
+        fail(format!(
+            "byte {} is not UTF-8",
+            err.utf8_error().valid_up_to()
+        ))
+    })
+}
+
+fn failed(what: &str, path: &Path, err: &BundleError) -> CliError {
+    CliError::with_help(format!("{what} `{}`: {err}", path.display()), err.help())
+}
+
+/// The bundle in a file, or that of the script in it.
+fn bundle_of(path: &Path, call: &Call) -> Result<Bundle, CliError> {
+    if path.extension() == Some(OsStr::new("json")) {
+        return read(path);
+    }
+    let command = args::add(clap::Command::new("show"));
+    let matches = command
+        .try_get_matches_from([OsStr::new("show"), path.as_os_str()])
+        .map_err(|err| CliError::Usage(err.to_string()))?;
+    compile(&args::options(&matches, call)?)
+}
+
+fn compile(options: &Options) -> Result<Bundle, CliError> {
+    let session = Session::for_any(options).map_err(session_error)?;
+    let compiled = session.compile().map_err(session_error)?;
+    Bundle::new(&compiled, session.target())
+        .map_err(|err| CliError::with_help(format!("make the bundle: {err}"), err.help()))
+}
+
+/// Refuses what the policy in a file does not allow.
+fn enforce(path: &Path, bundle: &Bundle) -> Result<(), CliError> {
+    let fail =
+        |err: BundleError| CliError::failed(format!("read policy `{}`: {err}", path.display()));
+    let policy = Policy::read(&text(path, "policy")?).map_err(fail)?;
+    let broken = policy.violations(bundle).map_err(fail)?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Diagnosed(format!(
+        "error: policy `{}` does not allow it; nothing is loaded\n  {}",
+        path.display(),
+        broken.join("\n  ")
+    )))
+}
+
+/// `--load-exactly`: those bytes or nothing.
+pub(super) fn load_exactly(
+    path: &Path,
+    matches: &ArgMatches,
+    call: &Call,
+) -> Result<Outcome, CliError> {
+    if matches.contains_id("words") || matches.contains_id("program") || !call.rest().is_empty() {
+        return Err(CliError::Usage(
+            "error: --load-exactly takes no script and no parameters\nhelp: they are in the bundle"
+                .to_string(),
+        ));
+    }
+    let bundle = read(path)?;
+    if let Some(policy) = matches.get_one::<PathBuf>("policy") {
+        enforce(policy, &bundle)?;
+    }
+    let cpus = cpus::possible_count()
+        .map_err(|err| CliError::failed(format!("count cpus: {}", Described(&err))))?;
+    let different = audit::differences(&bundle, cpus);
+    if !different.is_empty() {
+        return Err(CliError::Diagnosed(format!(
+            "error: bundle `{}` was made for something else; nothing is loaded\n  {}\n\
+             help: make it again with `baretrace check {} -o FILE.json` and review what changed with `baretrace audit diff`",
+            path.display(),
+            different.join("\n  "),
+            bundle.script.name
+        )));
+    }
+    let compiled = bundle
+        .compiled()
+        .map_err(|err| failed("read bundle", path, &err))?;
+    let mut options = args::flags(matches, call);
+    if options.pid.is_some() && options.pid != bundle.target.pid {
+        return Err(CliError::Usage(
+            "error: -p: the bundle's programs were made for another process, or for all\n\
+             help: make the bundle with the same -p"
+                .to_string(),
+        ));
+    }
+    options.pid = bundle.target.pid;
+    options.allow_unsafe &= bundle.target.allow_unsafe;
+    session::run_exactly(&options, compiled).map_err(session_error)
+}

@@ -1,0 +1,315 @@
+//! Bundles through the binary: made, shown, compared, loaded exactly or refused.
+
+#[allow(dead_code)]
+#[path = "../cli/support.rs"]
+mod support;
+
+use std::{fs, path::Path, process::Command};
+use support::{Case, EXE, Target, TempDir, TempFile, can_trace, run, text};
+
+const SCRIPT: &str = "usdt:EXE:net:inbound_message / arg4 > 100 /
+{
+  printf(\"%s %d\\n\", str(arg3), arg4);
+  @bytes[str(arg3)] = sum(arg4);
+}
+interval:ms:700 { exit(); }
+";
+
+/// A bundle of `script`, whose text is returned too.
+fn bundle(dir: &TempDir, name: &str, script: &str) -> (String, String) {
+    let file = dir.0.join(format!("{name}.bt"));
+    fs::write(&file, script.replace("EXE", EXE)).expect("write a script");
+    let out = dir.0.join(format!("{name}.json"));
+    let (file, out) = (path(&file), path(&out));
+    Case {
+        args: &["check", &file, "-o", &out],
+        stdout: &["nothing wrong"],
+        ..Case::default()
+    }
+    .check();
+    let json = fs::read_to_string(&out).expect("read the bundle");
+    (out, json)
+}
+
+fn path(path: &Path) -> String {
+    path.to_str().expect("a plain path").to_string()
+}
+
+/// The document with its digest made right again.
+fn sealed(json: &str) -> String {
+    let bundle: baretrace::audit::Bundle = serde_json::from_str(json).expect("a bundle's shape");
+    let digest = bundle.digest().expect("a digest");
+    baretrace::audit::Bundle {
+        sha256: digest,
+        ..bundle
+    }
+    .to_json()
+    .expect("a document")
+}
+
+#[test]
+fn the_same_script_gives_the_same_bundle() {
+    let dir = TempDir::new("audit-same");
+    let (file, first) = bundle(&dir, "a", SCRIPT);
+    let (_, second) = bundle(&dir, "a", SCRIPT);
+    assert_eq!(first, second);
+    let read = baretrace::audit::Bundle::read(&first).expect("our own bundle");
+    assert_eq!(read.to_json().expect("a document"), first);
+    Case {
+        args: &["audit", "diff", &file, &file],
+        ..Case::default()
+    }
+    .check();
+}
+
+#[test]
+fn a_reviewer_sees_what_it_does() {
+    let dir = TempDir::new("audit-show");
+    let (file, _) = bundle(&dir, "a", SCRIPT);
+    let shown = [
+        "may write maps   bytes, lost, scratch",
+        "sends to         ring",
+        "cannot           send signals",
+        "bpf_probe_read_user_str, at most 1024 bytes, line 3",
+        "; 4: @bytes[str(arg3)] = sum(arg4);",
+        "map[ring]",
+        "instructions (longest path; there is no loop)",
+    ];
+    let script = dir.0.join("a.bt");
+    for file in [&file, &path(&script)] {
+        Case {
+            args: &["audit", "show", file],
+            stdout: &shown,
+            ..Case::default()
+        }
+        .check();
+    }
+    let out = run(
+        Command::new(EXE).args(["audit", "show", "--json", &file]),
+        b"",
+    );
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(json["summaries"][0]["can_signal"], false);
+    assert_eq!(json["summaries"][0]["rings"][0], "ring");
+}
+
+#[test]
+fn a_difference_is_named() {
+    let dir = TempDir::new("audit-diff");
+    let (a, _) = bundle(&dir, "a", SCRIPT);
+    let (b, _) = bundle(&dir, "b", &SCRIPT.replace("100", "101"));
+    Case {
+        args: &["audit", "diff", &a, &b],
+        code: 1,
+        stdout: &[" s<= 0x64 ", " s<= 0x65 ", "/ arg4 > 101 /"],
+        ..Case::default()
+    }
+    .check();
+}
+
+#[test]
+fn bad_bundles_are_told_apart() {
+    let dir = TempDir::new("audit-bad");
+    let (_, good) = bundle(&dir, "a", SCRIPT);
+    // The first instruction: it keeps the context.
+    let text = good
+        .lines()
+        .find(|line| line.contains("\"text\": \"r"))
+        .expect("an instruction");
+    let other = text.replacen("= ", "= 7 + ", 1);
+    assert_ne!(text, other);
+    let cases = [
+        ("empty", String::new(), "cut short"),
+        ("truncated", good[..good.len() / 2].to_string(), "cut short"),
+        (
+            "damaged",
+            good.replacen("\"maps\"", "\"m\\u0000ps\"", 1),
+            "line ",
+        ),
+        ("no-json", "begin { }".to_string(), "line 1, column 1"),
+        ("other", "{}".to_string(), "this is no bundle"),
+        (
+            "version",
+            good.replacen("\"version\": 1", "\"version\": 7", 1),
+            "version 7; this program knows version 1",
+        ),
+        (
+            "edited",
+            good.replacen("640000", "650000", 1),
+            "not what the digest says",
+        ),
+        (
+            "field",
+            good.replacen("\"license\"", "\"licence\"", 1),
+            "unknown field `licence`",
+        ),
+        (
+            "text",
+            sealed(&good.replacen(text, &other, 1)),
+            ": the bytes say `",
+        ),
+        (
+            "tag",
+            sealed(&good.replacen("\"tag_sha1\": \"", "\"tag_sha1\": \"0", 1)),
+            "the tags are not those",
+        ),
+        (
+            "helper",
+            sealed(&good.replacen("\"bpf_probe_read_user\",", "", 1)),
+            "the helpers named are not those called",
+        ),
+    ];
+    for (name, json, want) in &cases {
+        let file = TempFile::new(&format!("audit-{name}.json"), json.as_bytes());
+        for args in [
+            &["audit", "show", file.name()][..],
+            &["run", "--load-exactly", file.name()],
+        ] {
+            Case {
+                args,
+                code: 2,
+                stderr: &["error: read bundle", want, "help: "],
+                ..Case::default()
+            }
+            .check();
+        }
+    }
+    Case {
+        args: &["audit", "show", "/nowhere/x.json"],
+        code: 2,
+        stderr: &["read bundle `/nowhere/x.json`"],
+        ..Case::default()
+    }
+    .check();
+}
+
+#[test]
+fn another_machine_or_file_is_refused() {
+    let dir = TempDir::new("audit-other");
+    let (_, good) = bundle(&dir, "a", SCRIPT);
+    let cases = [
+        (
+            "arch",
+            "\"arch\": \"x86_64\"",
+            "\"arch\": \"s390x\"",
+            "processor: made for s390x",
+        ),
+        (
+            "operand",
+            "8@%rcx",
+            "8@%rbx",
+            "probe net:inbound_message was at",
+        ),
+        (
+            "id",
+            "\"build_id\": \"",
+            "\"build_id\": \"00",
+            "build id was 00",
+        ),
+    ];
+    for (name, from, to, want) in cases {
+        if !good.contains(from) {
+            println!("skipped {name}: no {from} on this machine");
+            continue;
+        }
+        let json = sealed(&good.replacen(from, to, 1));
+        let file = TempFile::new(&format!("audit-other-{name}.json"), json.as_bytes());
+        Case {
+            args: &["run", "--load-exactly", file.name()],
+            code: 1,
+            stderr: &["nothing is loaded", want],
+            ..Case::default()
+        }
+        .check();
+    }
+}
+
+#[test]
+fn a_policy_names_its_rule() {
+    let dir = TempDir::new("audit-policy");
+    let (bundle, _) = bundle(&dir, "a", SCRIPT);
+    let cases = [
+        ("{\"helpers\": []}", 1, "rule `helpers`"),
+        (
+            "{\"probes\": [\"usdt:*\"]}",
+            1,
+            "rule `probes`: `interval:ms:700`",
+        ),
+        ("{\"sha256\": [\"00\"]}", 1, "rule `sha256`"),
+        ("{\"max_instructions\": 5}", 1, "rule `max_instructions`"),
+        (
+            "{\"max_programs\": 1}",
+            1,
+            "rule `max_programs`: programs: 2, allowed are 1",
+        ),
+        ("{\"max_map_bytes\": 5}", 1, "rule `max_map_bytes`"),
+        ("{\"helper\": []}", 2, "unknown field `helper`"),
+        ("{", 2, "line 1"),
+    ];
+    for (policy, code, want) in cases {
+        let file = TempFile::new("audit-policy.json", policy.as_bytes());
+        Case {
+            args: &["run", "--load-exactly", &bundle, "--policy", file.name()],
+            code,
+            stderr: &[want],
+            ..Case::default()
+        }
+        .check();
+    }
+    Case {
+        args: &["--policy", "x", "-e", "begin { }"],
+        code: 2,
+        stderr: &["--policy judges a bundle"],
+        ..Case::default()
+    }
+    .check();
+}
+
+#[test]
+fn what_is_loaded_is_what_was_reviewed() {
+    if !can_trace() {
+        return;
+    }
+    let dir = TempDir::new("audit-live");
+    let (bundle, _) = bundle(&dir, "a", SCRIPT);
+    let _target = Target::start(&["--die-with-parent"]);
+    let tracer = Command::new(EXE)
+        .args(["run", "-v", "--load-exactly", &bundle])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("start the tracer");
+    // It runs for 700 ms from the moment it has attached.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let mut seen = String::new();
+    while std::time::Instant::now() < end && !seen.contains("same tag") {
+        let out = run(
+            Command::new(EXE).args(["audit", "live", "--against", &bundle]),
+            b"",
+        );
+        seen = text(&out.stdout);
+    }
+    let out = support::finish(tracer);
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert!(
+        seen.contains("net:inbound_message`: same tag"),
+        "{seen}\n{stderr}"
+    );
+    assert_eq!(out.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("is the one computed here"), "{stderr}");
+    assert!(stdout.contains("@bytes["), "{stdout}");
+    // The kernel frees programs a little after their last user is gone.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        let out = run(
+            Command::new(EXE).args(["audit", "live", "--against", &bundle]),
+            b"",
+        );
+        let stdout = text(&out.stdout);
+        if stdout.contains("not loaded: `usdt:") {
+            assert_eq!(out.status.code(), Some(1), "{stdout}");
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "still there: {stdout}");
+    }
+}
