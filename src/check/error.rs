@@ -416,10 +416,14 @@ impl What {
         matches!(self, What::NotModelled(_))
     }
 
-    /// Whether the walk grew too long. The kernel finds more paths alike in some programs, and fewer in others: only
-    /// loading them tells.
+    /// Whether the walk grew too long, or the stack too deep. Where the limit lies depends on the kernel: it may find
+    /// more paths alike, or fewer. Only a load tells.
     pub fn is_limit(&self) -> bool {
-        matches!(self, What::TooComplex | What::TooManyBranches)
+        // From 6.13 on, large frames of some programs have a stack of their own.
+        matches!(
+            self,
+            What::TooComplex | What::TooManyBranches | What::StackTooBig { .. }
+        )
     }
 
     /// Whether the kernel breaks the tie: there is no rule that the program is known to break.
