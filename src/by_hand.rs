@@ -6,6 +6,7 @@
 use std::{error, fmt, fs, io, ops::ControlFlow, os::fd::AsFd, path::Path};
 
 use crate::{
+    check::{self, CheckError},
     kernel::{cpus, features},
     loader::{self, LoadError, LoadOptions, Loaded},
     runtime::{
@@ -29,6 +30,8 @@ pub enum TraceError {
     Notes(String, usdt::Error),
     /// The file has no such probe.
     NoProbe(String),
+    /// The kernel would refuse the program of that name.
+    Check(String, Box<CheckError>),
     /// It went wrong in user space, on made-up contexts.
     DryRun(vm::DryRunError),
     /// The kernel could not be asked what it offers, or which CPUs there are.
@@ -47,6 +50,7 @@ impl fmt::Display for TraceError {
             TraceError::File(path, err) => write!(f, "read `{path}`: {}", Described(err)),
             TraceError::Notes(path, err) => write!(f, "read probes of `{path}`: {err}"),
             TraceError::NoProbe(name) => write!(f, "the file has no probe `{name}`"),
+            TraceError::Check(name, err) => write!(f, "check `{name}`: {err}"),
             TraceError::DryRun(err) => write!(f, "{err}"),
             TraceError::Kernel(what, err) => write!(f, "{what}: {}", Described(err)),
             TraceError::Load(err) => write!(f, "{err}"),
@@ -62,6 +66,7 @@ impl error::Error for TraceError {
             TraceError::File(_, err) | TraceError::Kernel(_, err) => Some(err),
             TraceError::Notes(_, err) => Some(err),
             TraceError::NoProbe(_) => None,
+            TraceError::Check(_, err) => Some(err),
             TraceError::DryRun(err) => Some(err),
             TraceError::Load(err) => Some(err),
             TraceError::Rings(err) => Some(err),
@@ -97,12 +102,16 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Runs each program of the object here on made-up contexts, then loads it and attaches it where its spec says.
+    /// Checks each program of the object by the verifier's rules, runs it here on made-up contexts, then loads it and attaches it where its spec says.
     /// The object's first perf ring, if it has one, is ready before anything is attached.
     ///
     /// # Errors
     /// [`TraceError`]; nothing stays loaded then.
     pub fn start(object: &Object) -> Result<Tracer, TraceError> {
+        check::before_load(object).map_err(|(index, error)| {
+            let name = object.programs.get(index).map(|spec| spec.name.clone());
+            TraceError::Check(name.unwrap_or_default(), Box::new(error))
+        })?;
         vm::dry_run(object).map_err(TraceError::DryRun)?;
         let features = features::probe();
         let multi = features

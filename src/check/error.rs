@@ -415,6 +415,21 @@ impl What {
     pub fn is_not_modelled(&self) -> bool {
         matches!(self, What::NotModelled(_))
     }
+
+    /// Whether the walk grew too long, or the stack too deep. Where the limit lies depends on the kernel: it may find
+    /// more paths alike, or fewer. Only a load tells.
+    pub fn is_limit(&self) -> bool {
+        // From 6.13 on, large frames of some programs have a stack of their own.
+        matches!(
+            self,
+            What::TooComplex | What::TooManyBranches | What::StackTooBig { .. }
+        )
+    }
+
+    /// Whether the kernel breaks the tie: there is no rule that the program is known to break.
+    pub fn is_undecided(&self) -> bool {
+        self.is_not_modelled() || self.is_limit()
+    }
 }
 
 impl fmt::Display for What {

@@ -51,6 +51,9 @@ pub struct Env<'a> {
     pub features: Features,
     /// The kernel lets privileged programs read stack that was never written (6.3).
     pub uninit_stack: bool,
+    /// Instructions followed on all paths before it is given up as [`What::TooComplex`]; the kernel's limit if no
+    /// other is given.
+    pub limit: usize,
     /// Keep [`Report::states`].
     pub trace: bool,
 }
@@ -65,6 +68,7 @@ impl<'a> Env<'a> {
             sleepable: kind == ProgType::Syscall,
             features: Features::all(),
             uninit_stack: true,
+            limit: walk::MAX_PROCESSED,
             trace: false,
         }
     }
@@ -91,6 +95,27 @@ pub struct Report {
 /// The first thing the kernel would refuse, or that is not modelled.
 pub fn program(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError> {
     walk::check(insns, env)
+}
+
+/// Instructions followed before a start goes on without a verdict: a few milliseconds.
+const QUICK: usize = 50_000;
+
+/// Looks for a program of an object that the kernel is sure to refuse, before it is loaded. What is not modelled, or
+/// takes long to follow, is left to the kernel.
+///
+/// # Errors
+/// Index of the program and what is wrong with it.
+#[expect(clippy::result_large_err, reason = "made once for an object")]
+pub fn before_load(object: &Object) -> Result<(), (usize, CheckError)> {
+    for (index, spec) in object.programs.iter().enumerate() {
+        let mut env = env(object, spec);
+        env.limit = QUICK;
+        match program(&spec.insns, &env) {
+            Err(error) if !error.what.is_undecided() => return Err((index, error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Checks all programs of an object, as they are loaded on a current kernel.

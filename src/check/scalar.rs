@@ -312,12 +312,12 @@ impl Scalar {
         let shift = match op {
             AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => match b.constant_of(width) {
                 Some(by) if by < u64::from(width.bits()) => low(by),
-                _ => return self.anything(width),
+                _ => return self.anything(),
             },
             _ => 0,
         };
         if b.is_broken() {
-            return self.anything(width);
+            return self.anything();
         }
         match op {
             AluOp::Add => self.add(b),
@@ -330,7 +330,7 @@ impl Scalar {
             AluOp::Rsh => self.rsh(shift, width),
             AluOp::Arsh => self.arsh(shift, width),
             AluOp::Mov => *self = *b,
-            AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod => return self.anything(width),
+            AluOp::Div | AluOp::Sdiv | AluOp::Mod | AluOp::Smod => return self.anything(),
         }
         if width == Width::W32 {
             self.zero_extend32();
@@ -339,11 +339,9 @@ impl Scalar {
         }
     }
 
-    fn anything(&mut self, width: Width) {
+    /// The upper half as well, after 32-bit operations too: `adjust_scalar_min_max_vals` leaves before it is cut off.
+    fn anything(&mut self) {
         *self = Scalar::UNKNOWN;
-        if width == Width::W32 {
-            self.zero_extend32();
-        }
     }
 
     fn add(&mut self, b: &Scalar) {

@@ -13,7 +13,7 @@ use super::{
 use crate::asm::{Callee, Cond, Imm64, Insn, Reg, Size, Src, Width, helper::ProgType};
 
 /// Instructions walked on all paths (`BPF_COMPLEXITY_LIMIT_INSNS`).
-const MAX_PROCESSED: usize = 1_000_000;
+pub(super) const MAX_PROCESSED: usize = 1_000_000;
 /// Branches waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
 const MAX_PENDING: usize = 8192;
 /// Walks until nothing new is learned; each walk learns at least one fact, so this is only a guard.
@@ -163,7 +163,7 @@ impl Walk<'_> {
     fn path(&mut self) -> Result<(), What> {
         loop {
             self.report.processed += 1;
-            if self.report.processed > MAX_PROCESSED {
+            if self.report.processed > self.env.limit {
                 return Err(What::TooComplex);
             }
             if self.shape.compare[self.at] && self.covered()? {

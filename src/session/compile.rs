@@ -8,7 +8,7 @@ use super::{
     target::Lookup,
 };
 use crate::{
-    compile,
+    check, compile,
     kernel::{cpus, detect, features},
     lang::{
         self, Diagnostic,
@@ -17,6 +17,7 @@ use crate::{
         diag,
     },
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
+    span::Span,
     spec::{Arch, Features, Object, Target},
     symbols::Symbolizer,
     vm,
@@ -178,35 +179,47 @@ impl<'a> Session<'a> {
 }
 
 impl Compiled {
-    /// Runs every program in user space. What cannot be modelled there is no verdict.
+    /// Runs every program in user space, then checks it by the rules of the kernel's verifier. What cannot be modelled
+    /// there is no verdict.
     ///
     /// # Errors
-    /// A program that goes wrong.
+    /// A program that goes wrong, or that the kernel would refuse.
     pub fn dry_run(&self) -> Result<(), SessionError> {
         match vm::dry_run(&self.object) {
-            Ok(()) | Err(vm::DryRunError::Unsupported(_)) => Ok(()),
+            Ok(()) | Err(vm::DryRunError::Unsupported(_)) => self.check(),
             Err(err) => {
                 let span = match &err {
-                    vm::DryRunError::Fault { program, fault, .. } => self
-                        .object
-                        .programs
-                        .get(*program)
-                        .and_then(|program| program.origins.get(fault.insn).copied().flatten()),
+                    vm::DryRunError::Fault { program, fault, .. } => {
+                        self.origin(*program, fault.insn)
+                    }
                     vm::DryRunError::Unsupported(_) => None,
                 };
-                let Object {
-                    script_name,
-                    source,
-                    ..
-                } = &self.object;
-                Err(SessionError::DryRun(Box::new(Placed::new(
-                    err,
-                    span,
-                    script_name,
-                    source,
-                ))))
+                Err(SessionError::DryRun(Box::new(self.placed(err, span))))
             }
         }
+    }
+
+    /// Follows every path of every program as the kernel's verifier will.
+    fn check(&self) -> Result<(), SessionError> {
+        let Err((index, error)) = check::before_load(&self.object) else {
+            return Ok(());
+        };
+        let probe = self.object.programs.get(index);
+        let span = self.origin(index, error.insn);
+        Err(SessionError::Check {
+            probe: probe.map(|spec| spec.probe.clone()).unwrap_or_default(),
+            error: Box::new(self.placed(error, span)),
+        })
+    }
+
+    /// The script text that an instruction comes from.
+    fn origin(&self, program: usize, insn: usize) -> Option<Span> {
+        let program = self.object.programs.get(program)?;
+        program.origins.get(insn).copied().flatten()
+    }
+
+    fn placed<E>(&self, error: E, span: Option<Span>) -> Placed<E> {
+        Placed::new(error, span, &self.object.script_name, &self.object.source)
     }
 
     /// Prints the warnings on stderr.

@@ -2,6 +2,7 @@
 
 use super::binary::BinaryError;
 use crate::{
+    check::CheckError,
     compile::CompileError,
     kernel::detect::Missing,
     loader::{self, LoadError},
@@ -25,6 +26,13 @@ pub enum SessionError {
     Compile(Placed<CompileError>),
     /// A program goes wrong when it is run in user space.
     DryRun(Box<Placed<DryRunError>>),
+    /// A compiled program breaks a rule of the kernel's verifier: the compiler is wrong, not the script.
+    Check {
+        /// Its probe.
+        probe: String,
+        /// The rule, and where it is broken.
+        error: Box<Placed<CheckError>>,
+    },
     /// This process may not trace.
     Rights(Vec<Missing>),
     /// The kernel's features cannot be found out.
@@ -126,6 +134,9 @@ impl SessionError {
             SessionError::Binary(err) => err.help().map(str::to_string),
             SessionError::Compile(err) => err.error.help().map(str::to_string),
             SessionError::Load(err) => err.error.help(),
+            SessionError::Check { .. } => Some(
+                "this is a fault of baretrace, not of the script; please report it with the script".to_string(),
+            ),
             SessionError::Ring(err) => err.help().map(str::to_string),
             SessionError::Attach { error, .. } => error.help(),
             SessionError::Rights(_) => Some(
@@ -157,6 +168,9 @@ impl fmt::Display for SessionError {
             SessionError::Binary(err) => err.fmt(f),
             SessionError::Compile(err) => err.fmt(f),
             SessionError::DryRun(err) => err.fmt(f),
+            SessionError::Check { probe, error } => {
+                write!(f, "check `{probe}`: internal error: {error}")
+            }
             SessionError::Rights(missing) => {
                 f.write_str("trace: this process lacks")?;
                 missing.iter().try_for_each(|what| write!(f, "\n  {what}"))
@@ -196,6 +210,7 @@ impl std::error::Error for SessionError {
             SessionError::Binary(err) => Some(err),
             SessionError::Compile(err) => Some(&err.error),
             SessionError::DryRun(err) => Some(&err.error),
+            SessionError::Check { error, .. } => Some(&error.error),
             SessionError::Load(err) => Some(&err.error),
             SessionError::Ring(err) => Some(err),
             SessionError::Attach { error, .. } => Some(error),

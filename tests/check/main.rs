@@ -4,6 +4,7 @@
 mod compiled;
 mod generate;
 mod kernel;
+mod table;
 
 use std::{collections::BTreeMap, env};
 

@@ -1,14 +1,15 @@
-//! What compiles is never refused: random scripts through the dry run and the kernel's verifier.
+//! What compiles is never refused: random scripts through the dry run, the checker and the kernel's verifier.
 
 use crate::generate;
 use baretrace::{
-    compile,
+    check, compile,
     kernel::{detect, features},
     lang,
     loader::{self, LoadError, LoadOptions},
     spec::{Arch, Features, Object, Target},
     vm,
 };
+use std::time::{Duration, Instant};
 
 /// Scripts, unless the environment names another number.
 const SCRIPTS: u64 = 200;
@@ -69,6 +70,7 @@ fn no_random_script_is_refused() {
     let first = number("BARETRACE_SEED", 1);
     let depth = u32::try_from(number("BARETRACE_DEPTH", 2)).expect("a small number");
     let mut refused = Vec::new();
+    let (mut programs, mut undecided, mut slowest) = (0, 0, (Duration::ZERO, 0, 0));
     for seed in first..first + number("BARETRACE_SCRIPTS", SCRIPTS) {
         let old = seed % 4 == 0;
         let features = if old { Features::floor() } else { here.clone() };
@@ -84,6 +86,19 @@ fn no_random_script_is_refused() {
             refused.push(format!("seed {seed}: {e}"));
             continue;
         }
+        for spec in &object.programs {
+            let mut env = check::env(&object, spec);
+            env.limit = 50_000;
+            let start = Instant::now();
+            let verdict = check::program(&spec.insns, &env);
+            slowest = slowest.max((start.elapsed(), spec.insns.len(), seed));
+            programs += 1;
+            match verdict {
+                Ok(_) => {}
+                Err(e) if e.what.is_undecided() => undecided += 1,
+                Err(e) => refused.push(format!("seed {seed}: {}: {e}", spec.probe)),
+            }
+        }
         if root && let Err(e) = loader::load(&object, &LoadOptions::default()) {
             let detail = match &e {
                 LoadError::Rejected(r) => format!("{r:?}"),
@@ -96,6 +111,11 @@ fn no_random_script_is_refused() {
             ));
         }
     }
+    let (time, insns, seed) = slowest;
+    println!(
+        "{programs} programs checked, {undecided} of them left to the kernel; the longest took {time:?} \
+         ({insns} instructions, seed {seed})"
+    );
     if let (Some(_), Some(seed)) = (refused.first(), std::env::var_os("BARETRACE_SEED")) {
         println!("{}", generate::script(first, true, depth));
         println!("seed {}", seed.display());
