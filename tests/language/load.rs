@@ -12,7 +12,7 @@ use baretrace::{
 use std::time::{Duration, Instant};
 
 /// Scripts, unless the environment names another number.
-const SCRIPTS: u64 = 200;
+const SCRIPTS: u64 = 30;
 
 fn target(features: Features) -> Target {
     Target {
