@@ -2,8 +2,8 @@
 //! refuse in words.
 //!
 //! A program is walked instruction by instruction with what is known of each register and stack slot in place of
-//! values ([`value`], [`scalar`], [`state`]). A branch that both ways are open to is walked both ways; a path that
-//! comes to a jump target in a state that an earlier path covers ends there ([`live`] says what has to be covered).
+//! values (`value`, `scalar`, `state`). A branch that both ways are open to is walked both ways; a path that
+//! comes to a jump target in a state that an earlier path covers ends there (`live` says what has to be covered).
 //! The rules are those of `kernel/bpf/verifier.c` in 6.18 for a program loaded with all capabilities; where they are
 //! simpler here, they refuse more. What is not modelled is refused by name ([`What::NotModelled`]).
 //!
