@@ -26,5 +26,4 @@ pub mod perf_record;
 pub mod perf_ring;
 pub mod printf;
 pub mod record;
-pub mod root;
 pub mod value;
