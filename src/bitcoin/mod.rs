@@ -1,3 +1,8 @@
 //! Bitcoin Core's tracepoints, and what is built on them.
 
+pub mod capture;
+pub mod date;
+pub mod message;
+pub mod pcapng;
 pub mod tracepoint;
+pub mod wire;
