@@ -4,21 +4,26 @@
 const MAX_LEN: usize = 128;
 
 /// The candidate nearest to `word`, if it is near enough to be what was meant: at most a third of the word's
-/// letters away, one at least. Of equally near ones the first wins; `word` itself is never suggested.
+/// letters away, one at least, and not all of the candidate's. Of equally near ones the first wins; `word` itself
+/// is never suggested.
 pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let letters: Vec<char> = word.chars().collect();
+    let letters = lower(word);
     if letters.is_empty() || letters.len() > MAX_LEN {
         return None;
     }
     let mut limit = (letters.len() / 3).max(1) + 1;
     let mut best = None;
     for candidate in candidates {
-        let other: Vec<char> = candidate.chars().take(MAX_LEN + 1).collect();
-        if other.len().abs_diff(letters.len()) >= limit || candidate == word {
+        // A letter takes four bytes at most: the lengths alone put most candidates out of reach.
+        if candidate.len().abs_diff(word.len()) > 4 * limit || candidate == word {
+            continue;
+        }
+        let other = lower(candidate);
+        if other.len().abs_diff(letters.len()) >= limit {
             continue;
         }
         let distance = distance(&letters, &other);
-        if distance < limit {
+        if distance < limit.min(other.len()) {
             limit = distance;
             best = Some(candidate);
         }
@@ -26,7 +31,19 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best
 }
 
-/// Edits from `a` to `b`: a letter put in, left out, replaced (case alone counts one), or two neighbours swapped.
+/// `did you mean …?`, if there is something to mean.
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    closest(word, candidates).map(|near| format!("did you mean `{near}`?"))
+}
+
+fn lower(word: &str) -> Vec<char> {
+    word.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Edits from `a` to `b`: a letter put in, left out, replaced, or two neighbours swapped.
 fn distance(a: &[char], b: &[char]) -> usize {
     // Rows of the table: two above, above, current.
     let mut above2 = vec![0; b.len() + 1];
@@ -63,16 +80,20 @@ mod tests {
         ];
         for (word, want) in [
             ("pidd", Some("pid")),
+            ("PID", Some("pid")),
             ("dip", None),
             ("ipd", Some("pid")),
             ("com", Some("comm")),
             ("inbound_mesage", Some("inbound_message")),
             ("inbuond_message", Some("inbound_message")),
             ("zzzzz", None),
+            ("elephant", None),
             ("comm", None),
             ("", None),
         ] {
             assert_eq!(closest(word, words), want, "{word}");
         }
+        assert_eq!(closest("x", ["r"]), None);
+        assert_eq!(closest("ldxwd", ["ldxw", "stxdw", "ldxdw"]), Some("ldxw"));
     }
 }

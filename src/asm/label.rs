@@ -115,7 +115,11 @@ impl Assembler {
 
     /// Puts the label before the next instruction.
     pub fn bind(&mut self, label: Label) {
-        let here = self.items.len();
+        self.bind_at(label, self.items.len());
+    }
+
+    /// Puts the label before that instruction, which may have been appended already.
+    pub fn bind_at(&mut self, label: Label, here: usize) {
         let fault = match self.bound.get_mut(label.0 as usize) {
             Some(place @ None) => {
                 *place = Some(here);

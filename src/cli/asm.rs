@@ -108,7 +108,8 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
             "give a file with -o, or use --format hex",
         ));
     }
-    let source = match Input::read(matches.get_one::<OsString>("file"))? {
+    let file = matches.get_one::<OsString>("file");
+    let source = match Input::read(file, dialect(matches).is_some())? {
         Input::Text(source) => source,
         Input::Hex(Source { name, .. }) | Input::Raw(name, _) | Input::Elf(name, _) => {
             return Err(CliError::with_help(

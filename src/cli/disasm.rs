@@ -57,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         ..disasm::Options::default()
     };
     let section = matches.get_one::<String>("section").map(String::as_str);
-    let input = Input::read(matches.get_one::<OsString>("file"))?;
+    let input = Input::read(matches.get_one::<OsString>("file"), false)?;
     if let (
         Some(section),
         Input::Text(Source { name, .. }) | Input::Hex(Source { name, .. }) | Input::Raw(name, _),

@@ -96,7 +96,10 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     };
     let input = match hex("program") {
         Some(source) => Input::Hex(source),
-        None => Input::read(matches.get_one::<OsString>("file"))?,
+        None => Input::read(
+            matches.get_one::<OsString>("file"),
+            dialect(matches).is_some(),
+        )?,
     };
     let section = matches.get_one::<String>("section").map(String::as_str);
     let program = Runnable::new(input, dialect(matches), section)?;

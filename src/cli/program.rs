@@ -42,8 +42,8 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Reads a file, or standard input for `-` or nothing.
-    pub(super) fn read(path: Option<&OsString>) -> Result<Input, CliError> {
+    /// Reads a file, or standard input for `-` or nothing. `is_text` says that it holds no bytes, whatever it looks like.
+    pub(super) fn read(path: Option<&OsString>, is_text: bool) -> Result<Input, CliError> {
         let path = path.filter(|path| *path != "-");
         let name = path.map_or("stdin".into(), |path| path.to_string_lossy().into_owned());
         let mut bytes = Vec::new();
@@ -52,7 +52,7 @@ impl Input {
             None => std::io::stdin().read_to_end(&mut bytes),
         };
         match read {
-            Ok(_) => Ok(Input::of(name, bytes)),
+            Ok(_) => Ok(Input::of(name, bytes, is_text)),
             Err(err) => Err(CliError::with_help(
                 format!("read `{name}`: {}", Described(&err)),
                 "give the path of a program, or `-` for standard input",
@@ -60,23 +60,23 @@ impl Input {
         }
     }
 
-    fn of(name: String, bytes: Vec<u8>) -> Input {
+    fn of(name: String, bytes: Vec<u8>, is_text: bool) -> Input {
         if bytes.starts_with(b"\x7fELF") {
             return Input::Elf(name, bytes);
         }
-        let printable = |c: char| !c.is_control() || c.is_ascii_whitespace();
-        match String::from_utf8(bytes) {
-            Ok(text) if text.chars().all(printable) => {
-                let is_hex = looks_hex(&text);
-                let source = Source { name, text };
-                if is_hex {
-                    Input::Hex(source)
-                } else {
-                    Input::Text(source)
-                }
-            }
-            Ok(text) => Input::Raw(name, text.into_bytes()),
-            Err(err) => Input::Raw(name, err.into_bytes()),
+        let text = match String::from_utf8(bytes) {
+            // Every instruction without an offset has a zero byte; no text has one.
+            Ok(text) if is_text || !text.contains('\0') => text,
+            Ok(text) => return Input::Raw(name, text.into_bytes()),
+            Err(err) if is_text => String::from_utf8_lossy(err.as_bytes()).into_owned(),
+            Err(err) => return Input::Raw(name, err.into_bytes()),
+        };
+        let is_hex = looks_hex(&text);
+        let source = Source { name, text };
+        if is_hex {
+            Input::Hex(source)
+        } else {
+            Input::Text(source)
         }
     }
 }
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn inputs_are_told_apart() {
-        let of = |bytes: &[u8]| match Input::of("x".into(), bytes.to_vec()) {
+        let of = |bytes: &[u8]| match Input::of("x".into(), bytes.to_vec(), false) {
             Input::Text(_) => "text",
             Input::Hex(_) => "hex",
             Input::Raw(..) => "raw",
@@ -450,6 +450,7 @@ mod tests {
             (b"be16 r1\nexit", "text"),
             (b"add: exit", "text"),
             (b"", "text"),
+            (b"# \x7f\nexit", "text"),
             (b"b7 00", "hex"),
             (b"0x9500000000000000", "hex"),
             (b"9500000000000g00", "hex"),

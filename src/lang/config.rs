@@ -3,8 +3,8 @@
 use super::ast::{ConfigValue, Name};
 use super::checked::{Config, MissingProbes};
 use super::diag::Diagnostic;
-use super::suggest;
 use crate::span::Span;
+use crate::suggest;
 
 /// What a variable takes.
 enum Take {

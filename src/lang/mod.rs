@@ -19,7 +19,6 @@ mod parser;
 pub mod points;
 mod preproc;
 pub mod print;
-mod suggest;
 mod token;
 mod visit;
 

@@ -3,8 +3,9 @@
 use super::ast::{AttachPoint, Item, Script};
 use super::constants;
 use super::diag::Diagnostic;
-use super::{number, suggest};
+use super::number;
 use crate::spec::Interval;
+use crate::suggest;
 
 /// What the parts of an attach point mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The mnemonic style: operation first, `%` before registers, memory in brackets.
 //!
-//! Names are those of bpf_conformance and ubpf; what they have no name for is named alike: `ldxbsx` (sign-extending
-//! load), `ldacqw`, `strelw`, `may_goto`, `jx` (`gotox`), `addr_space_cast`, `call kfunc`.
+//! Names are those of bpf_conformance and ubpf; what they have no name for is named alike: `ldacqw`
+//! (load-acquire), `strelw`, `may_goto`, `jx` (`gotox`), `addr_space_cast`, `call kfunc`.
 
 use super::{Around, write_target, write_wide};
 use crate::asm::table::{alu_row, atomic_row, cond_row, endian_row, size_row};
@@ -75,9 +75,9 @@ pub(super) fn write(out: &mut dyn Write, insn: &Insn, around: &Around<'_>) -> fm
             src,
             off,
         } => {
-            let sx = if signed { "sx" } else { "" };
+            let s = if signed { "s" } else { "" };
             let suffix = size_row(size).suffix;
-            write!(out, "ldx{suffix}{sx} %{dst}, {}", At(src, off))
+            write!(out, "ldx{s}{suffix} %{dst}, {}", At(src, off))
         }
         Insn::Store {
             size,

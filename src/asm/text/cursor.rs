@@ -264,13 +264,45 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// An immediate of 32 bits: -2^31 to 2^32-1, or a 64-bit number that sign extension of 32 bits gives.
+    /// An immediate of 32 bits, see [`Cursor::imm32_of`].
     pub(super) fn imm32(&mut self) -> Parsed<i32> {
         let start = self.span();
         match self.number()? {
-            Some(value) => imm32_of(value, start.to(self.last_span())),
+            Some(value) => self.imm32_of(value, start.to(self.last_span())),
             None => Err(self.expected("a number")),
         }
+    }
+
+    /// The immediate of the number just read: -2^31 to 2^31-1, in hexadecimal any pattern of 32 bits or what sign
+    /// extension makes of one. (Decimal 4294967295 would become -1, which nobody means.)
+    pub(super) fn imm32_of(&self, value: i128, span: Span) -> Parsed<i32> {
+        let last = self.tokens.get(self.next.saturating_sub(1));
+        let is_hex =
+            last.is_some_and(|token| token.text.starts_with("0x") || token.text.starts_with("0X"));
+        match i32::try_from(value) {
+            Ok(fits) => Ok(fits),
+            Err(_) if is_hex => imm32_of(value, span),
+            Err(_) => Err((
+                span,
+                Problem::Range {
+                    what: "a 32-bit immediate",
+                    value: value.to_string(),
+                    min: i64::from(i32::MIN),
+                    max: i64::from(i32::MAX),
+                },
+            )),
+        }
+    }
+
+    /// A helper's number.
+    pub(super) fn helper_number(&mut self) -> Parsed<u32> {
+        let number = self.bounded(
+            "a helper's number",
+            i64::from(i32::MIN),
+            i64::from(u32::MAX),
+        )?;
+        // Negative ones are the same 32 bits.
+        Ok(u32::try_from(number.rem_euclid(1 << 32)).unwrap_or(0))
     }
 
     /// A number that a field of these bounds holds.

@@ -2,10 +2,10 @@
 
 use super::cursor::{Cursor, imm32_of, letter};
 use super::mnemonic::{kfunc, wide_of};
-use super::{Parsed, Problem, Stmt, helper_named, nearest};
+use super::{Parsed, Problem, Stmt, helper_named};
 use crate::asm::table::{ALU, ATOMICS, CONDS, ENDIANS, SIZES};
 use crate::asm::{AluOp, AtomicOp, Callee, Imm64, Insn, Reg, Size, Src, Width, helper};
-use crate::span::Span;
+use crate::{span::Span, suggest::closest};
 
 const WORDS: &[&str] = &[
     "if",
@@ -76,7 +76,7 @@ pub(super) fn parse<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
             return Err((start, Problem::Directive { name }));
         }
         _ => {
-            let near = nearest(word, WORDS.iter().copied()).map(str::to_owned);
+            let near = closest(word, WORDS.iter().copied()).map(str::to_owned);
             let found = word.to_owned();
             return Err((start, Problem::UnknownWord { found, near }));
         }
@@ -194,7 +194,7 @@ fn call<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
         return Ok(Stmt::plain(Insn::Call { callee }));
     }
     let Some(name) = c.word() else {
-        let callee = Callee::Helper(c.imm32()?.cast_unsigned());
+        let callee = Callee::Helper(c.helper_number()?);
         return Ok(Stmt::plain(Insn::Call { callee }));
     };
     if name == "pc" && matches!(c.peek(), "+" | "-") {
@@ -203,21 +203,16 @@ fn call<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
         return Ok(Stmt::plain(Insn::Call { callee }));
     }
     if c.eat("#") {
-        let number = c.bounded(
-            "a helper's number",
-            i64::from(i32::MIN),
-            i64::from(u32::MAX),
-        )?;
+        let number = c.helper_number()?;
         let known = match name {
             "unknown" => None,
             _ => Some(helper_named(name, span)?),
         };
-        if let Some(is) = known.filter(|is| i64::from(*is) != number) {
-            let name = name.to_owned();
+        if let Some(is) = known.filter(|is| *is != number) {
+            let (name, number) = (name.to_owned(), i64::from(number));
             return Err((span, Problem::HelperNumber { name, number, is }));
         }
-        let id = imm32_of(i128::from(number), c.last_span())?.cast_unsigned();
-        let callee = Callee::Helper(id);
+        let callee = Callee::Helper(number);
         return Ok(Stmt::plain(Insn::Call { callee }));
     }
     if helper::by_name(name).is_some() || name.starts_with("bpf_") {
@@ -360,7 +355,7 @@ fn value<'a>(c: &mut Cursor<'a>, width: Width, dst: Reg) -> Parsed<Stmt<'a>> {
         let span = start.to(c.last_span());
         let wide = c.eat("ll") || c.listed_code() == Some(0x18);
         if !wide {
-            return Ok(mov(width, dst, Src::Imm(imm32_of(number, span)?)));
+            return Ok(mov(width, dst, Src::Imm(c.imm32_of(number, span)?)));
         }
         if width == Width::W32 {
             return Err((span, Problem::Width { need: 'r' }));
@@ -387,7 +382,7 @@ fn value<'a>(c: &mut Cursor<'a>, width: Width, dst: Reg) -> Parsed<Stmt<'a>> {
         return Ok(Stmt::plain(insn));
     }
     if !matches!(word, "map" | "btf" | "subprog") {
-        let near = nearest(word, VALUES.iter().copied()).map(str::to_owned);
+        let near = closest(word, VALUES.iter().copied()).map(str::to_owned);
         let found = word.to_owned();
         return Err((start, Problem::UnknownWord { found, near }));
     }
@@ -584,7 +579,7 @@ fn atomic(c: &mut Cursor<'_>, word: &str, name: &str, dst: Reg) -> Parsed<Insn> 
         .find(|row| row.sym.is_empty() && row.name == name)
     else {
         let names = VALUES.iter().copied();
-        let near = nearest(word, names).map(str::to_owned);
+        let near = closest(word, names).map(str::to_owned);
         let found = word.to_owned();
         return Err((named, Problem::UnknownWord { found, near }));
     };

@@ -1,10 +1,10 @@
 //! The mnemonic dialect: `ldxdw %r1, [%r0+8]`.
 
 use super::cursor::{Cursor, imm32_of};
-use super::{Parsed, Problem, Stmt, helper_named, nearest};
+use super::{Parsed, Problem, Stmt, helper_named};
 use crate::asm::table::{ALU, ATOMICS, AluRow, CONDS, CondRow, ENDIANS, SIZES};
 use crate::asm::{AtomicOp, Callee, EndianOp, Imm64, Insn, Reg, Size, Src, Width, helper};
-use crate::span::Span;
+use crate::{span::Span, suggest::closest};
 
 /// What the first word of a line stands for.
 #[derive(Clone, Copy)]
@@ -111,10 +111,8 @@ fn op_of_table(word: &str) -> Option<Op> {
             return Some(make(size));
         }
     }
-    let signed = word
-        .strip_prefix("ldx")
-        .and_then(|rest| rest.strip_suffix("sx"));
-    signed.and_then(size_of).map(|size| Op::Load(size, true))
+    let signed = word.strip_prefix("ldxs").and_then(size_of);
+    signed.map(|size| Op::Load(size, true))
 }
 
 /// Every name, for "did you mean".
@@ -151,7 +149,7 @@ fn names() -> Vec<String> {
     for row in SIZES {
         let prefixes = ["ldx", "stx", "st", "ldacq", "strel", "ldabs", "ldind"];
         names.extend(prefixes.map(|prefix| format!("{prefix}{}", row.suffix)));
-        names.push(format!("ldx{}sx", row.suffix));
+        names.push(format!("ldxs{}", row.suffix));
     }
     names
 }
@@ -167,7 +165,7 @@ pub(super) fn parse<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
     }
     let Some(op) = op_of(word) else {
         let names = names();
-        let near = nearest(word, names.iter().map(String::as_str)).map(str::to_owned);
+        let near = closest(word, names.iter().map(String::as_str)).map(str::to_owned);
         let found = word.to_owned();
         return Err((start, Problem::UnknownWord { found, near }));
     };
@@ -438,7 +436,7 @@ fn lock(c: &mut Cursor<'_>) -> Parsed<Insn> {
     });
     let Some(row) = found else {
         let names = ATOMICS.iter().map(|row| row.name);
-        let near = nearest(name, names).map(str::to_owned);
+        let near = closest(name, names).map(str::to_owned);
         let found = format!("lock {word}");
         return Err((span, Problem::UnknownWord { found, near }));
     };
@@ -486,7 +484,11 @@ fn call<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
         let callee = Callee::Helper(id);
         return Ok(Stmt::plain(Insn::Call { callee }));
     }
-    let callee = Callee::Helper(c.imm32()?.cast_unsigned());
+    if c.peek() == "%" {
+        // bpf_conformance's way to write `callx`.
+        return Ok(Stmt::plain(Insn::Callx { dst: c.reg()? }));
+    }
+    let callee = Callee::Helper(c.helper_number()?);
     Ok(Stmt::plain(Insn::Call { callee }))
 }
 

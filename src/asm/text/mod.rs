@@ -8,7 +8,7 @@
 //!   r1 = map[hits]                      lddw r1, map[hits]       # maps by name, in order of appearance
 //!   call bpf_map_lookup_elem#1          call bpf_map_lookup_elem
 //!   call twice                          call local twice         # functions are labels
-//!   exit                                exit
+//!   exit                                exit                     # `exit` as a target: the first one
 //! ```
 //!
 //! Lines of a verifier log, of `bpftool prog dump xlated` and of `llvm-objdump -d` may be pasted as they are: the slot
@@ -19,16 +19,14 @@ mod error;
 mod kernel;
 mod mnemonic;
 mod structure;
-mod suggest;
 
 pub use error::{Problem, TextError};
 
 use super::{Assembler, Imm64, Insn, Label, LabelError, helper};
-use crate::span::Span;
+use crate::{span::Span, suggest::closest};
 use cursor::Cursor;
 use std::collections::HashMap;
 use std::fmt;
-use suggest::nearest;
 
 /// A way of writing instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -249,6 +247,8 @@ struct Reader<'a> {
     order: Vec<&'a str>,
     /// Every use of a label, and whether it is called, for errors.
     uses: Vec<(&'a str, Span, bool)>,
+    /// The first `exit`.
+    exit: Option<(usize, Span)>,
     maps: Vec<String>,
     map_index: HashMap<&'a str, i32>,
     errors: Vec<(Span, Problem)>,
@@ -275,12 +275,15 @@ fn read(source: &str, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(
             Err(found) => reader.errors.push(fault(line, dialect, found)),
         }
     }
+    if dialect == Dialect::Mnemonic {
+        reader.bind_exit();
+    }
     let Reader { labels, uses, .. } = &reader;
     let mut undefined = Vec::new();
     for (name, span, called) in uses {
         if matches!(labels.get(name), Some((_, None))) {
             let bound = labels.iter().filter(|(_, (_, at))| at.is_some());
-            let near = nearest(name, bound.map(|(name, _)| *name)).map(str::to_owned);
+            let near = closest(name, bound.map(|(name, _)| *name)).map(str::to_owned);
             // What is called and is not near a label may be a helper's name gone wrong.
             let helper = match (called, &near) {
                 (true, None) => helper_named(name, *span).err(),
@@ -334,6 +337,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// In the mnemonic dialect a jump to `exit` goes to the first `exit` if no label has that name.
+    fn bind_exit(&mut self) {
+        if let (Some((label, place @ None)), Some(exit)) = (self.labels.get_mut("exit"), self.exit)
+        {
+            *place = Some(exit);
+            self.asm.bind_at(*label, exit.0);
+        }
+    }
+
     fn label(&mut self, name: &'a str) -> Label {
         let asm = &mut self.asm;
         self.labels
@@ -343,6 +355,9 @@ impl<'a> Reader<'a> {
     }
 
     fn push(&mut self, mut stmt: Stmt<'a>, span: Span) {
+        if stmt.insn == Insn::Exit {
+            self.exit.get_or_insert((self.asm.len(), span));
+        }
         if let Some(name) = stmt.map {
             let idx = self.map(name);
             if let Insn::LoadImm64 { imm, .. } = &mut stmt.insn {
@@ -429,7 +444,7 @@ fn helper_named(name: &str, span: Span) -> Parsed<u32> {
         None => {
             let full = format!("bpf_{}", name.strip_prefix("bpf_").unwrap_or(name));
             let names = helper::HELPERS.iter().map(|helper| helper.name);
-            let near = nearest(&full, names).map(str::to_owned);
+            let near = closest(&full, names).map(str::to_owned);
             let name = name.to_owned();
             Err((span, Problem::UnknownHelper { name, near }))
         }

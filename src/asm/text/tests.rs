@@ -363,13 +363,19 @@ const MNEMONIC_FAULTS: &[Fault] = &[
         "",
     ),
     (
-        "ldxdwsx r0, [r1]\nexit",
+        "ldxsdw r0, [r1]\nexit",
         "1:1",
         "a sign-extending load of 8 bytes does not exist",
         "",
     ),
     ("mov r0, w1\nexit", "1:9", "registers of two widths", ""),
     ("ja +40000\nexit", "1:4", "40000 does not fit `off`", ""),
+    (
+        "mov32 r0, 4294967295\nexit",
+        "1:11",
+        "4294967295 does not fit a 32-bit immediate",
+        "lddw",
+    ),
 ];
 
 #[test]
@@ -395,6 +401,32 @@ fn faults_have_place_message_and_help() {
             let got = errors[0].help().unwrap_or_default();
             assert!(got.contains(help), "{text:?}: {got}");
         }
+    }
+}
+
+/// What bpf_conformance and ubpf write beside what the disassembler prints.
+#[test]
+fn forms_of_other_assemblers_are_read() {
+    let read = |text: &str| assemble(text, Options::default()).map(|p| p.insns);
+    let jumps = read("jeq %r1, 1, exit\nja exit\nexit\nexit").unwrap();
+    assert_eq!(jumps[..2], [jump_if(Cond::Eq, Reg::R1, 1, 1), goto(0)]);
+    let labelled = read("ja exit\nexit\nexit:\nmov r0, 1\nexit").unwrap();
+    assert_eq!(labelled[0], goto(1));
+    assert!(read("goto exit\nr0 = 0\nexit").is_err());
+    for (text, like) in [
+        ("call %r2\nexit", "callx %r2\nexit"),
+        ("call helper %r2\nexit", "callx %r2\nexit"),
+        ("call helper 5\nexit", "call bpf_ktime_get_ns\nexit"),
+        ("call runtime 7\nexit", "call kfunc 7\nexit"),
+        ("bswap32 %r1\nexit", "swap32 %r1\nexit"),
+        ("mov64 r0, 0xffffffff\nexit", "mov %r0, -1\nexit"),
+        (
+            "lock fetch add32 [%r10-8], %r1\nexit",
+            "lock fetch_add32 [r10-8], r1\nexit",
+        ),
+    ] {
+        assert_eq!(read(text), read(like), "{text}");
+        assert!(read(text).is_ok(), "{text}");
     }
 }
 

@@ -2,14 +2,16 @@
 //! cast of itself.
 
 use super::structs::Structs;
-use crate::lang::{
-    ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
-    checked::{CheckedPoint, Point},
-    diag::Diagnostic,
-    suggest,
-    visit::{Child, Node, each_mut},
-};
 use crate::spec::{Param, Signature, Target, Type};
+use crate::{
+    lang::{
+        ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
+        checked::{CheckedPoint, Point},
+        diag::Diagnostic,
+        visit::{Child, Node, each_mut},
+    },
+    suggest,
+};
 use std::collections::HashSet;
 
 /// Puts numbers and types in the place of names, and says what cannot be had.

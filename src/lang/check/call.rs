@@ -1,14 +1,17 @@
 //! Builtins and functions: where they may stand, what they take, what they yield.
 
 use super::{Checker, words};
-use crate::lang::{
-    ast::{Arg, Expr, ExprKind, Name},
-    builtin::{self, Row, Want, Where, Yield},
-    checked::{Point, Res},
-    diag::Diagnostic,
-    points, suggest,
-};
 use crate::spec::{Arch, ArgLoc, Type};
+use crate::{
+    lang::{
+        ast::{Arg, Expr, ExprKind, Name},
+        builtin::{self, Row, Want, Where, Yield},
+        checked::{Point, Res},
+        diag::Diagnostic,
+        points,
+    },
+    suggest,
+};
 
 /// Clocks of `nsecs` and their numbers.
 const CLOCKS: &[(&str, i128)] = &[

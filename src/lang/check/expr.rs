@@ -1,12 +1,14 @@
 //! Expressions: names, operators, members.
 
 use super::{Checker, constant, unify, unify::Join, words};
-use crate::lang::{
-    ast::{BinOp, Expr, ExprKind, Name, TypeExpr, UnOp},
-    builtin,
-    checked::{Res, VarId},
-    constants,
-    diag::Diagnostic,
+use crate::{
+    lang::{
+        ast::{BinOp, Expr, ExprKind, Name, TypeExpr, UnOp},
+        builtin,
+        checked::{Res, VarId},
+        constants,
+        diag::Diagnostic,
+    },
     suggest,
 };
 use crate::{span::Span, spec::Type};

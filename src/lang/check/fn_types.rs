@@ -1,10 +1,12 @@
 //! Functions that take types: `sizeof`, `offsetof`, `container_of`.
 
 use super::{Checker, words};
-use crate::lang::{
-    ast::{Arg, Expr, ExprKind},
-    builtin::Want,
-    diag::Diagnostic,
+use crate::{
+    lang::{
+        ast::{Arg, Expr, ExprKind},
+        builtin::Want,
+        diag::Diagnostic,
+    },
     suggest,
 };
 use crate::{span::Span, spec::Type};

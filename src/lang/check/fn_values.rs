@@ -1,14 +1,17 @@
 //! Functions that make values: strings, buffers, stacks, addresses, parameters of the command line.
 
 use super::{Checker, words};
-use crate::lang::{
-    ast::{Arg, Expr, ExprKind},
-    builtin::{self, Row, Want},
-    checked::Res,
-    diag::Diagnostic,
-    points, suggest,
-};
 use crate::spec::Type;
+use crate::{
+    lang::{
+        ast::{Arg, Expr, ExprKind},
+        builtin::{self, Row, Want},
+        checked::Res,
+        diag::Diagnostic,
+        points,
+    },
+    suggest,
+};
 
 /// Frames of a stack where the script names no limit.
 const STACK_DEPTH: u32 = 127;

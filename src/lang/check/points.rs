@@ -1,13 +1,15 @@
 //! Attach points against the target: wildcards expanded, what is missing said.
 
-use crate::lang::{
-    ast::{AttachPoint, Probe},
-    checked::{CheckedPoint, MissingProbes, Point},
-    diag::Diagnostic,
-    points::{self, Kind, Wanted, glob, is_pattern},
+use crate::spec::{Binary, Target};
+use crate::{
+    lang::{
+        ast::{AttachPoint, Probe},
+        checked::{CheckedPoint, MissingProbes, Point},
+        diag::Diagnostic,
+        points::{self, Kind, Wanted, glob, is_pattern},
+    },
     suggest,
 };
-use crate::spec::{Binary, Target};
 
 /// All places at which a probe's program gets attached.
 pub(super) fn resolve(

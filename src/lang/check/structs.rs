@@ -1,9 +1,11 @@
 //! The script's C types with their layout (System V), and types as written in scripts.
 
 use super::{constant, words};
-use crate::lang::{
-    ast::{CDef, CMember, CStruct, CType, Tag, TypeExpr, TypeExprKind},
-    diag::Diagnostic,
+use crate::{
+    lang::{
+        ast::{CDef, CMember, CStruct, CType, Tag, TypeExpr, TypeExprKind},
+        diag::Diagnostic,
+    },
     suggest,
 };
 use crate::{

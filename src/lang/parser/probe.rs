@@ -1,12 +1,14 @@
 //! Probes: attach points, read character by character because paths and patterns are no tokens; predicate; body.
 
 use super::{Parsed, Parser};
-use crate::lang::{
-    ast::{AttachPoint, Item, Probe, Script},
-    diag::Diagnostic,
-    points::{Kind, provider},
+use crate::{
+    lang::{
+        ast::{AttachPoint, Item, Probe, Script},
+        diag::Diagnostic,
+        points::{Kind, provider},
+        token::Tok,
+    },
     suggest,
-    token::Tok,
 };
 
 impl Parser<'_> {
