@@ -206,6 +206,12 @@ const FLAGS: &[Flag] = &[
         "Load only what this policy allows",
     ),
     Flag(
+        "trace-syscalls",
+        None,
+        Nothing,
+        "Tell each bpf, perf_event_open, ioctl and mmap on stderr, decoded, with its reason",
+    ),
+    Flag(
         "no-loss",
         None,
         Nothing,

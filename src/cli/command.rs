@@ -6,7 +6,10 @@ use super::{
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+};
 
 /// How the program was called.
 #[derive(Clone, Debug)]
@@ -218,6 +221,10 @@ pub fn dispatch(call: &Call) -> Result<(), CliError> {
         }
         Err(help_or_version) => return super::out::print(&help_or_version.to_string()),
     };
+    let of_verb = matches.subcommand().map_or(&matches, |(_, sub)| sub);
+    if let Ok(Some(true)) = of_verb.try_get_one::<bool>("trace-syscalls") {
+        trace_syscalls();
+    }
     match matches.subcommand() {
         Some((verb, sub)) => match COMMANDS.iter().find(|row| row.verb == verb) {
             Some(row) => (row.run)(sub, call),
@@ -225,6 +232,14 @@ pub fn dispatch(call: &Call) -> Result<(), CliError> {
         },
         None => run::run(&matches, call),
     }
+}
+
+/// From now on each system call is told on stderr.
+fn trace_syscalls() {
+    crate::sys::trace::start(|text| {
+        // Whoever closed stderr does not want to know.
+        let _ = io::stderr().write_all(text.as_bytes());
+    });
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use crate::{
+    asm,
     spec::Features,
-    sys::{bpf, uapi},
+    sys::{bpf, trace, uapi},
 };
 
 /// Helper numbers (`include/uapi/linux/bpf.h`).
@@ -101,6 +102,7 @@ fn load(snippets: &[&[[u8; 8]]]) -> io::Result<OwnedFd> {
 /// # Errors
 /// The kernel's, when even the empty program does not load: then nothing is known (`EPERM`: no rights).
 pub fn probe() -> io::Result<Features> {
+    let _why = trace::because(|| "does this kernel have what new programs use?".to_owned());
     let mut features = Features::floor();
     let all: Vec<&[[u8; 8]]> = SNIPPETS.iter().map(|(snippet, _)| *snippet).collect();
     let program = match load(&all) {
@@ -120,6 +122,8 @@ pub fn probe() -> io::Result<Features> {
         }
     };
     for (helper, field) in HELPERS {
+        let name = asm::helper::by_id(*helper).map_or("?", |row| row.name);
+        let _why = trace::because(|| format!("does this kernel have {name}? (EACCES: yes)"));
         let call = [slot(0x85, 0, 0, i32::try_from(*helper).unwrap_or(0))];
         *field(&mut features) = match load(&[&call]) {
             Ok(_) => true,
@@ -135,6 +139,7 @@ pub fn probe() -> io::Result<Features> {
 /// A link on a directory is `EBADF` where they exist. Before 6.10 a pid filtered by *thread*; the same fix refuses a
 /// negative pid with `EINVAL` before it looks at the path (`kernel/trace/bpf_trace.c: bpf_uprobe_multi_link_attach`).
 fn has_uprobe_multi(program: &OwnedFd) -> bool {
+    let _why = trace::because(|| "are there uprobe_multi links? (EBADF, EINVAL: yes)".to_owned());
     let link = |pid| {
         bpf::link_uprobe_multi(
             program.as_fd(),

@@ -12,7 +12,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::{
     asm::{Callee, Imm64, Insn},
     spec::{Object, ProgramSpec},
-    sys::bpf::{self, BtfInfo},
+    sys::{
+        bpf::{self, BtfInfo},
+        trace,
+    },
 };
 
 const MAGIC: u16 = 0xeb9f;
@@ -38,6 +41,7 @@ impl Btf {
     /// Builds and loads it; `None` where the kernel will not have it. No load fails for want of it.
     pub(super) fn load(object: &Object) -> Option<Btf> {
         let (blob, programs) = build(object)?;
+        let _why = trace::because(|| "names of functions, lines of the script".to_owned());
         let fd = bpf::btf_load(&blob).ok()?;
         Some(Btf { fd, programs })
     }

@@ -4,10 +4,10 @@ use std::io;
 
 use super::LoadError;
 use crate::{
-    spec::{MapKind, MapSpec},
+    spec::{MapKind, MapRole, MapSpec},
     sys::{
         bpf::{Map, MapCreate},
-        cpu, process, uapi,
+        cpu, process, trace, uapi,
     },
 };
 
@@ -16,7 +16,21 @@ pub(super) fn create_all(specs: &[MapSpec]) -> Result<Vec<Map>, LoadError> {
     specs.iter().map(create).collect()
 }
 
+/// What a map is for, in words.
+fn purpose(spec: &MapSpec) -> String {
+    let name = &spec.name;
+    match &spec.role {
+        MapRole::User { name, .. } => format!("map @{name} of the script"),
+        MapRole::Ring => format!("map `{name}`: where programs find each CPU's ring"),
+        MapRole::Scratch => format!("map `{name}`: buffers in which programs build their records"),
+        MapRole::Lost => format!("map `{name}`: counts of records that found no room"),
+        MapRole::Data => format!("map `{name}`: what programs and this process share"),
+        MapRole::Stacks => format!("map `{name}`: stack traces by number"),
+    }
+}
+
 fn create(spec: &MapSpec) -> Result<Map, LoadError> {
+    let _why = trace::because(|| purpose(spec));
     let fail = |call| {
         move |source| LoadError::Map {
             name: spec.name.clone(),

@@ -42,6 +42,8 @@ pub struct Loaded {
     pub maps: Vec<Map>,
     /// One for each [`ProgramSpec`](crate::spec::ProgramSpec).
     pub programs: Vec<OwnedFd>,
+    /// Name of each map.
+    pub names: Vec<String>,
 }
 
 /// Creates all maps, fills in their first contents, and loads all programs.
@@ -57,5 +59,9 @@ pub fn load(object: &Object, options: &LoadOptions) -> Result<Loaded, LoadError>
     for index in 0..object.programs.len() {
         programs.push(program::load(object, index, &fds, btf.as_ref(), options)?);
     }
-    Ok(Loaded { maps, programs })
+    Ok(Loaded {
+        maps,
+        programs,
+        names: object.maps.iter().map(|map| map.name.clone()).collect(),
+    })
 }

@@ -14,7 +14,7 @@ use crate::{
     spec::{AttachSpec, Object, ProgramKind, ProgramSpec},
     sys::{
         bpf::{self, ProgLoad},
-        uapi,
+        trace, uapi,
     },
 };
 
@@ -38,6 +38,7 @@ pub(super) fn load(
     options: &LoadOptions,
 ) -> Result<OwnedFd, LoadError> {
     let program = &object.programs[index];
+    let _why = trace::because(|| format!("load the program of `{}`", program.probe));
     let insns = reloc::resolve(&program.insns, fds).map_err(|wrong| LoadError::NoSuchMap {
         probe: program.probe.clone(),
         insn: wrong.insn,
@@ -70,6 +71,7 @@ pub(super) fn load(
     // Our BTF is a convenience, unless there are callbacks: it must never be what a load fails for.
     if attr.btf.is_some() && !btf::has_functions(&program.insns) {
         attr.btf = None;
+        let _why = trace::because(|| "it was refused: again without names and lines".to_owned());
         if let Ok(fd) = bpf::prog_load(&attr, None) {
             return Ok(fd);
         }
@@ -106,6 +108,7 @@ fn flags(program: &ProgramSpec) -> u32 {
 
 /// Loads once more with a log, a larger one as long as it does not fit.
 fn load_with_log(attr: &ProgLoad<'_>) -> Result<OwnedFd, (io::Error, String)> {
+    let _why = trace::because(|| "it was refused: again, for the verifier's log".to_owned());
     let mut size = LOG.0;
     loop {
         let mut log = vec![0; size];

@@ -9,7 +9,7 @@ use super::Loaded;
 use crate::{
     asm::{self, EncodeError, Imm64, Insn},
     spec::Object,
-    sys::bpf,
+    sys::{bpf, trace},
 };
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -121,6 +121,8 @@ impl fmt::Display for Verdict {
 /// The kernel's, or `InvalidData` for instructions without an encoding, which no loaded program has.
 pub fn verify(object: &Object, loaded: &Loaded) -> std::io::Result<Vec<Verdict>> {
     let one = |(spec, fd): (&crate::spec::ProgramSpec, &std::os::fd::OwnedFd)| {
+        let _why =
+            trace::because(|| format!("the kernel's tag of the program of `{}`", spec.probe));
         let info = bpf::program_info(fd.as_fd())?;
         let ours = tags(&spec.insns)
             .map_err(|err| std::io::Error::new(std::io::ErrorKind::InvalidData, err.to_string()))?;

@@ -18,6 +18,7 @@ use crate::sys::{
     mmap::{PerfMap, page_size},
     perf,
     process::monotonic_ns,
+    trace,
 };
 
 /// How long after its time stamp a record may still be on its way into its ring, when an interrupt comes between.
@@ -189,6 +190,7 @@ impl Rings {
     /// # Errors
     /// The kernel's.
     pub fn install(&self, map: &Map) -> io::Result<()> {
+        let _why = trace::because(|| "tell programs each CPU's ring".to_owned());
         for ring in &self.rings {
             map.set_perf_event(ring.cpu, ring.event.as_fd())?;
         }
@@ -305,6 +307,8 @@ fn open_all(cpus: &[u32], size: usize) -> Result<Vec<Ring>, RingError> {
     let mut rings = Vec::with_capacity(cpus.len());
     let watermark = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
     for &cpu in cpus {
+        let _why =
+            trace::because(|| format!("the ring of CPU {cpu}, which programs send records to"));
         let event = match perf::open_bpf_output(cpu, watermark) {
             Ok(event) => event,
             Err(e) if e.raw_os_error() == Some(libc::ENODEV) => continue,

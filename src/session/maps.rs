@@ -4,7 +4,7 @@ use crate::{
     loader::Loaded,
     runtime::{Entry, MapReader},
     spec::MapKind,
-    sys::bpf::Map,
+    sys::{bpf::Map, trace},
 };
 use std::io;
 
@@ -13,6 +13,14 @@ use std::io;
 pub(super) struct KernelMaps<'a>(pub(super) &'a Loaded);
 
 impl KernelMaps<'_> {
+    /// Why a map is looked at now.
+    fn why(&self, what: &str, index: usize) -> trace::Why {
+        trace::because(|| match self.0.names.get(index) {
+            Some(name) => format!("{what} map `{name}`"),
+            None => format!("{what} map {index}"),
+        })
+    }
+
     fn map(&self, index: usize) -> io::Result<&Map> {
         self.0.maps.get(index).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("there is no map {index}"))
@@ -38,6 +46,7 @@ fn shares(map: &Map, value: Vec<u8>, cpus: usize) -> Vec<Vec<u8>> {
 
 impl MapReader for KernelMaps<'_> {
     fn entries(&mut self, map: usize) -> io::Result<Vec<Entry>> {
+        let _why = self.why("read", map);
         let map = self.map(map)?;
         let cpus = cpus()?;
         let entries = map.entries()?.into_iter();
@@ -47,6 +56,7 @@ impl MapReader for KernelMaps<'_> {
     }
 
     fn lookup(&mut self, map: usize, key: &[u8]) -> io::Result<Option<Vec<Vec<u8>>>> {
+        let _why = self.why("read", map);
         let map = self.map(map)?;
         let mut value = vec![0; map.value_len()];
         let found = map.lookup(key, &mut value)?;
@@ -54,6 +64,7 @@ impl MapReader for KernelMaps<'_> {
     }
 
     fn clear(&mut self, index: usize) -> io::Result<()> {
+        let _why = self.why("clear", index);
         let map = self.map(index)?;
         if is_array(map) {
             return self.zero(index, 0);
@@ -66,6 +77,7 @@ impl MapReader for KernelMaps<'_> {
     }
 
     fn zero(&mut self, map: usize, keep: usize) -> io::Result<()> {
+        let _why = self.why("zero", map);
         let map = self.map(map)?;
         let cpus = if map.is_percpu() { cpus()? } else { 1 };
         for (key, mut value) in map.entries()? {

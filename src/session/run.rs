@@ -19,7 +19,7 @@ use crate::{
         perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
-    sys::process,
+    sys::{errno::Described, process, trace},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
@@ -98,26 +98,35 @@ fn traced(options: &Options) -> Result<(Option<Child>, Option<OwnedFd>), Session
     Ok((child, target))
 }
 
-/// Compares the kernel's tags with those computed here, says so with `-v`; where `must`, a difference ends the run.
+/// Compares the kernel's tags with those computed here, and says so with `-v`. Where `must`, a difference ends the run; it
+/// is a warning otherwise, for a later kernel may compute its tags in another way.
 fn verify(
     options: &Options,
     object: &Object,
     loaded: &Loaded,
     must: bool,
 ) -> Result<(), SessionError> {
-    if !must && !options.verbose {
-        return Ok(());
-    }
-    let verdicts = loader::tag::verify(object, loaded)
-        .map_err(|err| SessionError::Io("bpf(BPF_OBJ_GET_INFO_BY_FD)", err))?;
+    let verdicts = match loader::tag::verify(object, loaded) {
+        Ok(verdicts) => verdicts,
+        Err(err) if must => return Err(SessionError::Io("bpf(BPF_OBJ_GET_INFO_BY_FD)", err)),
+        Err(err) => {
+            if options.verbose {
+                let _ = writeln!(io::stderr(), "tags not compared: {}", Described(&err));
+            }
+            return Ok(());
+        }
+    };
     for verdict in verdicts {
-        if must && !verdict.holds() {
+        let holds = verdict.holds();
+        if must && !holds {
             return Err(SessionError::Tag(verdict));
         }
-        if options.verbose {
-            // Whoever closed stderr does not want to know.
-            let _ = writeln!(io::stderr(), "{verdict}");
-        }
+        // Whoever closed stderr does not want to know.
+        let _ = match (holds, options.verbose) {
+            (false, _) if !options.no_warnings => writeln!(io::stderr(), "warning: {verdict}"),
+            (_, true) => writeln!(io::stderr(), "{verdict}"),
+            _ => Ok(()),
+        };
     }
     Ok(())
 }
@@ -217,6 +226,7 @@ fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionError> {
                 .map_err(|err| SessionError::Io("read the clock", err.into()))?;
             let nanos =
                 now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned();
+            let _why = trace::because(|| "the time at which tracing began".to_owned());
             map.update(&0u32.to_ne_bytes(), &nanos.to_ne_bytes(), 0)
                 .map_err(|err| SessionError::Io("bpf(BPF_MAP_UPDATE_ELEM)", err))?;
         }
@@ -300,6 +310,8 @@ impl<'a> Run<'a> {
 
     /// Runs a program; what it returned.
     fn run_program(&self, index: usize) -> Result<u32, SessionError> {
+        let probe = &self.object.programs[index].probe;
+        let _why = trace::because(|| format!("run `{probe}` once, now"));
         attach::run_raw_tp(self.loaded.programs[index].as_fd())
             .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
     }
@@ -315,6 +327,7 @@ impl<'a> Run<'a> {
             }
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
+                let _why = trace::because(|| format!("attach `{}`", program.probe));
                 let attachment =
                     attach::attach(fd, spec, &how).map_err(|error| SessionError::Attach {
                         probe: program.probe.clone(),
@@ -580,6 +593,7 @@ impl<'a> Run<'a> {
         let mut lost = 0;
         let map = &self.loaded.maps[index];
         let mut counts = vec![0; map.value_len()];
+        let _why = trace::because(|| "how many records found no room".to_owned());
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
             .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
         let (counts, _) = counts.as_chunks::<8>();

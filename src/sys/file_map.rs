@@ -1,6 +1,7 @@
 //! A file mapped read-only, so that reading a little of it costs a little.
 #![allow(unsafe_code)]
 
+use super::trace;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
@@ -52,9 +53,18 @@ impl FileMap {
                 0,
             )
         };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+        let result = if at == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        };
+        if trace::is_on() {
+            let fd = file.as_raw_fd();
+            let head = format!("mmap(0, {len}, PROT_READ, MAP_PRIVATE, {fd}, 0)");
+            let _why = trace::because(|| format!("read `{}`", path.display()));
+            trace::call(&head, &[], &[], result.as_ref().map(|()| format!("{at:p}")));
         }
+        result?;
         let start = NonNull::new(at.cast()).ok_or(io::ErrorKind::InvalidData)?;
         // Few pages are touched, far apart: reading ahead would only cost memory.
         // SAFETY: the range is the mapping made above; advice changes no contents.

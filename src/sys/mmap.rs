@@ -1,6 +1,7 @@
 //! The mmapped ring of a perf event: bytes, head and tail in the right order. Parsing is done elsewhere, in safe code.
 #![allow(unsafe_code)]
 
+use super::trace;
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd},
@@ -61,9 +62,23 @@ impl PerfMap {
                 0,
             )
         };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
+        let result = if base == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        };
+        if trace::is_on() {
+            let fd = event.as_raw_fd();
+            let head =
+                format!("mmap(0, {page} + {size}, PROT_READ|PROT_WRITE, MAP_SHARED, {fd}, 0)");
+            trace::call(
+                &head,
+                &[],
+                &[],
+                result.as_ref().map(|()| format!("{base:p}")),
+            );
         }
+        result?;
         let base =
             NonNull::new(base.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::EFAULT))?;
         Ok(PerfMap {

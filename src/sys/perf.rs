@@ -8,7 +8,10 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
-use super::uapi;
+use super::{
+    trace::{self, Field, Held},
+    uapi,
+};
 
 /// `struct perf_event_attr` of `include/uapi/linux/perf_event.h`; its bit fields are the one word `flags`.
 #[repr(C)]
@@ -53,6 +56,94 @@ const _: () = {
     assert!(offset_of!(Attr, aux_watermark) == 104);
     assert!(offset_of!(Attr, sig_data) == 120);
 };
+
+/// Bits of the flag word in words.
+const FLAGS: &[(u64, &str)] = &[
+    (uapi::PERF_ATTR_DISABLED, "disabled"),
+    (uapi::PERF_ATTR_INHERIT, "inherit"),
+    (uapi::PERF_ATTR_FREQ, "freq"),
+    (uapi::PERF_ATTR_WATERMARK, "watermark"),
+    (uapi::PERF_ATTR_USE_CLOCKID, "use_clockid"),
+    (uapi::PERF_ATTR_INHERIT_THREAD, "inherit_thread"),
+];
+
+/// `enum perf_sw_ids`, as far as it is used here.
+const SOFTWARE: &[(u64, &str)] = &[
+    (uapi::PERF_COUNT_SW_CPU_CLOCK, "CPU_CLOCK"),
+    (1, "TASK_CLOCK"),
+    (2, "PAGE_FAULTS"),
+    (3, "CONTEXT_SWITCHES"),
+    (4, "CPU_MIGRATIONS"),
+    (5, "PAGE_FAULTS_MIN"),
+    (6, "PAGE_FAULTS_MAJ"),
+    (7, "ALIGNMENT_FAULTS"),
+    (8, "EMULATION_FAULTS"),
+    (9, "DUMMY"),
+    (uapi::PERF_COUNT_SW_BPF_OUTPUT, "BPF_OUTPUT"),
+];
+
+impl Attr {
+    /// `config` in words; what it says depends on the type.
+    fn config(&self) -> Held {
+        let config = self.config;
+        let name = SOFTWARE.iter().find(|(number, _)| *number == config);
+        match (self.kind, name) {
+            (uapi::PERF_TYPE_SOFTWARE, Some((_, name))) => {
+                Held::Words(format!("{config} PERF_COUNT_SW_{name}"))
+            }
+            (6.., _) => Held::Words(format!(
+                "{config:#x}  return {}, ref_ctr_offset {:#x}",
+                config & 1,
+                config >> 32
+            )),
+            _ => Held::Number(config),
+        }
+    }
+
+    /// What is in it, for who watches, by the names that its unions have for that type of event.
+    fn fields(&self) -> Vec<Field> {
+        let is = |bit: u64| self.flags & bit != 0;
+        let set = FLAGS.iter().filter(|(bit, _)| is(*bit));
+        let flags: Vec<&str> = set.map(|(_, name)| *name).collect();
+        let pick = |yes: bool, a, b| if yes { a } else { b };
+        let sample = [
+            (uapi::PERF_SAMPLE_TIME, "PERF_SAMPLE_TIME"),
+            (uapi::PERF_SAMPLE_RAW, "PERF_SAMPLE_RAW"),
+        ];
+        let sample = sample.iter().filter(|(bit, _)| self.sample_type & bit != 0);
+        let sample: Vec<&str> = sample.map(|(_, name)| *name).collect();
+        let breakpoint = self.kind == uapi::PERF_TYPE_BREAKPOINT;
+        vec![
+            Field("type", Held::Number(self.kind.into())),
+            Field("size", Held::Number(self.size.into())),
+            Field("config", self.config()),
+            Field(
+                pick(is(uapi::PERF_ATTR_FREQ), "sample_freq", "sample_period"),
+                Held::Number(self.sample_period),
+            ),
+            Field("sample_type", Held::Words(sample.join("|"))),
+            Field("flags", Held::Words(flags.join("|"))),
+            Field(
+                pick(
+                    is(uapi::PERF_ATTR_WATERMARK),
+                    "wakeup_watermark",
+                    "wakeup_events",
+                ),
+                Held::Number(self.wakeup.into()),
+            ),
+            Field("bp_type", Held::Hex(self.bp_type.into())),
+            Field(
+                pick(breakpoint, "bp_addr", "uprobe_path"),
+                Held::Hex(self.config1),
+            ),
+            Field(
+                pick(breakpoint, "bp_len", "probe_offset"),
+                Held::Hex(self.config2),
+            ),
+            Field("clockid", Held::Number(self.clockid as u64)),
+        ]
+    }
+}
 
 /// Whose events count: a pid on any CPU, everybody on one CPU, or a pid on one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +192,7 @@ pub struct Uprobe<'a> {
 unsafe fn open(attr: &mut Attr, scope: Scope) -> io::Result<OwnedFd> {
     attr.size = size_of::<Attr>() as u32;
     let (pid, cpu) = scope.pid_cpu();
+    let fields = trace::is_on().then(|| attr.fields());
     // SAFETY: `attr` is live and `size` bytes long; the caller vouches for the pointers in it.
     let fd = unsafe {
         libc::syscall(
@@ -112,11 +204,19 @@ unsafe fn open(attr: &mut Attr, scope: Scope) -> io::Result<OwnedFd> {
             uapi::PERF_FLAG_FD_CLOEXEC,
         )
     };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
+    let result = if fd < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(fd)
+    };
+    if let Some(fields) = fields {
+        let head =
+            format!("perf_event_open(attr, pid {pid}, cpu {cpu}, group -1, PERF_FLAG_FD_CLOEXEC)");
+        let answer = result.as_ref().map(libc::c_long::to_string);
+        trace::call(&head, &fields, &fields, answer);
     }
     // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    result.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// The event behind a perf ring: `PERF_COUNT_SW_BPF_OUTPUT` on one CPU, samples with `TIME` (`CLOCK_MONOTONIC`) and
@@ -178,6 +278,7 @@ pub fn open_uprobe(probe: &Uprobe<'_>, scope: Scope) -> io::Result<OwnedFd> {
         // The field in `config` has 32 bits.
         return Err(io::Error::from_raw_os_error(libc::EOVERFLOW));
     }
+    trace::note("uprobe_path", || format!("{:?}", probe.path));
     // SAFETY: the path is NUL-terminated and live.
     unsafe { open(&mut attr, scope) }
 }
@@ -241,13 +342,22 @@ pub fn uprobe_pmu() -> io::Result<u32> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "uprobe PMU type is no number"))
 }
 
-fn ioctl(event: BorrowedFd<'_>, request: u64, arg: i32) -> io::Result<()> {
+fn ioctl(event: BorrowedFd<'_>, name: &str, request: u64, arg: i32) -> io::Result<()> {
     // SAFETY: the three requests used here take an integer, no pointer.
     let ret = unsafe { libc::ioctl(event.as_raw_fd(), request as _, arg) };
-    if ret < 0 {
-        return Err(io::Error::last_os_error());
+    let result = if ret < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    };
+    if trace::is_on() {
+        let head = format!(
+            "ioctl({}, PERF_EVENT_IOC_{name} {request:#x}, {arg})",
+            event.as_raw_fd()
+        );
+        trace::call(&head, &[], &[], result.as_ref().map(|()| ret.to_string()));
     }
-    Ok(())
+    result
 }
 
 /// `PERF_EVENT_IOC_SET_BPF`: the program runs on each event.
@@ -255,7 +365,8 @@ fn ioctl(event: BorrowedFd<'_>, request: u64, arg: i32) -> io::Result<()> {
 /// # Errors
 /// The kernel's.
 pub fn set_bpf(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
-    ioctl(event, uapi::PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())
+    let program = program.as_raw_fd();
+    ioctl(event, "SET_BPF", uapi::PERF_EVENT_IOC_SET_BPF, program)
 }
 
 /// `PERF_EVENT_IOC_ENABLE`.
@@ -263,7 +374,7 @@ pub fn set_bpf(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()>
 /// # Errors
 /// The kernel's.
 pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
-    ioctl(event, uapi::PERF_EVENT_IOC_ENABLE, 0)
+    ioctl(event, "ENABLE", uapi::PERF_EVENT_IOC_ENABLE, 0)
 }
 
 /// `PERF_EVENT_IOC_DISABLE`.
@@ -271,5 +382,5 @@ pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
 /// # Errors
 /// The kernel's.
 pub fn disable(event: BorrowedFd<'_>) -> io::Result<()> {
-    ioctl(event, uapi::PERF_EVENT_IOC_DISABLE, 0)
+    ioctl(event, "DISABLE", uapi::PERF_EVENT_IOC_DISABLE, 0)
 }

@@ -1,19 +1,56 @@
 //! `union bpf_attr` of `include/uapi/linux/bpf.h`, one struct a command, with every padding byte named.
 
+use crate::sys::trace::{Field, Held};
 use std::mem::{offset_of, size_of};
 
 /// Marks structs that may be handed to bpf(2): `repr(C)`, no implicit padding, and all-zero is a value.
-pub(super) trait Attr: Default {}
+pub(super) trait Attr: Default {
+    /// What is in its fields, for who watches.
+    fn fields(&self) -> Vec<Field>;
+}
+
+/// A field's contents, for who watches.
+trait Holds {
+    fn held(&self) -> Held;
+}
+
+impl Holds for u32 {
+    fn held(&self) -> Held {
+        Held::Number((*self).into())
+    }
+}
+
+impl Holds for u64 {
+    fn held(&self) -> Held {
+        Held::Hex(*self)
+    }
+}
+
+impl<const N: usize> Holds for [u8; N] {
+    fn held(&self) -> Held {
+        Held::Bytes(self.to_vec())
+    }
+}
+
+impl<const N: usize> Holds for [u64; N] {
+    fn held(&self) -> Held {
+        Held::Bytes(self.iter().flat_map(|word| word.to_ne_bytes()).collect())
+    }
+}
 
 macro_rules! attrs {
-    // A macro, because each struct needs the same three lines and the offsets beside the fields are what a reviewer
+    // A macro, because each struct needs the same few lines and the offsets beside the fields are what a reviewer
     // compares with the header.
     ($($(#[$doc:meta])* $name:ident = $size:literal { $($at:literal $field:ident: $ty:ty,)* })*) => {$(
         $(#[$doc])*
         #[repr(C)]
         #[derive(Default)]
         pub(super) struct $name { $(pub(super) $field: $ty,)* }
-        impl Attr for $name {}
+        impl Attr for $name {
+            fn fields(&self) -> Vec<Field> {
+                vec![$(Field(stringify!($field), self.$field.held())),*]
+            }
+        }
         const _: () = {
             assert!(size_of::<$name>() == $size);
             $(assert!(offset_of!($name, $field) == $at);)*
@@ -148,6 +185,26 @@ attrs! {
         8 attach_type: u32,
         12 link_flags: u32,
         16 bpf_cookie: u64,
+    }
+    TaskFdQuery = 48 {
+        0 pid: u32,
+        4 fd: u32,
+        8 flags: u32,
+        12 buf_len: u32,
+        16 buf: u64,
+        24 prog_id: u32,
+        28 fd_type: u32,
+        32 probe_offset: u64,
+        40 probe_addr: u64,
+    }
+    /// `struct bpf_btf_info`.
+    BtfInfo = 32 {
+        0 btf: u64,
+        8 btf_size: u32,
+        12 id: u32,
+        16 name: u64,
+        24 name_len: u32,
+        28 kernel_btf: u32,
     }
     /// `BPF_LINK_DETACH` (the link's fd) and `BPF_ENABLE_STATS` (the type), `BPF_MAP_FREEZE` (the map's fd).
     One = 4 {

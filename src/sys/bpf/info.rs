@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{address_mut, attr, call, call_fd, raw, text};
-use crate::sys::uapi;
+use crate::sys::{trace, uapi};
 
 /// A kind of object that has ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +289,7 @@ pub fn pin(fd: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
         bpf_fd: raw(fd),
         ..Default::default()
     };
+    trace::note("pathname", || format!("{path:?}"));
     // SAFETY: the path is NUL-terminated.
     unsafe { call(uapi::BPF_OBJ_PIN, &mut attr)? };
     Ok(())
@@ -303,6 +304,7 @@ pub fn pinned(path: &CStr) -> io::Result<OwnedFd> {
         pathname: path.as_ptr() as u64,
         ..Default::default()
     };
+    trace::note("pathname", || format!("{path:?}"));
     // SAFETY: the path is NUL-terminated.
     unsafe { call_fd(uapi::BPF_OBJ_GET, &mut attr) }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{address, attr, call, call_fd, count, raw};
-use crate::sys::uapi;
+use crate::sys::{trace, uapi};
 
 /// Sites of one `uprobe_multi` link. `ref_ctrs` and `cookies` are empty or as long as `offsets`.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,10 @@ pub fn link_uprobe_multi(program: BorrowedFd<'_>, multi: &UprobeMulti<'_>) -> io
         pid: multi.pid,
         ..Default::default()
     };
+    trace::note("path", || format!("{:?}", multi.path));
+    trace::note("offsets", || trace::numbers(multi.offsets));
+    trace::note("ref_ctr_offsets", || trace::numbers(multi.ref_ctrs));
+    trace::note("cookies", || trace::numbers(multi.cookies));
     // SAFETY: the path is NUL-terminated; the arrays are null or hold `cnt` numbers, checked above.
     unsafe { call_fd(uapi::BPF_LINK_CREATE, &mut attr) }
 }

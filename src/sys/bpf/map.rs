@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{address, address_mut, attr, call, call_fd, info, kernel_name, raw};
-use crate::sys::{cpu, uapi};
+use crate::sys::{cpu, trace, uapi};
 
 /// What to create.
 #[derive(Clone, Debug, Default)]
@@ -168,6 +168,7 @@ impl Map {
             value: address_mut(value),
             ..Default::default()
         };
+        trace::note("key", || trace::bytes(key));
         // SAFETY: the kernel reads `key_size` and writes `value_len` bytes; both lengths were just checked.
         match unsafe { call(uapi::BPF_MAP_LOOKUP_ELEM, &mut attr) } {
             Ok(_) => Ok(true),
@@ -190,6 +191,8 @@ impl Map {
             flags,
             ..Default::default()
         };
+        trace::note("key", || trace::bytes(key));
+        trace::note("value", || trace::bytes(value));
         // SAFETY: the kernel reads `key_size` and `value_len` bytes; both lengths were just checked.
         unsafe { call(uapi::BPF_MAP_UPDATE_ELEM, &mut attr)? };
         Ok(())
@@ -206,6 +209,7 @@ impl Map {
             key: address(key),
             ..Default::default()
         };
+        trace::note("key", || trace::bytes(key));
         // SAFETY: the kernel reads `key_size` bytes, checked above.
         match unsafe { call(uapi::BPF_MAP_DELETE_ELEM, &mut attr) } {
             Ok(_) => Ok(true),

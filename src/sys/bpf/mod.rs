@@ -20,6 +20,7 @@ pub use link::{UprobeMulti, link_detach, link_perf_event, link_uprobe_multi};
 pub use map::{BatchEnd, Map, MapCreate};
 pub use program::{BtfInfo, ProgLoad, TestRun, btf_load, prog_load, test_run};
 
+use super::{names, trace};
 use attr::Attr;
 
 /// Calls bpf(2) with `attr` and returns what it returned.
@@ -27,6 +28,7 @@ use attr::Attr;
 /// # Safety
 /// Every pointer in `attr` must be null or valid for all that `cmd` reads or writes through it.
 unsafe fn call<T: Attr>(cmd: u32, attr: &mut T) -> io::Result<i32> {
+    let before = trace::is_on().then(|| attr.fields());
     // SAFETY: `attr` is a live, zero-padded struct of the size given; the caller vouches for the pointers in it.
     let ret = unsafe {
         libc::syscall(
@@ -36,10 +38,18 @@ unsafe fn call<T: Attr>(cmd: u32, attr: &mut T) -> io::Result<i32> {
             size_of::<T>(),
         )
     };
-    if ret < 0 {
-        return Err(io::Error::last_os_error());
+    let result = if ret < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(ret as i32)
+    };
+    if let Some(before) = before {
+        let name = names::at(names::COMMANDS, cmd).unwrap_or("?");
+        let head = format!("bpf(BPF_{name}, {} bytes)", size_of::<T>());
+        let answer = result.as_ref().map(i32::to_string);
+        trace::call(&head, &before, &attr.fields(), answer);
     }
-    Ok(ret as i32)
+    result
 }
 
 /// As [`call`], for commands that return a new file descriptor.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{address, address_mut, attr, call, call_fd, count, kernel_name, raw};
-use crate::sys::uapi;
+use crate::sys::{trace, uapi};
 
 /// How often a load that the kernel interrupted (`EAGAIN`: a signal came during verification) is tried again.
 const LOAD_ATTEMPTS: usize = 5;
@@ -79,6 +79,14 @@ pub fn prog_load(spec: &ProgLoad<'_>, log: Option<&mut [u8]>) -> io::Result<Owne
         attr.line_info = address(info.lines);
         attr.line_info_cnt = count(info.lines)?;
     }
+    trace::note("insns", || trace::bytes(spec.insns));
+    trace::note("license", || format!("{:?}", spec.license));
+    if let Some(info) = spec.btf {
+        trace::note("func_info", || "function names".to_owned());
+        trace::note("line_info", || {
+            format!("{} places in the script", info.lines.len())
+        });
+    }
     let mut attempt = 1;
     loop {
         // SAFETY: instructions, license, log and the two info arrays are live slices of the lengths given.
@@ -101,6 +109,7 @@ pub fn btf_load(btf: &[u8]) -> io::Result<OwnedFd> {
         btf_size: count(btf)?,
         ..Default::default()
     };
+    trace::note("btf", || trace::bytes(btf));
     // SAFETY: `btf` is a live slice of the length given; no log is asked for.
     unsafe { call_fd(uapi::BPF_BTF_LOAD, &mut attr) }
 }
