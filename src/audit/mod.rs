@@ -16,7 +16,7 @@ mod summary;
 pub use bundle::{Bundle, Facts, File, Function, Line, Operands, Program, Script, Usdt, VERSION};
 pub use diff::diff;
 pub use error::BundleError;
-pub use live::{Live, live, live_text, missing};
+pub use live::{Ask, Code, Holder, Live, Machine, Unnamed, listing, live, live_text, missing};
 pub use machine::differences;
 pub use policy::Policy;
 pub use show::{show, show_json};

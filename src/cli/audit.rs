@@ -2,7 +2,7 @@
 
 use super::{Call, CliError, args, out, run::session_error};
 use crate::{
-    audit::{self, Bundle, BundleError, Policy},
+    audit::{self, Ask, Bundle, BundleError, Code, Policy},
     kernel::cpus,
     session::{self, Options, Outcome, Session},
     sys::errno::Described,
@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 fn path(name: &'static str, help: &'static str) -> Arg {
@@ -26,6 +27,23 @@ fn json() -> Arg {
         .long("json")
         .help("Print JSON")
         .action(ArgAction::SetTrue)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .help(help)
+        .action(ArgAction::SetTrue)
+}
+
+/// A time that can be waited for.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "give a number of seconds")?;
+    if (0.0..=86_400.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("give 0 to 86400 seconds".to_string())
+    }
 }
 
 pub(super) fn args(command: clap::Command) -> clap::Command {
@@ -53,7 +71,23 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
         )
         .subcommand(
             clap::Command::new("live")
-                .about("List the programs that are loaded on this machine now")
+                .about("List the programs that are loaded on this machine now: what, where, held by whom")
+                .arg(
+                    Arg::new("ID")
+                        .value_name("ID")
+                        .help("Only these programs")
+                        .num_args(0..)
+                        .value_parser(value_parser!(u32)),
+                )
+                .arg(flag("xlated", "The instructions of program ID after the verifier, beside the script's lines"))
+                .arg(flag("jited", "The machine code of program ID, beside the script's lines"))
+                .arg(
+                    Arg::new("count")
+                        .long("count")
+                        .value_name("SECONDS")
+                        .help("Have the kernel count runs and their time for so long first")
+                        .value_parser(seconds),
+                )
                 .arg(
                     Arg::new("against")
                         .long("against")
@@ -101,26 +135,78 @@ fn live(matches: &ArgMatches) -> Result<(), CliError> {
         Some(path) => Some(read(path)?),
         None => None,
     };
-    let live = audit::live(against.as_ref()).map_err(|err| {
-        let what = format!(
-            "list loaded programs: bpf(BPF_*_GET_NEXT_ID): {}",
-            Described(&err)
-        );
-        CliError::with_help(
-            what,
-            "this takes root or CAP_SYS_ADMIN; `audit show` and `audit diff` take no rights",
-        )
-    })?;
+    let ids: Vec<u32> = matches
+        .get_many("ID")
+        .map(|ids| ids.copied().collect())
+        .unwrap_or_default();
+    let code = Code {
+        xlated: matches.get_flag("xlated"),
+        jited: matches.get_flag("jited"),
+    };
+    if code != Code::default() && ids.is_empty() {
+        return Err(CliError::Usage(
+            "error: --xlated and --jited: of which program?\nhelp: give the ID that `baretrace audit live` shows"
+                .to_string(),
+        ));
+    }
+    let ask = Ask {
+        ids: &ids,
+        against: against.as_ref(),
+        count: matches
+            .get_one::<f64>("count")
+            .map(|s| Duration::from_secs_f64(*s)),
+    };
+    let machine = audit::live(&ask).map_err(|err| refused("list loaded programs: bpf", &err))?;
     if matches.get_flag("json") {
-        let value = serde_json::to_string_pretty(&live).map_err(CliError::failed)?;
+        let value = serde_json::to_string_pretty(&machine).map_err(CliError::failed)?;
         out::print(&(value + "\n"))?;
     } else {
-        out::print(&audit::live_text(&live, against.as_ref()))?;
+        out::print(&audit::live_text(&machine, against.as_ref()))?;
+    }
+    if !machine.complete {
+        return Err(incomplete(machine.programs.len()));
+    }
+    for id in &ids {
+        if !machine.programs.iter().any(|live| live.id == *id) {
+            return Err(CliError::with_help(
+                format!("show program {id}: there is none of that id (any more)"),
+                "`baretrace audit live` lists them all",
+            ));
+        }
+        if code != Code::default() {
+            let text = audit::listing(*id, code)
+                .map_err(|err| refused(&format!("show program {id}: bpf"), &err))?;
+            out::print(&text)?;
+        }
     }
     match &against {
-        Some(bundle) if !audit::missing(bundle, &live).is_empty() => Err(CliError::Negative),
+        Some(bundle) if !audit::missing(bundle, &machine).is_empty() => Err(CliError::Negative),
         _ => Ok(()),
     }
+}
+
+fn refused(what: &str, err: &std::io::Error) -> CliError {
+    let what = format!("{what}: {}", Described(err));
+    match err.raw_os_error() {
+        Some(libc::EPERM) => CliError::with_help(what, "this takes root or CAP_SYS_ADMIN"),
+        _ => CliError::failed(what),
+    }
+}
+
+/// Why the list is not all there is.
+fn incomplete(seen: usize) -> CliError {
+    let seen = match seen {
+        0 => "none of your own processes holds a program".to_string(),
+        seen => format!(
+            "the {seen} above are held by your own processes, as their fdinfo in /proc tells"
+        ),
+    };
+    CliError::with_help(
+        format!(
+            "list all loaded programs: bpf(BPF_PROG_GET_NEXT_ID): Operation not permitted (EPERM)\n  {seen}"
+        ),
+        "listing all takes root or CAP_SYS_ADMIN; `audit show`, `audit diff` and `check` take no rights",
+    )
 }
 
 /// Reads a bundle and checks it.

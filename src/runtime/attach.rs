@@ -283,7 +283,23 @@ fn rate(interval: Interval) -> Rate {
 /// Ties the program to an event and turns it on.
 fn start(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Result<(), (&'static str, io::Error)> {
     perf::set_bpf(event, program).map_err(|e| ("ioctl(PERF_EVENT_IOC_SET_BPF)", e))?;
+    enable(event)
+}
+
+fn enable(event: BorrowedFd<'_>) -> Result<(), (&'static str, io::Error)> {
     perf::enable(event).map_err(|e| ("ioctl(PERF_EVENT_IOC_ENABLE)", e))
+}
+
+/// As [`start`], for programs of the type `perf_event`: by a link, which names program and event to whoever looks at
+/// what is loaded; nothing else does (`kernel/trace/bpf_trace.c: bpf_get_perf_event_info`). Before 5.15 there is none.
+fn start_visibly(
+    event: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+) -> Result<Option<OwnedFd>, (&'static str, io::Error)> {
+    match bpf::link_perf_event(program, event, 0) {
+        Ok(link) => enable(event).map(|()| Some(link)),
+        Err(_) => start(event, program).map(|()| None),
+    }
 }
 
 fn software(
@@ -306,7 +322,8 @@ fn software(
     for &cpu in cpus {
         let event = perf::open_software(config, rate, Scope::Cpu(cpu))
             .map_err(|e| fail(("perf_event_open", e)))?;
-        start(event.as_fd(), program).map_err(fail)?;
+        out.links
+            .extend(start_visibly(event.as_fd(), program).map_err(fail)?);
         out.events.push(event);
     }
     Ok(out)
@@ -338,7 +355,8 @@ fn watch(
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) && !out.is_empty() => continue,
             Err(e) => return Err(fail(("perf_event_open", e))),
         };
-        start(event.as_fd(), program).map_err(fail)?;
+        out.links
+            .extend(start_visibly(event.as_fd(), program).map_err(fail)?);
         out.events.push(event);
     }
     Ok(out)

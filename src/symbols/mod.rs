@@ -20,3 +20,12 @@ pub use debug::debug_file;
 pub use demangle::demangle;
 pub use function::{Function, FunctionError, Language, Pattern, functions};
 pub use symbolizer::Symbolizer;
+
+/// Bytes of the machine instruction that `code` begins with, on the processor this runs on; `None` if it is none that is
+/// known.
+pub fn instruction_length(code: &[u8]) -> Option<usize> {
+    if cfg!(target_arch = "aarch64") {
+        return (code.len() >= 4).then_some(4);
+    }
+    insn_length::x86_64(code)
+}

@@ -141,13 +141,29 @@ pub const LINKS: &[&str] = &[
 const ATTACHES: &[(u64, &str)] = &[(41, "BPF_PERF_EVENT"), (48, "BPF_TRACE_UPROBE_MULTI")];
 
 /// `enum perf_type_id`; numbers from 6 on are given out at boot.
-const PERF_TYPES: &[&str] = &[
+pub const PERF_TYPES: &[&str] = &[
     "HARDWARE",
     "SOFTWARE",
     "TRACEPOINT",
     "HW_CACHE",
     "RAW",
     "BREAKPOINT",
+];
+
+/// `enum perf_sw_ids`, from 0, without `PERF_COUNT_SW_`.
+pub const SOFTWARE: &[&str] = &[
+    "CPU_CLOCK",
+    "TASK_CLOCK",
+    "PAGE_FAULTS",
+    "CONTEXT_SWITCHES",
+    "CPU_MIGRATIONS",
+    "PAGE_FAULTS_MIN",
+    "PAGE_FAULTS_MAJ",
+    "ALIGNMENT_FAULTS",
+    "EMULATION_FAULTS",
+    "DUMMY",
+    "BPF_OUTPUT",
+    "CGROUP_SWITCHES",
 ];
 
 /// The name at that place of a table.

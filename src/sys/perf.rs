@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    names,
     trace::{self, Field, Held},
     uapi,
 };
@@ -67,28 +68,13 @@ const FLAGS: &[(u64, &str)] = &[
     (uapi::PERF_ATTR_INHERIT_THREAD, "inherit_thread"),
 ];
 
-/// `enum perf_sw_ids`, as far as it is used here.
-const SOFTWARE: &[(u64, &str)] = &[
-    (uapi::PERF_COUNT_SW_CPU_CLOCK, "CPU_CLOCK"),
-    (1, "TASK_CLOCK"),
-    (2, "PAGE_FAULTS"),
-    (3, "CONTEXT_SWITCHES"),
-    (4, "CPU_MIGRATIONS"),
-    (5, "PAGE_FAULTS_MIN"),
-    (6, "PAGE_FAULTS_MAJ"),
-    (7, "ALIGNMENT_FAULTS"),
-    (8, "EMULATION_FAULTS"),
-    (9, "DUMMY"),
-    (uapi::PERF_COUNT_SW_BPF_OUTPUT, "BPF_OUTPUT"),
-];
-
 impl Attr {
     /// `config` in words; what it says depends on the type.
     fn config(&self) -> Held {
         let config = self.config;
-        let name = SOFTWARE.iter().find(|(number, _)| *number == config);
+        let name = names::at(names::SOFTWARE, config);
         match (self.kind, name) {
-            (uapi::PERF_TYPE_SOFTWARE, Some((_, name))) => {
+            (uapi::PERF_TYPE_SOFTWARE, Some(name)) => {
                 Held::Words(format!("{config} PERF_COUNT_SW_{name}"))
             }
             (6.., _) => Held::Words(format!(

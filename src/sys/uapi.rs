@@ -20,6 +20,7 @@ pub const BPF_MAP_GET_FD_BY_ID: u32 = 14;
 pub const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 pub const BPF_BTF_LOAD: u32 = 18;
 pub const BPF_BTF_GET_FD_BY_ID: u32 = 19;
+pub const BPF_TASK_FD_QUERY: u32 = 20;
 pub const BPF_MAP_FREEZE: u32 = 22;
 pub const BPF_BTF_GET_NEXT_ID: u32 = 23;
 pub const BPF_MAP_LOOKUP_BATCH: u32 = 24;

@@ -13,8 +13,9 @@ use std::{
 };
 
 pub use info::{
-    Ids, LinkInfo, MapInfo, ProgramInfo, enable_stats, ids, link_by_id, link_info, map_info, pin,
-    pinned, program_by_id, program_info, program_jited, program_map_ids, program_xlated,
+    Ids, LinkInfo, LinkPlace, MapInfo, ProgramInfo, TaskFd, btf_bytes, enable_stats, ids,
+    link_by_id, link_info, map_info, pin, pinned, program_by_id, program_info, program_jited,
+    program_jited_lines, program_lines, program_map_ids, program_xlated, task_fd_query,
 };
 pub use link::{UprobeMulti, link_detach, link_perf_event, link_uprobe_multi};
 pub use map::{BatchEnd, Map, MapCreate};
