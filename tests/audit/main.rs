@@ -4,6 +4,9 @@
 #[path = "../cli/support.rs"]
 mod support;
 
+mod live;
+mod syscalls;
+
 use std::{fs, path::Path, process::Command};
 use support::{Case, EXE, Target, TempDir, TempFile, can_trace, run, text};
 
@@ -16,7 +19,7 @@ interval:ms:700 { exit(); }
 ";
 
 /// A bundle of `script`, whose text is returned too.
-fn bundle(dir: &TempDir, name: &str, script: &str) -> (String, String) {
+pub(crate) fn bundle(dir: &TempDir, name: &str, script: &str) -> (String, String) {
     let file = dir.0.join(format!("{name}.bt"));
     fs::write(&file, script.replace("EXE", EXE)).expect("write a script");
     let out = dir.0.join(format!("{name}.json"));

@@ -1,48 +1,7 @@
 //! What each right is good for: runs with some capabilities, and what is left of them once everything is attached.
 
-use crate::support::{Case, EXE, TempDir, can_trace, run, text};
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
-
-/// This binary where every user can read it, wherever the build directory is.
-struct Public {
-    exe: PathBuf,
-    _dir: TempDir,
-}
-
-impl Public {
-    fn new(name: &str) -> Public {
-        let dir = TempDir::new(name);
-        let exe = dir.0.join("baretrace");
-        std::fs::copy(EXE, &exe).expect("copy the binary");
-        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755)).expect("chmod");
-        Public { exe, _dir: dir }
-    }
-
-    fn path(&self) -> &str {
-        self.exe.to_str().expect("a plain path")
-    }
-
-    /// The binary as user `nobody` with no capabilities but `caps` (`,+bpf,+perfmon`).
-    fn with(&self, caps: &str, args: &[&str]) -> Command {
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-        for set in ["bounding-set", "inh-caps", "ambient-caps"] {
-            command.arg(format!("--{set}=-all{caps}"));
-        }
-        command.arg(&self.exe).args(args);
-        command
-    }
-
-    /// Whether this process may start others with fewer rights, and has any itself.
-    fn can(&self) -> bool {
-        let out = self.with(",+bpf,+perfmon", &["--version"]).output();
-        let can = can_trace() && out.is_ok_and(|out| out.status.success());
-        if !can {
-            println!("skipped: setpriv cannot give or drop rights here");
-        }
-        can
-    }
-}
+use crate::support::{Case, EXE, Public, TempDir, can_trace, run, text};
+use std::process::Command;
 
 #[test]
 fn each_missing_capability_is_named() {

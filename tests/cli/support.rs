@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
@@ -203,7 +203,6 @@ pub(crate) struct TempDir(pub(crate) PathBuf);
 
 impl TempDir {
     pub(crate) fn new(name: &str) -> TempDir {
-        use std::os::unix::fs::PermissionsExt;
         let path = std::env::temp_dir().join(format!("baretrace-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("make a directory");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("chmod");
@@ -215,5 +214,46 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         // Left over if somebody else removed it: nothing to do.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// This binary where every user can read it, wherever the build directory is.
+pub(crate) struct Public {
+    exe: PathBuf,
+    _dir: TempDir,
+}
+
+impl Public {
+    pub(crate) fn new(name: &str) -> Public {
+        let dir = TempDir::new(name);
+        let exe = dir.0.join("baretrace");
+        std::fs::copy(EXE, &exe).expect("copy the binary");
+        std::fs::set_permissions(&exe, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        Public { exe, _dir: dir }
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.exe.to_str().expect("a plain path")
+    }
+
+    /// The binary as user `nobody` with no capabilities but `caps` (`,+bpf,+perfmon`).
+    pub(crate) fn with(&self, caps: &str, args: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        for set in ["bounding-set", "inh-caps", "ambient-caps"] {
+            command.arg(format!("--{set}=-all{caps}"));
+        }
+        command.arg(&self.exe).args(args);
+        command
+    }
+
+    /// Whether this process may start others with fewer rights, and has any itself.
+    pub(crate) fn can(&self) -> bool {
+        let out = self.with(",+bpf,+perfmon", &["--version"]).output();
+        let can = can_trace() && out.is_ok_and(|out| out.status.success());
+        if !can {
+            println!("skipped: setpriv cannot give or drop rights here");
+        }
+        can
     }
 }

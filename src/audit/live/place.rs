@@ -86,14 +86,24 @@ fn event(kind: u32, config: u64) -> String {
         Some("BREAKPOINT") => "watchpoint".to_owned(),
         Some(name) => format!("{} event {config:#x}", name.to_ascii_lowercase()),
         None => match pmu(kind) {
+            Some(name) if name.ends_with("_clock") => format!("timer {name}"),
             Some(name) => format!("event {config:#x} of PMU {name}"),
             None => format!("event {config:#x} of PMU {kind}"),
         },
     }
 }
 
-/// The name of a PMU whose number was given out at boot, from sysfs.
+/// The first two numbers that are given out go to PMUs that sysfs does not show (`kernel/events/core.c: perf_event_init`).
+const HIDDEN: &[(u32, &str)] = &[(6, "cpu_clock"), (7, "task_clock")];
+
+/// The name of a PMU whose number was given out at boot.
 fn pmu(kind: u32) -> Option<String> {
+    let hidden = HIDDEN.iter().find(|(number, _)| *number == kind);
+    shown_pmu(kind).or_else(|| hidden.map(|(_, name)| (*name).to_owned()))
+}
+
+/// The same from sysfs.
+fn shown_pmu(kind: u32) -> Option<String> {
     let devices = fs::read_dir("/sys/bus/event_source/devices").ok()?;
     let mut devices = devices.flatten();
     let found = devices.find(|device| {
