@@ -1,6 +1,6 @@
 //! What each right is good for: runs with some capabilities, and what is left of them once everything is attached.
 
-use crate::support::{Case, EXE, Public, TempDir, can_trace, run, text};
+use crate::support::{Case, EXE, Public, can_trace, run, text};
 use std::process::Command;
 
 #[test]
