@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod date;
 pub mod message;
+pub mod monitor;
 pub mod pcapng;
 pub mod tracepoint;
 pub mod wire;

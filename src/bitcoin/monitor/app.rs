@@ -1,0 +1,372 @@
+//! The loop of a monitor: keys in, frames out.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use ratatui::{
+    Frame,
+    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind},
+    layout::Rect,
+    text::{Line, Span},
+    widgets::{Block, Clear, Paragraph},
+};
+
+use super::{
+    format::{clock, short},
+    keys::{Action, KEYS, action},
+    shared::{Model, Shared},
+    terminal::{self, Error},
+    theme::Theme,
+};
+
+/// What a screen is told while drawing and acting.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Milliseconds since the beginning; while the screen is held, those of that moment.
+    pub ms: u64,
+    /// The beginning, in milliseconds since 1970.
+    pub start_unix_ms: u64,
+    /// What the terminal can show.
+    pub theme: Theme,
+}
+
+/// Text that the user gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// Lines without it are left out.
+    Filter,
+    /// Lines with it are set off.
+    Search,
+}
+
+/// What a monitor shows of its model.
+pub trait Screen {
+    /// What it shows.
+    type Model: Model;
+    /// Name of the tool; files that it exports begin with it.
+    const NAME: &'static str;
+    /// Fills `area`.
+    fn draw(&mut self, model: &Self::Model, frame: &mut Frame, area: Rect, now: &Now);
+    /// Does what a key asks for; false if it means nothing here.
+    fn act(&mut self, action: Action, model: &Self::Model, now: &Now) -> bool;
+    /// Takes in a filter or search text, at each change.
+    fn query(&mut self, query: Query, text: &str, model: &Self::Model, now: &Now);
+    /// The current text of a query.
+    fn text(&self, query: Query) -> &str;
+    /// What is shown, an object a line.
+    fn export(&self, model: &Self::Model, now: &Now) -> Vec<serde_json::Value>;
+}
+
+/// Least columns and rows.
+const LEAST: (u16, u16) = (40, 10);
+
+/// A screen with what all of them have: help, prompts, holding, messages. Apart from the terminal, so that tests can drive it.
+#[derive(Debug)]
+pub struct App<S: Screen> {
+    screen: S,
+    shared: Shared<S::Model>,
+    theme: Theme,
+    folder: PathBuf,
+    /// The model as it was when the screen was held, then, and the events until then.
+    held: Option<(S::Model, u64, u64)>,
+    prompt: Option<(Query, String)>,
+    help: bool,
+    message: Option<String>,
+}
+
+impl<S: Screen> App<S> {
+    /// A screen on what `shared` counts; exports go into `folder`.
+    pub fn new(screen: S, shared: Shared<S::Model>, theme: Theme, folder: &Path) -> Self {
+        App {
+            screen,
+            shared,
+            theme,
+            folder: folder.to_owned(),
+            held: None,
+            prompt: None,
+            help: false,
+            message: None,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            ms: self
+                .held
+                .as_ref()
+                .map_or_else(|| self.shared.now_ms(), |h| h.1),
+            start_unix_ms: self.shared.start_unix_ms(),
+            theme: self.theme,
+        }
+    }
+
+    /// Calls `f` with the screen and the model that it shows: the held one or the live one.
+    fn with<R>(&mut self, f: impl FnOnce(&mut S, &S::Model, &Now) -> R) -> R {
+        let now = self.now();
+        match &self.held {
+            Some((model, ..)) => f(&mut self.screen, model, &now),
+            None => f(&mut self.screen, &self.shared.lock().model, &now),
+        }
+    }
+
+    /// Takes in a key; true if it ends the monitor.
+    pub fn key(&mut self, key: KeyEvent) -> bool {
+        if key.kind == KeyEventKind::Release {
+            return false;
+        }
+        self.message = None;
+        let asked = action(key);
+        if asked == Some(Action::Quit) && (self.prompt.is_none() || key.code != KeyCode::Char('q'))
+        {
+            return true;
+        }
+        if self.prompt.is_some() {
+            self.prompt_key(key.code);
+            return false;
+        }
+        if self.help {
+            self.help = false;
+            return false;
+        }
+        let Some(asked) = asked else {
+            return false;
+        };
+        match asked {
+            Action::Help => self.help = true,
+            Action::Filter => self.prompt = Some((Query::Filter, String::new())),
+            Action::Search => self.prompt = Some((Query::Search, String::new())),
+            Action::Clear => {
+                for query in [Query::Filter, Query::Search] {
+                    self.with(|screen, model, now| screen.query(query, "", model, now));
+                }
+            }
+            Action::Pause => self.hold(),
+            Action::Export => self.export(),
+            other => {
+                if !self.with(|screen, model, now| screen.act(other, model, now)) {
+                    self.message =
+                        Some("that key means nothing here; ? shows what does".to_owned());
+                }
+            }
+        }
+        false
+    }
+
+    fn prompt_key(&mut self, code: KeyCode) {
+        let Some((query, mut text)) = self.prompt.take() else {
+            return;
+        };
+        match code {
+            KeyCode::Enter => return,
+            KeyCode::Esc => text.clear(),
+            KeyCode::Backspace => {
+                text.pop();
+            }
+            KeyCode::Char(c) => text.push(c),
+            _ => {}
+        }
+        self.with(|screen, model, now| screen.query(query, &text, model, now));
+        if code != KeyCode::Esc {
+            self.prompt = Some((query, text));
+        }
+    }
+
+    fn hold(&mut self) {
+        self.held = match self.held.take() {
+            Some(_) => None,
+            None => {
+                let inner = self.shared.lock();
+                Some((inner.model.clone(), self.shared.now_ms(), inner.events))
+            }
+        };
+    }
+
+    fn export(&mut self) {
+        let rows = self.with(|screen, model, now| screen.export(model, now));
+        let unix_ms = self.shared.start_unix_ms() + self.shared.now_ms();
+        let stamp = format!(
+            "{}{:03}",
+            crate::bitcoin::date::utc(unix_ms / 1_000),
+            unix_ms % 1_000
+        )
+        .replace([':', '-', 'Z'], "");
+        let path = self
+            .folder
+            .join(format!("baretrace-{}-{stamp}.jsonl", S::NAME));
+        self.message = Some(match write_rows(&path, &rows) {
+            Ok(()) => format!("{} lines written to {}", rows.len(), path.display()),
+            Err(e) => format!("write `{}`: {e}", path.display()),
+        });
+    }
+
+    /// Draws everything.
+    pub fn draw(&mut self, frame: &mut Frame) {
+        let area = frame.area();
+        if area.width < LEAST.0 || area.height < LEAST.1 {
+            let (w, h) = LEAST;
+            let text = format!(
+                "terminal is {}x{}, {w}x{h} is needed",
+                area.width, area.height
+            );
+            frame.render_widget(Paragraph::new(text), area);
+            return;
+        }
+        let title = Rect { height: 1, ..area };
+        let body = Rect {
+            y: 1,
+            height: area.height - 2,
+            ..area
+        };
+        let foot = Rect {
+            y: area.height - 1,
+            height: 1,
+            ..area
+        };
+        let line = self.title();
+        frame.render_widget(line, title);
+        self.with(|screen, model, now| screen.draw(model, frame, body, now));
+        frame.render_widget(self.foot(), foot);
+        if self.help {
+            help(frame, body, self.theme);
+        }
+    }
+
+    fn title(&self) -> Line<'static> {
+        let inner = self.shared.lock();
+        let mut spans = vec![
+            Span::styled(format!("{} ", S::NAME), self.theme.title()),
+            Span::raw(inner.status.clone()),
+        ];
+        if let Some((_, ms, events)) = &self.held {
+            let at = clock(self.shared.start_unix_ms() + ms);
+            let more = short(inner.events - events);
+            spans.push(Span::styled(
+                format!(" held at {at} (+{more} events)"),
+                self.theme.warn(),
+            ));
+        }
+        if inner.lost > 0 {
+            spans.push(Span::styled(
+                format!(" {} events lost", inner.lost),
+                self.theme.warn(),
+            ));
+        }
+        if let Some(why) = &inner.ended {
+            spans.push(Span::styled(format!(" ended: {why}"), self.theme.warn()));
+        }
+        Line::from(spans)
+    }
+
+    fn foot(&self) -> Line<'static> {
+        if let Some((query, text)) = &self.prompt {
+            let name = match query {
+                Query::Filter => "filter",
+                Query::Search => "search",
+            };
+            return Line::from(vec![
+                Span::styled(format!("{name}: "), self.theme.title()),
+                Span::raw(format!("{text}_")),
+            ]);
+        }
+        if let Some(message) = &self.message {
+            return Line::styled(message.clone(), self.theme.warn());
+        }
+        let mut text =
+            "? help  q quit  Enter open  f filter  / search  Space hold  e export".to_owned();
+        for (name, query) in [("filter", Query::Filter), ("search", Query::Search)] {
+            let given = self.screen.text(query);
+            if !given.is_empty() {
+                text = format!("{name} `{given}` (c drops it)  {text}");
+            }
+        }
+        Line::styled(text, self.theme.dim())
+    }
+}
+
+fn help(frame: &mut Frame, body: Rect, theme: Theme) {
+    let lines: Vec<Line> = KEYS
+        .iter()
+        .map(|key| {
+            let names = if theme.unicode {
+                key.names.to_owned()
+            } else {
+                key.names
+                    .replace('↑', "Up")
+                    .replace('↓', "Down")
+                    .replace('→', "Right")
+                    .replace('←', "Left")
+            };
+            Line::from(format!(" {names:<9} {}", key.help))
+        })
+        .collect();
+    let width = 62.min(body.width);
+    let height = (lines.len() as u16 + 2).min(body.height);
+    let area = Rect {
+        x: body.x + (body.width - width) / 2,
+        y: body.y + (body.height - height) / 2,
+        width,
+        height,
+    };
+    frame.render_widget(Clear, area);
+    let block = Block::bordered().title(" keys (any key closes) ");
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+/// A new file, never an old one written over.
+fn write_rows(path: &Path, rows: &[serde_json::Value]) -> io::Result<()> {
+    let mut out = BufWriter::new(File::create_new(path)?);
+    for row in rows {
+        writeln!(out, "{row}")?;
+    }
+    out.flush()
+}
+
+/// Shows `screen` on the terminal until the user quits or `stop` says so.
+///
+/// # Errors
+/// [`Error::NoTerminal`], or what the terminal answered.
+pub fn run<S: Screen>(
+    screen: S,
+    shared: Shared<S::Model>,
+    theme: Theme,
+    folder: &Path,
+    stop: impl Fn() -> bool,
+) -> Result<(), Error> {
+    /// Between two frames if nothing is typed.
+    const TICK: Duration = Duration::from_millis(250);
+    let mut opened = terminal::Screen::open()?;
+    let mut app = App::new(screen, shared, theme, folder);
+    while !stop() {
+        opened.terminal.draw(|frame| app.draw(frame))?;
+        // An interrupted wait is a signal: `stop` knows.
+        if !event::poll(TICK).or_else(interrupted)? {
+            continue;
+        }
+        // All that was typed meanwhile, so that a slow terminal draws once for it.
+        loop {
+            match event::read() {
+                Ok(Event::Key(key)) if app.key(key) => return Ok(()),
+                Ok(_) => {}
+                Err(e) => {
+                    interrupted(e)?;
+                }
+            }
+            if !event::poll(Duration::ZERO).or_else(interrupted)? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn interrupted(e: io::Error) -> io::Result<bool> {
+    if e.kind() == io::ErrorKind::Interrupted {
+        Ok(false)
+    } else {
+        Err(e)
+    }
+}

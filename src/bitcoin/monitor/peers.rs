@@ -1,0 +1,352 @@
+//! What is known of each peer, from its messages and connections.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::window::Window;
+
+/// What the tracepoints of `net` tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A message was received or sent.
+    Message {
+        /// The peer.
+        peer: Peer,
+        /// `inv`, `tx` …
+        msg_type: String,
+        /// Bytes of payload.
+        size: u64,
+        /// Received, not sent.
+        inbound: bool,
+    },
+    /// A connection was made.
+    Connected {
+        /// The peer.
+        peer: Peer,
+        /// Name of the network: `IPv4`, `Onion` …
+        network: String,
+    },
+    /// A connection was closed, or an inbound one made room for another.
+    Closed {
+        /// The peer.
+        peer: Peer,
+        /// Name of the network.
+        network: String,
+        /// Unix seconds at which it was made.
+        established: u64,
+        /// It made room for another.
+        evicted: bool,
+    },
+    /// A peer broke the rules.
+    Misbehaving {
+        /// Bitcoin Core's number of the peer.
+        id: i64,
+        /// How.
+        reason: String,
+    },
+}
+
+/// Which peer, as each tracepoint says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Bitcoin Core's number of it.
+    pub id: i64,
+    /// Its address.
+    pub addr: String,
+    /// `inbound`, `manual` …
+    pub conn_type: String,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Milliseconds since the monitor began.
+    pub ms: u32,
+    /// Bytes of payload, at most `u32::MAX`.
+    pub size: u32,
+    /// Index into [`Peers::types`].
+    pub msg_type: u16,
+    /// Received, not sent.
+    pub inbound: bool,
+}
+
+/// Messages kept of each peer: with 125 peers, 6 MiB.
+pub const KEPT: usize = 4_096;
+
+/// Peers that are kept after they left.
+const KEPT_CLOSED: usize = 200;
+
+/// Traffic of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of payload.
+    pub bytes: u64,
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Who it is.
+    pub peer: Peer,
+    /// Name of its network, by its address as long as no connection event told.
+    pub network: String,
+    /// Received from it.
+    pub received: Traffic,
+    /// Sent to it.
+    pub sent: Traffic,
+    /// Bytes over time, both directions.
+    pub bytes: Window,
+    /// Messages over time, both directions.
+    pub messages: Window,
+    /// Milliseconds from the last ping sent to the pong received.
+    pub ping_ms: Option<u32>,
+    ping_sent: Option<u64>,
+    /// Milliseconds since the monitor began at which it was first seen.
+    pub since_ms: u64,
+    /// When the connection ended, in milliseconds since the monitor began.
+    pub closed_ms: Option<u64>,
+    /// What it did wrong last.
+    pub misbehaved: Option<String>,
+    /// Its last messages, oldest first.
+    pub lines: VecDeque<Line>,
+    /// Messages no longer in `lines`.
+    pub forgotten: u64,
+}
+
+/// All peers.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    /// By number.
+    pub by_id: BTreeMap<i64, State>,
+    /// Message types seen; a [`Line`] has the index.
+    pub types: Vec<String>,
+    /// Messages of all peers over time.
+    pub messages: Window,
+    /// Bytes of all peers over time.
+    pub bytes: Window,
+}
+
+impl Peers {
+    /// Takes in an event of `ms` milliseconds after the beginning.
+    pub fn feed(&mut self, ms: u64, event: Event) {
+        match event {
+            Event::Message {
+                peer,
+                msg_type,
+                size,
+                inbound,
+            } => self.message(ms, peer, &msg_type, size, inbound),
+            Event::Connected { peer, network } => self.state(ms, peer).network = network,
+            Event::Closed { peer, network, .. } => {
+                let state = self.state(ms, peer);
+                state.network = network;
+                state.closed_ms = Some(ms);
+                self.drop_oldest_closed();
+            }
+            Event::Misbehaving { id, reason } => {
+                if let Some(state) = self.by_id.get_mut(&id) {
+                    state.misbehaved = Some(reason);
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, ms: u64, peer: Peer, msg_type: &str, size: u64, inbound: bool) {
+        let second = ms / 1_000;
+        self.messages.add(second, 1);
+        self.bytes.add(second, size);
+        let index = self.type_index(msg_type);
+        let state = self.state(ms, peer);
+        let traffic = if inbound {
+            &mut state.received
+        } else {
+            &mut state.sent
+        };
+        traffic.messages += 1;
+        traffic.bytes += size;
+        state.messages.add(second, 1);
+        state.bytes.add(second, size);
+        match (msg_type, inbound) {
+            ("ping", false) => state.ping_sent = Some(ms),
+            ("pong", true) => {
+                if let Some(sent) = state.ping_sent.take() {
+                    state.ping_ms = Some(saturate(ms.saturating_sub(sent)));
+                }
+            }
+            _ => {}
+        }
+        if state.lines.len() == KEPT {
+            state.lines.pop_front();
+            state.forgotten += 1;
+        }
+        state.lines.push_back(Line {
+            ms: saturate(ms),
+            size: saturate(size),
+            msg_type: index,
+            inbound,
+        });
+    }
+
+    /// The peer's state, made if it is new. A number that is seen with another address is another peer: a node restarted.
+    fn state(&mut self, ms: u64, peer: Peer) -> &mut State {
+        let other = |state: &State| state.peer.addr != peer.addr;
+        if self.by_id.get(&peer.id).is_some_and(other) {
+            self.by_id.remove(&peer.id);
+        }
+        self.by_id.entry(peer.id).or_insert_with(|| State {
+            network: network_of(&peer.addr).to_owned(),
+            peer,
+            received: Traffic::default(),
+            sent: Traffic::default(),
+            bytes: Window::default(),
+            messages: Window::default(),
+            ping_ms: None,
+            ping_sent: None,
+            since_ms: ms,
+            closed_ms: None,
+            misbehaved: None,
+            lines: VecDeque::new(),
+            forgotten: 0,
+        })
+    }
+
+    /// The index of a type; types come from peers, so that there is an end to how many are told apart.
+    fn type_index(&mut self, msg_type: &str) -> u16 {
+        const MOST: usize = 1_000;
+        let at = self
+            .types
+            .iter()
+            .position(|t| t == msg_type)
+            .unwrap_or_else(|| {
+                if self.types.len() < MOST {
+                    self.types.push(msg_type.to_owned());
+                } else if self.types.len() == MOST {
+                    self.types.push("(other)".to_owned());
+                }
+                self.types.len() - 1
+            });
+        u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    fn drop_oldest_closed(&mut self) {
+        let closed = self.by_id.values().filter(|s| s.closed_ms.is_some());
+        if closed.clone().count() > KEPT_CLOSED
+            && let Some(id) = closed.min_by_key(|s| s.closed_ms).map(|s| s.peer.id)
+        {
+            self.by_id.remove(&id);
+        }
+    }
+
+    /// Peers whose connection is open.
+    pub fn open(&self) -> usize {
+        self.by_id
+            .values()
+            .filter(|s| s.closed_ms.is_none())
+            .count()
+    }
+
+    /// A line's message type.
+    pub fn type_of(&self, line: &Line) -> &str {
+        self.types
+            .get(usize::from(line.msg_type))
+            .map_or("?", String::as_str)
+    }
+}
+
+fn saturate(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The network that an address is of, by its form.
+fn network_of(addr: &str) -> &'static str {
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
+    if host.ends_with(".onion") {
+        "Onion"
+    } else if host.ends_with(".b32.i2p") {
+        "I2P"
+    } else if host.starts_with("[fc") {
+        "CJDNS"
+    } else if host.starts_with('[') {
+        "IPv6"
+    } else if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && !host.is_empty() {
+        "IPv4"
+    } else {
+        "?"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(id: i64, addr: &str) -> Peer {
+        Peer {
+            id,
+            addr: addr.to_owned(),
+            conn_type: "manual".to_owned(),
+        }
+    }
+
+    fn message(id: i64, msg_type: &str, size: u64, inbound: bool) -> Event {
+        Event::Message {
+            peer: peer(id, "1.2.3.4:8333"),
+            msg_type: msg_type.to_owned(),
+            size,
+            inbound,
+        }
+    }
+
+    #[test]
+    fn traffic_and_ping_by_peer() {
+        let mut peers = Peers::default();
+        peers.feed(1_000, message(1, "ping", 8, false));
+        peers.feed(1_042, message(1, "pong", 8, true));
+        peers.feed(1_100, message(1, "pong", 8, true));
+        peers.feed(2_000, message(2, "tx", 300, true));
+        let one = &peers.by_id[&1];
+        assert_eq!(one.ping_ms, Some(42));
+        assert_eq!((one.received.messages, one.sent.bytes), (2, 8));
+        assert_eq!(one.network, "IPv4");
+        assert_eq!(peers.bytes.total(), 324);
+        assert_eq!(peers.type_of(&peers.by_id[&2].lines[0]), "tx");
+    }
+
+    #[test]
+    fn memory_has_an_end() {
+        let mut peers = Peers::default();
+        for i in 0..KEPT as u64 + 10 {
+            peers.feed(i, message(1, &format!("t{i}"), 1, true));
+        }
+        assert_eq!(
+            (peers.by_id[&1].lines.len(), peers.by_id[&1].forgotten),
+            (KEPT, 10)
+        );
+        assert_eq!(peers.types.len(), 1_001);
+        for id in 0..1_000 {
+            let peer = peer(id + 10, "[fc00::1]:8333");
+            let network = "CJDNS".to_owned();
+            peers.feed(
+                id as u64,
+                Event::Closed {
+                    peer,
+                    network,
+                    established: 0,
+                    evicted: false,
+                },
+            );
+        }
+        assert_eq!((peers.by_id.len(), peers.open()), (KEPT_CLOSED + 1, 1));
+    }
+
+    #[test]
+    fn a_number_with_another_address_is_another_peer() {
+        let mut peers = Peers::default();
+        peers.feed(0, message(1, "tx", 100, true));
+        let peer = peer(1, "abc.onion:8333");
+        let network = "Onion".to_owned();
+        peers.feed(5, Event::Connected { peer, network });
+        assert_eq!(peers.by_id[&1].received, Traffic::default());
+        assert_eq!(peers.by_id[&1].network, "Onion");
+    }
+}
