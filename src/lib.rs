@@ -25,6 +25,7 @@ pub mod spec;
 pub mod suggest;
 pub mod symbols;
 pub mod sys;
+pub mod trace;
 pub mod usdt;
 pub mod vm;
 pub mod wildcard;

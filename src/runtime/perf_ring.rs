@@ -145,6 +145,17 @@ pub struct Rings {
     broken: u64,
 }
 
+impl fmt::Debug for Rings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, lost) = (self.rings.len(), self.lost);
+        write!(
+            f,
+            "Rings({count} of {} bytes, {lost} lost)",
+            self.bytes_per_cpu()
+        )
+    }
+}
+
 impl Rings {
     /// Opens a ring of `size` bytes (rounded up to a power of two of pages) on each of `cpus`. Where that much may not
     /// be locked or is not there, all rings are made smaller by halves, down to a page. CPUs that have gone offline

@@ -1,12 +1,13 @@
 //! One run of a script, end to end: compile, load, attach, read, print, leave nothing behind.
 //!
-//! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `manual`.
+//! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `feed`, `manual`.
 
 pub mod binary;
 mod compile;
 mod debug;
 mod emit;
 mod error;
+mod feed;
 pub mod functions;
 mod imports;
 mod manual;
@@ -21,7 +22,8 @@ mod wake;
 pub use compile::{Compiled, Session, named};
 pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
+pub use feed::Feed;
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};
-pub use run::{Outcome, run, run_exactly};
+pub use run::{Outcome, run, run_exactly, watch};
 pub use settings::Settings;
 pub use wake::{Signals, Timer};

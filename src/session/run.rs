@@ -187,8 +187,11 @@ fn go(
 }
 
 /// A descriptor that tells when a process ends, opened before anything else: a process that is not there is named as
-/// such, and its number cannot pass to another one meanwhile.
-fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
+/// such, and its number cannot pass to another one meanwhile. `None` where the system knows no such thing.
+///
+/// # Errors
+/// [`SessionError::Process`]: no such process.
+pub fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
     match process::pidfd_open(pid) {
         Ok(fd) => Ok(Some(fd)),
         // A sandbox that knows no pidfd_open: the process's end does not end the run.
@@ -198,7 +201,7 @@ fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
 }
 
 /// With `-c`, USDT probes fire in the command only.
-fn only_in(object: &mut Object, child: u32) {
+pub(super) fn only_in(object: &mut Object, child: u32) {
     let usdt = object
         .programs
         .iter_mut()
@@ -213,7 +216,7 @@ fn only_in(object: &mut Object, child: u32) {
     }
 }
 
-fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionError> {
+pub(super) fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionError> {
     let object = &compiled.object;
     let loaded = loader::load(object, &LoadOptions { multi, lines: true }).map_err(|err| {
         let span = err.span();
@@ -609,7 +612,7 @@ impl<'a> Run<'a> {
 }
 
 /// All attachments with the index of their program.
-fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
+pub(super) fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
     object
         .programs
         .iter()
@@ -618,10 +621,13 @@ fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec)> {
 }
 
 /// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified.
-type Begun = JoinHandle<Result<Rings, RingError>>;
+pub(super) type Begun = JoinHandle<Result<Rings, RingError>>;
 
 /// Starts to open the rings, if the script has output.
-fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, SessionError> {
+pub(super) fn begin_rings(
+    options: &Options,
+    compiled: &Compiled,
+) -> Result<Option<Begun>, SessionError> {
     if compiled
         .object
         .map_index(|role| *role == MapRole::Ring)
@@ -641,7 +647,7 @@ fn begin_rings(options: &Options, compiled: &Compiled) -> Result<Option<Begun>, 
 }
 
 /// The rings, put into the map that programs write to.
-fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
+pub(super) fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
     let rings = match begun.join() {
         Ok(rings) => rings.map_err(SessionError::Ring)?,
         Err(panic) => std::panic::resume_unwind(panic),
