@@ -217,19 +217,28 @@ impl Lower<'_> {
     fn str_source(&mut self, expr: &Expr, size: u32) -> Result<(Opnd, Opnd, u32), Restart> {
         let args = args_of(expr);
         let ptr = self.num(self.first(expr, &args)?)?;
-        let (max, bound) = self.length(args.get(1).copied(), size)?;
+        let least = u32::from(matches!(
+            self.checked.res.get(&expr.id),
+            Some(Res::Builtin("str"))
+        ));
+        let (max, bound) = self.length(args.get(1).copied(), least, size)?;
         Ok((ptr, max, bound))
     }
 
-    /// A length argument, at least 1 and at most `size`, and that bound.
-    fn length(&mut self, len: Option<&Expr>, size: u32) -> Result<(Opnd, u32), Restart> {
+    /// A length argument, at least `least` (0 or 1) and at most `size`, and that bound.
+    fn length(
+        &mut self,
+        len: Option<&Expr>,
+        least: u32,
+        size: u32,
+    ) -> Result<(Opnd, u32), Restart> {
         let bound = size.max(1);
         let max = match len {
             None => Opnd::Imm(i64::from(bound)),
             Some(n) => match self.num(n)? {
-                Opnd::Imm(n) => Opnd::Imm(n.clamp(1, i64::from(bound))),
+                Opnd::Imm(n) => Opnd::Imm(n.clamp(i64::from(least), i64::from(bound))),
                 Opnd::Reg(n) => {
-                    let len = self.f.mov(1);
+                    let len = self.f.mov(i64::from(least));
                     let (some, big, fine, on) = (
                         self.f.block(),
                         self.f.block(),
@@ -292,7 +301,7 @@ impl Lower<'_> {
                 if matches!(self.checked.res.get(&data.id), Some(Res::Str(_))) {
                     return Ok(None);
                 }
-                let (max, _) = self.length(args.get(1).copied(), size)?;
+                let (max, _) = self.length(args.get(1).copied(), 0, size)?;
                 match self.value(data)? {
                     Val::Num(ptr) | Val::User(ptr) => self
                         .read_blob(helper::PROBE_READ_USER, max, size, ptr)
@@ -370,7 +379,7 @@ impl Lower<'_> {
                         };
                         s.truncate(usize::try_from(n - 1).unwrap_or(0));
                     }
-                    self.store_val(expr, Val::Lit(s), ty, ty, to)?;
+                    self.store_val(Val::Lit(s), ty, ty, to)?;
                     return Ok(true);
                 }
                 let own = match self.checked.ty(expr) {
@@ -547,7 +556,7 @@ impl Lower<'_> {
                 });
             }
             val => {
-                let from = self.in_memory(data, val, &ty)?;
+                let from = self.in_memory(val, &ty)?;
                 self.copy(from, to.plus(4), most);
             }
         }
@@ -622,7 +631,7 @@ impl Lower<'_> {
             (Val::Lit(x), other) => ((other, &tb), Some(x)),
             (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
-                let (x, y) = (self.in_memory(expr, x, &ta)?, self.in_memory(expr, y, &tb)?);
+                let (x, y) = (self.in_memory(x, &ta)?, self.in_memory(y, &tb)?);
                 return Ok(Val::Num(self.strncmp_bytes(x, y, n)?.into()));
             }
         };
@@ -631,7 +640,7 @@ impl Lower<'_> {
         let mut want = lit.unwrap_or_default();
         want.push(0);
         want.truncate(n as usize);
-        let addr = self.in_memory(expr, va.0, va.1)?;
+        let addr = self.in_memory(va.0, va.1)?;
         let mut at = 0usize;
         while at < want.len() {
             let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);

@@ -336,7 +336,7 @@ impl Lower<'_> {
         self.clear_padding(ty, to);
         for ((part, ty), off) in pair.into_iter().zip(types).zip(offsets) {
             let val = self.part_value(part);
-            self.store_val(expr, val, ty, ty, to.plus(off))?;
+            self.store_val(val, ty, ty, to.plus(off))?;
         }
         Ok(to)
     }

@@ -839,7 +839,7 @@ impl Lower<'_> {
             ty => {
                 let to = self.var_memory(id)?;
                 let own = self.checked.vars[id.0 as usize].clone();
-                self.store_val(expr, Val::Mem(at), ty, &own, to)?;
+                self.store_val(Val::Mem(at), ty, &own, to)?;
             }
         }
         self.f.push(Op::Mov {

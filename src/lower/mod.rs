@@ -5,6 +5,7 @@
 
 pub(crate) mod abi;
 mod call;
+mod chunk;
 mod each;
 mod error;
 mod helper;

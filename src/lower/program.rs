@@ -3,8 +3,9 @@
 use super::{
     LowerError, abi,
     abi::Abi,
+    chunk::{CHUNK_EXTRA, SCRATCH_HEADER, SLOT},
     helper,
-    record::{Addr, Cursor, Home, RECORD_MAX, SCRATCH_HEADER},
+    record::{Addr, Cursor, Home, RECORD_MAX},
     shared::Shared,
     usage::{Usage, VarUse},
 };
@@ -29,6 +30,8 @@ pub(super) enum Restart {
     NeedScratch,
     /// Strings in variables must have a place of their own.
     NoBlobVars,
+    /// The record may outgrow its buffer.
+    NeedChunks,
     /// One item is larger than a record can be.
     TooBig(u32),
     /// The script cannot be compiled.
@@ -56,8 +59,18 @@ pub(super) struct Plan {
     pub(super) record_max: u32,
     /// Strings in variables may live in the record.
     pub(super) blob_vars: bool,
+    /// The record may be sent in chunks.
+    pub(super) chunked: bool,
     /// Scratch is taken before the predicate.
     early: bool,
+}
+
+impl Plan {
+    /// Bytes in scratch before the record: values, and the header of chunks.
+    fn before_record(&self) -> u32 {
+        let chunk = if self.chunked { CHUNK_EXTRA } else { 0 };
+        SCRATCH_HEADER + self.fixed + chunk
+    }
 }
 
 /// Records on the stack may take this much of its 512 bytes.
@@ -179,6 +192,7 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
         kept: 0,
         record_max: RECORD_MAX,
         blob_vars: true,
+        chunked: false,
         early: false,
     };
     // Each failed attempt moves one setting one way, so this ends.
@@ -200,13 +214,13 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
             Ok(()) => {
                 let func = std::mem::replace(&mut lower.f, FuncBuilder::new("")).finish();
                 let used = if scratch {
-                    SCRATCH_HEADER + plan.fixed + seen.max(8)
+                    plan.before_record() + seen.max(8)
                 } else {
                     0
                 };
                 if used > SCRATCH_MAX {
                     // A smaller record leaves room for the values.
-                    let room = SCRATCH_MAX.saturating_sub(SCRATCH_HEADER + plan.fixed) & !7;
+                    let room = SCRATCH_MAX.saturating_sub(plan.before_record()) & !7;
                     if room >= RECORD_LEAST && room < plan.record_max {
                         plan.record_max = room;
                         shared.groups.truncate(groups);
@@ -230,6 +244,7 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
             Err(Restart::NeedScratch) if plan.home == 2 => plan.early = true,
             Err(Restart::NeedScratch) => plan.home = 2,
             Err(Restart::NoBlobVars) => plan.blob_vars = false,
+            Err(Restart::NeedChunks) => plan.chunked = true,
             Err(Restart::TooBig(n)) => {
                 let what =
                     format!("one value of {n} bytes does not fit a record of {RECORD_MAX} bytes");
@@ -350,8 +365,9 @@ impl<'a> Lower<'a> {
                 self.scratch = Some(base);
                 self.home = Home::Scratch {
                     base,
-                    start: SCRATCH_HEADER + self.plan.fixed,
+                    start: self.plan.before_record(),
                 };
+                self.begin_chunks()?;
             }
         }
         Ok(())
@@ -426,6 +442,9 @@ impl<'a> Lower<'a> {
         self.f.switch_to(plain_exit);
         self.f.end(Term::Exit(Opnd::Imm(0)));
         self.f.switch_to(got);
+        if self.plan.chunked {
+            self.f.store(Size::W, base, SLOT, number);
+        }
         base
     }
 

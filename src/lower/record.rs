@@ -17,14 +17,14 @@ use crate::{
 /// Largest record: what a per-CPU scratch value of 32 KiB can hold beside its header.
 pub(super) const RECORD_MAX: u32 = 28 * 1024;
 
+/// Blobs that may be longer than this are read in pieces, and may be sent in several chunks.
+const LONG: u32 = 6 * 1024;
+
 /// Offset in the scratch value of the parked position; the busy flag is at 0.
 const PARKED: i16 = 8;
 
 /// Offset in the scratch value of a `u32` that is always 0.
 pub(super) const ZERO: i16 = 12;
-
-/// First byte after the scratch value's own header.
-pub(super) const SCRATCH_HEADER: u32 = 16;
 
 /// A place in BPF memory.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,16 @@ impl Cursor {
         self.parked = parked;
     }
 
+    /// Constant part of the position.
+    pub(super) fn stat(&self) -> u32 {
+        self.stat
+    }
+
+    /// What the position is at most.
+    pub(super) fn most(&self) -> u32 {
+        self.dynamic_max + self.stat
+    }
+
     /// Nothing was appended, for certain.
     pub(super) fn is_empty(&self) -> bool {
         !self.parked && self.dynamic.is_none() && self.stat == RECORD_HEADER
@@ -102,9 +112,17 @@ pub(super) struct Blob {
     pub(super) max: u32,
 }
 
+/// Whether a helper reads up to a NUL and returns the length.
+pub(super) fn reads_string(helper: u32) -> bool {
+    matches!(
+        helper,
+        helper::PROBE_READ_USER_STR | helper::PROBE_READ_KERNEL_STR
+    )
+}
+
 impl Lower<'_> {
     /// Address of record byte `dyn + stat`.
-    fn record_addr(&mut self, stat: u32) -> Result<Addr, Restart> {
+    pub(super) fn record_addr(&mut self, stat: u32) -> Result<Addr, Restart> {
         match self.home {
             Home::None => Err(Restart::NeedRecord),
             Home::Stack(slot) => {
@@ -135,7 +153,7 @@ impl Lower<'_> {
     }
 
     /// Makes sure that `need` more bytes fit, and that the verifier knows it.
-    fn reserve(&mut self, need: u32) -> Result<(), Restart> {
+    pub(super) fn reserve(&mut self, need: u32) -> Result<(), Restart> {
         let Home::Scratch { .. } = self.home else {
             if self.home == Home::None || self.cursor.stat + need > self.plan.record_size {
                 return Err(if self.home == Home::None {
@@ -169,11 +187,14 @@ impl Lower<'_> {
         if need > self.plan.record_max - RECORD_HEADER {
             return Err(Restart::TooBig(need));
         }
-        // Full: send what there is, and go on in an empty record; there a group needs its tag again.
+        if !self.plan.chunked {
+            return Err(Restart::NeedChunks);
+        }
+        // Full: send what there is as a chunk, and go on in an empty buffer; there a group needs its tag again.
         let need = need + 4;
         self.close_group();
         let pos = self.position();
-        let (flush, fits, on) = (self.f.block(), self.f.block(), self.f.block());
+        let (flush, on) = (self.f.block(), self.f.block());
         let var = self.f.vreg();
         self.f.push(Op::Mov { dst: var, src: pos });
         self.f.branch(
@@ -181,10 +202,8 @@ impl Lower<'_> {
             var,
             i64::from(self.plan.record_max - need),
             flush,
-            fits,
+            on,
         );
-        self.f.switch_to(fits);
-        self.f.end(crate::ir::Term::Goto(on));
         self.f.switch_to(flush);
         let send = self.f.block();
         // Never true; tells the verifier that the position is in bounds.
@@ -196,29 +215,37 @@ impl Lower<'_> {
             send,
         );
         self.f.switch_to(send);
-        self.send(var.into())?;
+        self.send_chunk(var.into(), None, false)?;
         self.f.push(Op::Mov {
             dst: var,
             src: Opnd::Imm(i64::from(RECORD_HEADER)),
         });
         self.f.end(crate::ir::Term::Goto(on));
         self.f.switch_to(on);
+        self.go_on_at(var, self.plan.record_max - need);
+        Ok(())
+    }
+
+    /// The position is in `var` now, and at most `max`.
+    pub(super) fn go_on_at(&mut self, var: VReg, max: u32) {
         self.cursor = Cursor {
             dynamic: Some(var),
-            dynamic_max: self.plan.record_max - need,
+            dynamic_max: max,
             stat: 0,
             ptr: None,
             parked: false,
             open: None,
         };
-        if self.blob_vars && self.loops.is_empty() {
-            return Err(Restart::NoBlobVars);
-        }
-        Ok(())
+        self.seen_max = self.seen_max.max(max);
+    }
+
+    /// The buffer may be used to its end.
+    pub(super) fn full_record(&mut self) {
+        self.seen_max = self.plan.record_max;
     }
 
     /// The position as one operand.
-    fn position(&mut self) -> Opnd {
+    pub(super) fn position(&mut self) -> Opnd {
         let stat = i64::from(self.cursor.stat);
         match self.cursor.dynamic {
             None => Opnd::Imm(stat),
@@ -320,46 +347,40 @@ impl Lower<'_> {
             });
         };
         self.close_group();
+        if cap > LONG {
+            return self.read_long(helper, max, cap, source);
+        }
         self.reserve(cap + 4)?;
         let tag = self.record_addr(self.cursor.stat)?;
         let dst = self.addr_reg(tag.plus(4));
         let at = self.position();
-        let is_str =
-            helper == helper::PROBE_READ_USER_STR || helper == helper::PROBE_READ_KERNEL_STR;
+        let at = self.in_hit(at)?;
         let ret = self.call_read(helper, vec![dst.into(), max, source]);
         let len = self.f.vreg();
-        self.f.push(Op::Mov {
-            dst: len,
-            src: ret.into(),
-        });
-        // Strings return their length, other reads 0: both as a length that is never negative.
-        let (bad, on) = (self.f.block(), self.f.block());
-        if is_str {
+        if reads_string(helper) {
+            // The length with its NUL; where nothing can be read there is none.
+            self.f.push(Op::Mov {
+                dst: len,
+                src: ret.into(),
+            });
+            let (bad, on) = (self.f.block(), self.f.block());
             self.f.branch(Cond::Sgt, ret, 0, on, bad);
+            self.f.switch_to(bad);
+            self.f.push(Op::Mov {
+                dst: len,
+                src: Opnd::Imm(0),
+            });
+            self.f.end(crate::ir::Term::Goto(on));
+            self.f.switch_to(on);
         } else {
+            // What cannot be read is zeros (kernel/trace/bpf_trace.c: bpf_probe_read_user_common).
             self.f.push(Op::Mov { dst: len, src: max });
-            self.f.branch(Cond::Eq, ret, 0, on, bad);
         }
-        self.f.switch_to(bad);
-        self.f.push(Op::Mov {
-            dst: len,
-            src: Opnd::Imm(0),
-        });
-        self.f.end(crate::ir::Term::Goto(on));
-        self.f.switch_to(on);
         let next = match self.cursor.dynamic {
             None => len,
             Some(v) => self.f.alu(AluOp::Add, v, len),
         };
-        let word = self.f.vreg();
-        self.f.push(Op::Alu {
-            op: AluOp::Or,
-            width: Width::W32,
-            dst: word,
-            a: len.into(),
-            b: Opnd::Imm(i64::from(BLOB_TAG.cast_signed())),
-        });
-        self.store_at(tag, Size::W, word.into());
+        self.store_tag(tag, len);
         self.cursor.dynamic = Some(next);
         self.cursor.dynamic_max += cap;
         self.cursor.stat += 4;
@@ -370,12 +391,29 @@ impl Lower<'_> {
         Ok(Blob { at, max: cap })
     }
 
+    /// Writes the tag of a blob of `len` bytes.
+    pub(super) fn store_tag(&mut self, tag: Addr, len: VReg) {
+        let word = self.f.vreg();
+        self.f.push(Op::Alu {
+            op: AluOp::Or,
+            width: Width::W32,
+            dst: word,
+            a: len.into(),
+            b: Opnd::Imm(i64::from(BLOB_TAG.cast_signed())),
+        });
+        self.store_at(tag, Size::W, word.into());
+    }
+
     /// Address of a blob's content.
-    pub(super) fn blob_addr(&mut self, blob: Blob) -> Option<Addr> {
+    pub(super) fn blob_addr(&mut self, blob: Blob) -> Result<Addr, Restart> {
         let Home::Scratch { base, start } = self.home else {
-            return None;
+            return Err(Restart::NeedScratch);
         };
-        Some(match blob.at {
+        if self.plan.chunked {
+            // It may have been sent already.
+            return Err(Restart::NoBlobVars);
+        }
+        Ok(match blob.at {
             Opnd::Imm(at) => Addr {
                 base,
                 off: start.cast_signed() + i32::try_from(at).unwrap_or(0) + 4,
@@ -388,14 +426,26 @@ impl Lower<'_> {
     }
 
     /// Hands the record to the ring, or counts it as lost.
-    fn send(&mut self, len: Opnd) -> Result<(), Restart> {
+    pub(super) fn send(&mut self, len: Opnd) -> Result<(), Restart> {
         let saved = (self.cursor.dynamic.take(), self.cursor.ptr.take());
         let start = self.record_addr(0)?;
         (self.cursor.dynamic, self.cursor.ptr) = saved;
         self.store_at(start, Size::W, len);
         let index = Opnd::Imm(i64::try_from(self.index).unwrap_or(0));
         self.store_at(start.plus(4), Size::W, index);
-        let data = self.addr_reg(start);
+        let ret = self.call_ring(start, len);
+        let (lost, on) = (self.f.block(), self.f.block());
+        self.f.branch(Cond::Eq, ret, 0, on, lost);
+        self.f.switch_to(lost);
+        self.count_lost();
+        self.f.end(crate::ir::Term::Goto(on));
+        self.f.switch_to(on);
+        Ok(())
+    }
+
+    /// `bpf_perf_event_output` of `len` bytes; what it returned.
+    pub(super) fn call_ring(&mut self, from: Addr, len: Opnd) -> VReg {
+        let data = self.addr_reg(from);
         let ring = self.f.vreg();
         let map = self.shared.ring();
         self.f.push(Op::Map { dst: ring, map });
@@ -407,14 +457,7 @@ impl Lower<'_> {
             data.into(),
             len,
         ];
-        let ret = self.f.call(helper::PERF_EVENT_OUTPUT, &args);
-        let (lost, on) = (self.f.block(), self.f.block());
-        self.f.branch(Cond::Eq, ret, 0, on, lost);
-        self.f.switch_to(lost);
-        self.count_lost();
-        self.f.end(crate::ir::Term::Goto(on));
-        self.f.switch_to(on);
-        Ok(())
+        self.f.call(helper::PERF_EVENT_OUTPUT, &args)
     }
 
     /// Adds one to this program's counter of lost records.
@@ -449,15 +492,18 @@ impl Lower<'_> {
         self.close_group();
         if let (true, Home::Scratch { base, .. }) = (self.cursor.parked, self.home) {
             let v = self.f.load(Size::W, base, PARKED);
-            let (some, sane) = (self.f.block(), self.f.block());
-            self.f.branch(
-                Cond::Le,
-                v,
-                i64::from(RECORD_HEADER),
-                self.release_block,
-                some,
-            );
-            self.f.switch_to(some);
+            let sane = self.f.block();
+            if !self.plan.chunked {
+                let some = self.f.block();
+                self.f.branch(
+                    Cond::Le,
+                    v,
+                    i64::from(RECORD_HEADER),
+                    self.release_block,
+                    some,
+                );
+                self.f.switch_to(some);
+            }
             self.f.branch(
                 Cond::Gt,
                 v,
@@ -469,11 +515,11 @@ impl Lower<'_> {
             self.seen_max = self.plan.record_max;
             let parked = self.cursor.clone();
             self.cursor = Cursor::start();
-            self.send(v.into())?;
+            self.send_rest(v.into())?;
             self.cursor = parked;
         } else if !self.cursor.is_empty() {
             let len = self.position();
-            self.send(len)?;
+            self.send_rest(len)?;
         }
         self.f.end(crate::ir::Term::Goto(self.release_block));
         Ok(())

@@ -23,7 +23,7 @@ const WALKED: u32 = 1;
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
     /// after the loop is current afterwards, and its block is given to `body` too.
-    fn counted(
+    pub(super) fn counted(
         &mut self,
         count: u32,
         body: impl FnOnce(&mut Self, VReg, BlockId, BlockId) -> Result<(), Restart>,
@@ -115,12 +115,12 @@ impl Lower<'_> {
                 Ok((to, size))
             }
             (Type::Buf { size }, value) => {
-                let addr = self.in_memory(expr, value, &ty)?;
+                let addr = self.in_memory(value, &ty)?;
                 Ok((addr.plus(4), *size))
             }
             (_, value) => {
                 let size = ty.size(&self.checked.structs);
-                let addr = self.in_memory(expr, value, &ty)?;
+                let addr = self.in_memory(value, &ty)?;
                 Ok((addr, size))
             }
         }

@@ -832,7 +832,7 @@ impl Lower<'_> {
         if size != rt.size(&self.checked.structs) {
             return self.fail(expr, "values of these types cannot be compared");
         }
-        let (a, b) = (self.in_memory(expr, l, &lt)?, self.in_memory(expr, r, &rt)?);
+        let (a, b) = (self.in_memory(l, &lt)?, self.in_memory(r, &rt)?);
         if size > 256 {
             return self.same_bytes(a, b, size, same, differ);
         }
@@ -873,7 +873,7 @@ impl Lower<'_> {
             want.truncate((*size as usize).saturating_sub(1));
             want.push(0);
         }
-        let addr = self.in_memory(expr, val, ty)?;
+        let addr = self.in_memory(val, ty)?;
         let mut at = 0usize;
         while at < want.len() {
             let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
@@ -903,24 +903,18 @@ impl Lower<'_> {
             return self.fail(expr, "these are not strings");
         };
         let size = (*sa).min(*sb);
-        let (x, y) = (
-            self.in_memory(expr, a.0, a.1)?,
-            self.in_memory(expr, b.0, b.1)?,
-        );
+        let (x, y) = (self.in_memory(a.0, a.1)?, self.in_memory(b.0, b.1)?);
         self.same_strings(x, y, size, same, differ)
     }
 
     /// The bytes of a value in BPF memory.
-    pub(super) fn in_memory(&mut self, expr: &Expr, val: Val, ty: &Type) -> Result<Addr, Restart> {
+    pub(super) fn in_memory(&mut self, val: Val, ty: &Type) -> Result<Addr, Restart> {
         match val {
             Val::Mem(addr) => Ok(addr),
-            Val::Blob(blob) => match self.blob_addr(blob) {
-                Some(addr) => Ok(addr),
-                None => self.fail(expr, "this string is in no record"),
-            },
+            Val::Blob(blob) => self.blob_addr(blob),
             Val::User(_) | Val::Lit(_) | Val::Num(_) => {
                 let addr = self.alloc(ty.size(&self.checked.structs))?;
-                self.store_val(expr, val, ty, ty, addr)?;
+                self.store_val(val, ty, ty, addr)?;
                 Ok(addr)
             }
         }
@@ -975,7 +969,7 @@ impl Lower<'_> {
         }
         let from = self.checked.ty(expr).clone();
         let val = self.value(expr)?;
-        self.store_val(expr, val, &from, ty, to)
+        self.store_val(val, &from, ty, to)
     }
 
     /// Zeroes what lies between the elements of a tuple: map keys are compared byte by byte.
@@ -999,7 +993,6 @@ impl Lower<'_> {
     /// Stores a value as a `ty`.
     pub(super) fn store_val(
         &mut self,
-        expr: &Expr,
         val: Val,
         from: &Type,
         ty: &Type,
@@ -1040,9 +1033,7 @@ impl Lower<'_> {
                 Ok(())
             }
             Val::Blob(blob) => {
-                let Some(addr) = self.blob_addr(blob) else {
-                    return self.fail(expr, "this string is in no record");
-                };
+                let addr = self.blob_addr(blob)?;
                 self.zero(to, size)?;
                 self.copy_string(addr, to, size.min(blob.max));
                 Ok(())
@@ -1065,7 +1056,7 @@ impl Lower<'_> {
                         } else {
                             Val::Mem(part)
                         };
-                        self.store_val(expr, val, ta, tb, to.plus(ob[i]))?;
+                        self.store_val(val, ta, tb, to.plus(ob[i]))?;
                     }
                     return Ok(());
                 }

@@ -336,7 +336,7 @@ impl Player {
             out.extend_from_slice(b"}}\n");
             self.core.output.commit();
         } else {
-            let _ = writeln!(self.core.errors, "Lost {count} events of {probe}");
+            let _ = writeln!(self.core.errors, "{count} events lost at {probe}");
         }
     }
 

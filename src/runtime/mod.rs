@@ -17,6 +17,7 @@ pub mod aggregate;
 pub mod attach;
 pub mod child;
 pub mod clock;
+pub mod hit;
 pub mod int;
 pub mod json;
 pub mod maps;

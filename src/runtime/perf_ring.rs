@@ -29,11 +29,24 @@ const TOTAL: usize = 8 << 20;
 /// Least and most bytes of one ring.
 const RANGE: (usize, usize) = (256 << 10, 4 << 20);
 
+/// Long records that a ring holds, and most bytes of a ring because of them.
+const BURST: usize = 16;
+const LONG_MAX: usize = 64 << 20;
+
 /// Bytes of one CPU's ring for a machine with that many.
 pub fn default_size(cpus: usize) -> usize {
     let share = TOTAL / cpus.max(1);
     let power = share.checked_next_power_of_two().unwrap_or(RANGE.1);
     power.clamp(RANGE.0, RANGE.1)
+}
+
+/// Bytes of one CPU's ring for records of which some may be as long as `longest`: a burst of them is to fit.
+pub fn size_for(cpus: usize, longest: u64) -> usize {
+    let burst = usize::try_from(longest)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(BURST);
+    let power = burst.min(LONG_MAX).next_power_of_two();
+    power.max(default_size(cpus))
 }
 
 /// A record as it lies in the ring.
@@ -344,5 +357,9 @@ mod tests {
         assert_eq!(default_size(24), 512 << 10);
         assert_eq!(default_size(512), 256 << 10);
         assert_eq!(default_size(0), 4 << 20);
+        assert_eq!(size_for(2, 0), 4 << 20);
+        assert_eq!(size_for(2, 100 << 10), 4 << 20);
+        assert_eq!(size_for(2, 1_000_000), 16 << 20);
+        assert_eq!(size_for(2, u64::MAX), 64 << 20);
     }
 }

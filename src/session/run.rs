@@ -16,6 +16,7 @@ use crate::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
         child::Child,
+        hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
@@ -249,6 +250,7 @@ struct Run<'a> {
     object: &'a Object,
     loaded: &'a Loaded,
     rings: Option<Rings>,
+    hits: Hits,
     player: Player,
     signals: Signals,
     timers: Vec<(Timer, usize)>,
@@ -285,6 +287,7 @@ impl<'a> Run<'a> {
             object,
             loaded,
             rings,
+            hits: Hits::default(),
             player: compiled.player(options)?,
             signals,
             timers: Vec::new(),
@@ -507,6 +510,7 @@ impl<'a> Run<'a> {
     fn drain(&mut self, all: bool) -> Result<bool, SessionError> {
         let Run {
             rings: Some(rings),
+            hits,
             player,
             stop,
             loaded,
@@ -523,7 +527,12 @@ impl<'a> Run<'a> {
                 time: record.time,
                 pid: None,
             };
-            match player.play(record.data, ctx, &mut maps) {
+            let played = match hits.put(record.cpu, record.data) {
+                Ok(Some(whole)) => player.play(whole, ctx, &mut maps),
+                Ok(None) => Ok(Flow::Continue),
+                Err(err) => Err(err.into()),
+            };
+            match played {
                 Ok(Flow::Continue) => return ControlFlow::Continue(()),
                 // What was sent before the probes were gone is still printed.
                 Ok(Flow::Exit(code)) => *stop = Stop::Exit(code),
@@ -600,8 +609,8 @@ impl<'a> Run<'a> {
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
             .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
         let (counts, _) = counts.as_chunks::<8>();
-        for (program, count) in self.object.programs.iter().zip(counts) {
-            let count = u64::from_ne_bytes(*count);
+        for (index, (program, count)) in self.object.programs.iter().zip(counts).enumerate() {
+            let count = u64::from_ne_bytes(*count) + self.hits.torn(index);
             if count > 0 {
                 self.player.lost(&program.probe, count);
                 lost += count;
@@ -638,7 +647,7 @@ pub(super) fn begin_rings(
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
     let mut size = match compiled.settings.ring_pages {
         Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
-        None => perf_ring::default_size(cpus.len()),
+        None => perf_ring::size_for(cpus.len(), compiled.object.events.longest()),
     };
     if options.no_loss {
         size *= 4;

@@ -10,7 +10,7 @@ use super::{
     plan::{self, Place, SitePlan},
 };
 use crate::{
-    runtime::{Flow, Player, RecordCtx, Sent},
+    runtime::{Flow, PlayError, Player, RecordCtx, Sent, hit::Hits},
     spec::{AttachSpec, Interval, MapRole, Object, Target},
     vm::{Machine, World},
 };
@@ -95,6 +95,7 @@ pub fn run<'e>(
         last_read: 0,
         stop: None,
         outcome: Outcome::default(),
+        hits: Hits::default(),
         player,
     };
     let mut events = events.into_iter().peekable();
@@ -131,6 +132,7 @@ struct Run<'a> {
     last_read: u64,
     stop: Option<Flow>,
     outcome: Outcome,
+    hits: Hits,
     player: &'a mut Player,
 }
 
@@ -397,7 +399,11 @@ impl Run<'_> {
                 time: record.time,
                 pid: None,
             };
-            match self.player.play(record.data, about, &mut maps)? {
+            let whole = self.hits.put(record.cpu, record.data);
+            let Some(whole) = whole.map_err(PlayError::from)? else {
+                continue;
+            };
+            match self.player.play(whole, about, &mut maps)? {
                 Flow::Continue => {}
                 flow => {
                     if let Flow::Exit(code) = flow {

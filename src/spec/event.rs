@@ -1,7 +1,6 @@
 //! The contract between a program and the runtime: how the bytes of one record read, and what they ask for.
 //!
-//! One probe hit sends at most one record (long ones go in chunks). All numbers are in host byte order, packed
-//! without padding:
+//! What one probe hit has to say is one record. All numbers are in host byte order, packed without padding:
 //!
 //! ```text
 //! record  := u32 length of all of it (the perf ring pads) · u32 program index | flags << 16 · item*
@@ -9,6 +8,19 @@
 //! group   := u32 group id · the group's arguments, `Group::size` bytes
 //! blob    := u32 BLOB_TAG | length · that many bytes
 //! ```
+//!
+//! A record that outgrows the buffer it is made in goes through the ring in chunks:
+//!
+//! ```text
+//! chunk   := u32 length of all of it · u32 program index | CHUNK << 16 (and LAST << 16) · u32 slot · u32 sequence
+//!          · u32 blob · u32 blob length · u32 index · u32 before · bytes of the record
+//! ```
+//!
+//! The chunks of one hit have the same CPU, slot (scratch buffer, which is its own until it ends) and sequence number;
+//! `index` counts them from 0. `before` is how many bytes of the record came in earlier chunks, its 8-byte header, which
+//! is never sent, left out. `blob` is the offset in the record of the tag of a blob whose length was not known when its
+//! tag was sent: with this chunk it is `blob length`, zeros at its end being left out; 0 for none. A program that could
+//! not send a chunk counts the hit as lost and sends no more of it; whoever puts chunks together drops what has no end.
 //!
 //! A group is a run of output actions with no control flow between them (32 unrolled `printf`s are one group). A blob
 //! holds what has no fixed size: a string as `bpf_probe_read_user_str` left it (its NUL counts), a buffer. A field
@@ -21,6 +33,15 @@ use super::types::Type;
 
 /// Bytes of a record before its first item.
 pub const RECORD_HEADER: u32 = 8;
+
+/// Flag of a record that is a chunk of one.
+pub const CHUNK: u16 = 1;
+
+/// Flag of the chunk that ends its record.
+pub const LAST: u16 = 2;
+
+/// Bytes of a chunk before its share of the record.
+pub const CHUNK_HEADER: u32 = 32;
 
 /// Set in a tag that opens a blob; the low 31 bits are its length.
 pub const BLOB_TAG: u32 = 0x8000_0000;
@@ -113,4 +134,38 @@ pub struct EventPlan {
     pub groups: Vec<Group>,
     /// Structs that fields refer to.
     pub structs: Vec<super::types::StructDef>,
+}
+
+impl Action {
+    /// Its arguments.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Action::Printf { args, .. }
+            | Action::Cat { args, .. }
+            | Action::System { args, .. } => args,
+            Action::Join { parts, .. } => parts,
+            Action::PrintValue(field)
+            | Action::PrintEntry { key: field, .. }
+            | Action::Exit(Some(field)) => std::slice::from_ref(field),
+            Action::PrintMap { .. }
+            | Action::Clear(_)
+            | Action::Zero(_)
+            | Action::Time(_)
+            | Action::Exit(None) => &[],
+        }
+    }
+}
+
+impl EventPlan {
+    /// The most bytes that the blobs of one group can hold. A blob that two arguments share counts twice.
+    pub fn longest(&self) -> u64 {
+        let bytes = |group: &Group| {
+            let fields = group.actions.iter().flat_map(Action::fields);
+            fields
+                .filter(|field| field.blob)
+                .map(|field| u64::from(field.ty.size(&self.structs)))
+                .sum()
+        };
+        self.groups.iter().map(bytes).max().unwrap_or(0)
+    }
 }

@@ -12,7 +12,9 @@ mod types;
 
 pub use attach::{AttachSpec, Interval, UserSite};
 pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
-pub use event::{Action, BLOB_TAG, EventPlan, Field, Group, RECORD_HEADER};
+pub use event::{
+    Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER,
+};
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};
 pub use target::{Arch, ArgLoc, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe};

@@ -156,11 +156,8 @@ fn every_event_is_printed_or_counted() {
     let lost: usize = stderr
         .lines()
         .filter_map(|line| {
-            line.strip_prefix("Lost ")?
-                .split(' ')
-                .next()?
-                .parse::<usize>()
-                .ok()
+            let (count, _) = line.split_once(" events lost at usdt:")?;
+            count.parse::<usize>().ok()
         })
         .sum();
     assert_eq!(

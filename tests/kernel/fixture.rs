@@ -28,6 +28,9 @@ static SEM_KILL_PERF: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(5)];
 static SEM_PID: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(6)];
 static SEM_CONFLICT: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(7)];
 static SEM_MERGE: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(8)];
+static SEM_CHUNKS: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(9)];
+static SEM_CHUNKS_BAD: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(10)];
+static SEM_CHUNKS_LOST: [AtomicU16; 2] = [AtomicU16::new(0), AtomicU16::new(11)];
 
 // Bodies differ, or the linker might make them one function.
 #[inline(never)]
@@ -62,6 +65,18 @@ extern "C" fn fire_conflict(n: u64) -> u64 {
 extern "C" fn fire_merge(n: u64) -> u64 {
     black_box(n) + 18
 }
+#[inline(never)]
+extern "C" fn fire_chunks(n: u64) -> u64 {
+    black_box(n) + 19
+}
+#[inline(never)]
+extern "C" fn fire_chunks_bad(n: u64) -> u64 {
+    black_box(n) + 20
+}
+#[inline(never)]
+extern "C" fn fire_chunks_lost(n: u64) -> u64 {
+    black_box(n) + 21
+}
 
 pub(crate) static LINK: Site = Site {
     function: fire_link,
@@ -94,6 +109,18 @@ pub(crate) static CONFLICT: Site = Site {
 pub(crate) static MERGE: Site = Site {
     function: fire_merge,
     semaphore: &SEM_MERGE,
+};
+pub(crate) static CHUNKS: Site = Site {
+    function: fire_chunks,
+    semaphore: &SEM_CHUNKS,
+};
+pub(crate) static CHUNKS_BAD: Site = Site {
+    function: fire_chunks_bad,
+    semaphore: &SEM_CHUNKS_BAD,
+};
+pub(crate) static CHUNKS_LOST: Site = Site {
+    function: fire_chunks_lost,
+    semaphore: &SEM_CHUNKS_LOST,
 };
 
 /// This binary's file.

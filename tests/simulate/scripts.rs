@@ -196,7 +196,7 @@ fn a_full_ring_loses_and_says_so() {
     assert!(lines >= 10 && outcome.lost > 0, "{lines} {outcome:?}");
     assert_eq!(lines + outcome.lost, 100);
     let said = String::from_utf8(err.bytes()).unwrap();
-    let want = format!("Lost {} events of usdt:app:app:hit\n", outcome.lost);
+    let want = format!("{} events lost at usdt:app:app:hit\n", outcome.lost);
     assert!(said.ends_with(&want), "{said}");
 }
 
@@ -216,4 +216,31 @@ fn the_same_every_time() {
     let text = r#"usdt:app:app:hit { @[rand % 10, nsecs] = count(); }"#;
     let events = "{\"probe\":\"app:hit\"}\n".repeat(20);
     assert_eq!(output(text, &events), output(text, &events));
+}
+
+/// As in the kernel, what exceeds the buffer comes in chunks, and is put together.
+#[test]
+fn strings_of_megabytes_and_the_groups_around_them() {
+    let long = "0123456789abcdef".repeat(100_000);
+    let events = format!(
+        "{{\"probe\":\"net:inbound_message\",\"args\":[5,\"{long}\",\"x\",\"{}\",1600000,null]}}\n",
+        &long[..30_000]
+    );
+    let text = r#"config = { max_strlen = 4194304 }
+usdt:./build/bin/bitcoind:net:inbound_message {
+  printf("%d ", arg0);
+  if (arg0 > 3) { printf("%s,%s,%s", str(arg1), str(arg2), str(arg3)); }
+  $i = 0;
+  while ($i < 1000) { printf("|%s", str(arg3, 40)); $i++; }
+  printf(" %r.\n", buf(arg1, 70000));
+}
+"#;
+    let want = format!(
+        "5 {long},x,{}{} {}.\n\n\n",
+        &long[..30_000],
+        format!("|{}..", &long[..39]).repeat(1000),
+        &long[..70_000]
+    );
+    let got = output(text, &events);
+    assert!(got == want, "{} bytes for {}", got.len(), want.len());
 }
