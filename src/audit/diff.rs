@@ -1,6 +1,6 @@
 //! What differs between two bundles, in words.
 
-use super::{Bundle, BundleError, Program};
+use super::{Bundle, BundleError, Program, plain::visible};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -67,7 +67,7 @@ fn same(a: &Program, b: &Program) -> bool {
 }
 
 fn line(text: &mut String, what: &str) {
-    text.push_str(what);
+    text.push_str(&visible(what));
     text.push('\n');
 }
 
@@ -101,7 +101,12 @@ fn values(text: &mut String, path: &str, a: &Value, b: &Value) {
         }
         _ => {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{path}\n  - {a}\n  + {b}");
+            let _ = writeln!(
+                text,
+                "{path}\n  - {}\n  + {}",
+                visible(&a.to_string()),
+                visible(&b.to_string())
+            );
         }
     }
 }
@@ -155,7 +160,7 @@ fn sequence(text: &mut String, a: &[&str], b: &[&str]) {
     for (mark, lines) in [('-', &a[..a.len() - tail]), ('+', &b[..b.len() - tail])] {
         for (at, what) in lines.iter().enumerate().take(SHOWN) {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {mark} {:>4}  {what}", head + at + 1);
+            let _ = writeln!(text, "  {mark} {:>4}  {}", head + at + 1, visible(what));
         }
         if lines.len() > SHOWN {
             let _ = writeln!(text, "  {mark} and {} more", lines.len() - SHOWN);

@@ -1,13 +1,15 @@
 //! Audit: what a script loads, as a file that can be read, compared, pinned and loaded again byte for byte.
 //!
-//! Reading order: `bundle` and `read` (the file), `diff`, `summary` and `show` (for a reviewer), `machine` and `policy`
+//! Reading order: `bundle` and `read` (the file), `diff`, `summary`, `show` and `html` (for a reviewer), `machine` and `policy`
 //! (before it is loaded), `live` (after). The format is documented in `docs/bundle.md`.
 
 mod bundle;
 mod diff;
 mod error;
+mod html;
 mod live;
 mod machine;
+mod plain;
 mod policy;
 mod read;
 mod show;
@@ -16,6 +18,7 @@ mod summary;
 pub use bundle::{Bundle, Facts, File, Function, Line, Operands, Program, Script, Usdt, VERSION};
 pub use diff::diff;
 pub use error::BundleError;
+pub use html::html;
 pub use live::{Ask, Code, Holder, Live, Machine, Unnamed, listing, live, live_text, missing};
 pub use machine::differences;
 pub use policy::Policy;

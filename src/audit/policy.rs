@@ -72,19 +72,23 @@ impl Policy {
         );
         for program in &bundle.programs {
             let name = &program.probe;
+            let first = program.insns.iter().find_map(|line| line.script);
+            let place = super::summary::script_line(bundle, first).map_or(String::new(), |line| {
+                format!(" ({}:{line})", bundle.script.name)
+            });
             if let Some(probes) = &self.probes
                 && !probes
                     .iter()
                     .any(|allowed| wildcard::matches(allowed, name))
             {
-                out.push(format!("rule `probes`: `{name}` is not listed"));
+                out.push(format!("rule `probes`: `{name}`{place} is not listed"));
             }
             let summary = Summary::new(bundle, program)?;
             limit(
                 &mut out,
                 "max_instructions",
                 self.max_instructions.map(count),
-                &format!("instructions of `{name}`"),
+                &format!("instructions of `{name}`{place}"),
                 count(summary.instructions),
             );
             let Some(helpers) = &self.helpers else {

@@ -1,7 +1,8 @@
 //! A bundle for a reviewer: a summary of each program, then its listing beside the script.
 
 use super::{
-    Bundle, BundleError, Program, Summary,
+    Bundle, BundleError, Function, Program, Summary,
+    plain::visible,
     summary::{report, script_line},
 };
 use crate::asm::disasm;
@@ -21,31 +22,17 @@ pub fn show(bundle: &Bundle, verbose: bool) -> Result<String, BundleError> {
     let _ = writeln!(
         text,
         "{}: {} programs, {} instructions, {} maps, license {}\nsha256 {}\nfor {}, {} possible CPUs",
-        bundle.script.name,
+        visible(&bundle.script.name),
         bundle.programs.len(),
         bundle.insn_count(),
         bundle.maps.len(),
-        bundle.license,
+        visible(&bundle.license),
         bundle.sha256,
         bundle.target.arch,
         bundle.target.cpus,
     );
-    for file in &bundle.binaries {
-        let id = file.build_id.as_deref().unwrap_or("none");
-        let _ = writeln!(text, "file {}, build id {id}", file.path);
-        for probe in &file.usdt {
-            for site in &probe.sites {
-                let operands = site.operands.join(" ");
-                let _ = writeln!(text, "    {} at {:#x}: {operands}", probe.name, site.offset);
-            }
-        }
-    }
-    for map in &bundle.maps {
-        let _ = writeln!(
-            text,
-            "map {}: {:?}, key {} bytes, value {} bytes, {} entries",
-            map.name, map.kind, map.key_size, map.value_size, map.max_entries
-        );
+    for line in maps_and_files(bundle) {
+        let _ = writeln!(text, "{}", visible(&line));
     }
     for program in &bundle.programs {
         text.push('\n');
@@ -68,15 +55,70 @@ pub fn show_json(bundle: &Bundle) -> Result<Value, BundleError> {
     Ok(json!({ "sha256": bundle.sha256, "summaries": summaries, "bundle": bundle }))
 }
 
+/// The files that probes are in, with the places and operands they were compiled for, and the maps.
+pub(super) fn maps_and_files(bundle: &Bundle) -> Vec<String> {
+    let mut out = Vec::new();
+    for file in &bundle.binaries {
+        let id = file.build_id.as_deref().unwrap_or("none");
+        out.push(format!("file {}, build id {id}", file.path));
+        for probe in &file.usdt {
+            for site in &probe.sites {
+                let operands = site.operands.join(" ");
+                let semaphore = match site.semaphore {
+                    0 => String::new(),
+                    at => format!(" (semaphore {at:#x})"),
+                };
+                let name = &probe.name;
+                out.push(format!(
+                    "    {name} at {:#x}{semaphore}: {operands}",
+                    site.offset
+                ));
+            }
+        }
+        for function in &file.functions {
+            let Function { name, offset, size } = function;
+            out.push(format!("    function {name} at {offset:#x}, {size} bytes"));
+        }
+    }
+    for map in &bundle.maps {
+        out.push(format!(
+            "map {}: {:?}, key {} bytes, value {} bytes, {}",
+            map.name,
+            map.kind,
+            map.key_size,
+            map.value_size,
+            match map.max_entries {
+                0 => "one entry a CPU".to_owned(),
+                1 => "1 entry".to_owned(),
+                many => format!("{many} entries"),
+            }
+        ));
+    }
+    out
+}
+
 fn summary(text: &mut String, of: &Summary, program: &Program) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "program {} `{}`",
+        visible(&program.name),
+        visible(&of.probe)
+    );
+    for (name, what) in rows(of, program) {
+        let _ = writeln!(text, "  {name:<17} {}", visible(&what));
+    }
+}
+
+/// What a reviewer asks first, row by row.
+pub(super) fn rows(of: &Summary, program: &Program) -> Vec<(&'static str, String)> {
     let list = |names: &[String]| match names {
         [] => "nothing".to_string(),
         names => names.join(", "),
     };
     let worst = match of.worst_case {
-        Some(count) => format!("{count} instructions (longest path; there is no loop)"),
-        None => "not bounded here: it has loops or callbacks, which the kernel's verifier bounds"
-            .to_string(),
+        Some(count) => format!("{count} instructions, on the longest of all paths"),
+        None => "not bounded here: it has callbacks, whose turns the kernel bounds".to_string(),
     };
     let cannot = [
         (of.can_signal, "send signals"),
@@ -89,7 +131,7 @@ fn summary(text: &mut String, of: &Summary, program: &Program) {
         let words: Vec<String> = words.map(|(_, what)| (*what).to_string()).collect();
         list(&words)
     };
-    let rows = [
+    let mut rows = vec![
         (
             "instructions",
             format!("{} in {} slots", of.instructions, of.slots),
@@ -118,27 +160,25 @@ fn summary(text: &mut String, of: &Summary, program: &Program) {
             ),
         ),
     ];
-    let _ = writeln!(text, "program {} `{}`", program.name, of.probe);
-    for (name, what) in rows {
-        let _ = writeln!(text, "  {name:<16} {what}");
-    }
     if of.user_reads.is_empty() {
-        let _ = writeln!(text, "  {:<16} never", "reads user memory");
+        rows.push(("reads user memory", "never".to_string()));
     }
     for read in &of.user_reads {
         let much = match read.at_most {
             Some(bytes) => format!("at most {bytes} bytes"),
             None => "as many bytes as a register says (the verifier bounds it)".to_string(),
         };
-        let line = read
-            .line
-            .map_or(String::new(), |line| format!(", line {line}"));
-        let _ = writeln!(
-            text,
-            "  reads user memory at slot {}: {}, {much}{line}",
-            read.slot, read.helper
-        );
+        let line = match (read.line, &read.script) {
+            (Some(line), Some(script)) => format!(", line {line} `{script}`"),
+            (Some(line), None) => format!(", line {line}"),
+            _ => String::new(),
+        };
+        rows.push((
+            "reads user memory",
+            format!("at slot {}: {}, {much}{line}", read.slot, read.helper),
+        ));
     }
+    rows
 }
 
 fn listing(
@@ -170,7 +210,7 @@ fn listing(
             Some(at) if shown != Some(at) => {
                 shown = Some(at);
                 let written = bundle.script.text.lines().nth(at - 1).unwrap_or("");
-                format!("; {at}: {}", written.trim())
+                format!("; {at}: {}", visible(written.trim()))
             }
             _ => String::new(),
         };
@@ -180,7 +220,7 @@ fn listing(
         {
             let _ = writeln!(text, "       first come to with {known}");
         }
-        let both = format!("{line:<width$} {beside}");
+        let both = format!("{:<width$} {beside}", visible(line));
         let _ = writeln!(text, "{}", both.trim_end());
     }
     Ok(())

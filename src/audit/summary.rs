@@ -17,7 +17,7 @@ pub struct Summary {
     pub instructions: usize,
     /// How many slots of 8 bytes.
     pub slots: usize,
-    /// Most instructions of one hit; `None` where there are loops or callbacks.
+    /// Most instructions of one hit; `None` where there are callbacks whose turns are not counted.
     pub worst_case: Option<usize>,
     /// Instructions that this crate's own checker walked on all paths; `None` where it has no verdict.
     pub processed: Option<usize>,
@@ -54,6 +54,8 @@ pub struct Read {
     pub at_most: Option<u64>,
     /// Line of the script.
     pub line: Option<usize>,
+    /// What stands there.
+    pub script: Option<String>,
 }
 
 /// Helpers that read user memory, with the register of the length.
@@ -105,7 +107,10 @@ impl Summary {
             probe: program.probe.clone(),
             instructions: insns.len(),
             slots: insns.iter().map(Insn::slots).sum(),
-            worst_case: longest(&insns),
+            worst_case: report
+                .as_ref()
+                .and_then(|report| report.longest)
+                .or_else(|| longest(&insns)),
             processed: report.as_ref().map(|report| report.processed),
             stack: report
                 .and_then(|report| u32::try_from(report.max_stack).ok())
@@ -155,6 +160,10 @@ impl Summary {
                     helper: row.name.to_string(),
                     at_most: constant(&insns, at, *reg),
                     line: script_line(bundle, line.script),
+                    script: line.script.and_then(|(start, end)| {
+                        let text = bundle.script.text.get(start as usize..end as usize)?;
+                        Some(text.lines().next()?.trim_end().to_owned())
+                    }),
                 });
             }
             let from = |reg: Reg| match map_in(&insns, at, reg) {

@@ -85,6 +85,9 @@ pub struct Report {
     pub kept: usize,
     /// Bytes of stack that the longest chain of calls takes.
     pub max_stack: i64,
+    /// Most instructions of one run, where every path ends by itself; `None` where turns of a callback, or of `may_goto`,
+    /// are not counted.
+    pub longest: Option<usize>,
     /// With [`Env::trace`]: what was known before each instruction when it was first come to.
     pub states: Vec<String>,
 }

@@ -28,6 +28,10 @@ struct Kept {
     open: u32,
     hits: u32,
     misses: u32,
+    /// Instructions from the parent's place to this one.
+    from_parent: usize,
+    /// Most instructions from here to an end, of the paths that have ended.
+    below: usize,
 }
 
 /// A branch to be walked.
@@ -35,6 +39,7 @@ struct Pending {
     state: State,
     at: usize,
     parent: Option<usize>,
+    steps: usize,
 }
 
 /// What comes after an instruction.
@@ -66,6 +71,12 @@ pub(super) struct Walk<'a> {
     since: (usize, usize),
     /// Lowest stack offset used in each function.
     depth: Vec<i64>,
+    /// Instructions of this path since its parent's place.
+    steps: usize,
+    /// Most instructions of a path from the program's begin.
+    longest: usize,
+    /// Some path comes round to itself: turns are not counted.
+    endless: bool,
 }
 
 /// Checks a program: walks until a walk learns nothing new.
@@ -93,6 +104,9 @@ pub(super) fn check(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError>
             jumps: 0,
             since: (0, 0),
             depth: vec![0; shape.starts.len()],
+            steps: 0,
+            longest: 0,
+            endless: false,
         };
         if env.trace {
             walk.report.states = vec![String::new(); insns.len()];
@@ -135,7 +149,9 @@ impl Walk<'_> {
             self.state = next.state;
             self.at = next.at;
             self.parent = next.parent;
+            self.steps = next.steps;
         }
+        self.report.longest = (!self.endless).then_some(self.longest);
         self.report.kept = self.kept.len();
         self.report.max_stack = self.stack().map_err(|what| self.error(what))?;
         Ok(())
@@ -166,27 +182,54 @@ impl Walk<'_> {
             if self.report.processed > self.env.limit {
                 return Err(What::TooComplex);
             }
-            if self.shape.compare[self.at] && self.covered()? {
+            if self.shape.compare[self.at]
+                && let Some(by) = self.covered()?
+            {
                 self.report.pruned += 1;
+                // Whatever comes from here on was followed from there on.
+                self.endless |= self.kept[by].open > 0;
+                let rest = self.kept[by].below;
+                self.lasts(self.parent, self.steps + rest);
                 return Ok(());
             }
             self.remember();
+            self.steps += 1;
             match self.step()? {
                 Next::At(next) => self.at = next,
-                Next::End => return Ok(()),
+                Next::End => {
+                    self.lasts(self.parent, self.steps);
+                    return Ok(());
+                }
             }
         }
     }
 
     fn remember(&mut self) {
         if self.env.trace && self.report.states[self.at].is_empty() {
-            let known: Vec<String> = self
-                .known()
-                .into_iter()
-                .map(|(reg, holds)| format!("{reg}: {holds}"))
-                .collect();
+            let named = |(reg, holds): (Reg, String)| match self.reg(reg).kind {
+                Kind::Map(map) | Kind::MapValue(map) | Kind::MapKey(map) => {
+                    let name = self
+                        .env
+                        .maps
+                        .get(usize::from(map))
+                        .map_or("", |map| &map.name);
+                    let holds = holds.replacen(&format!("map {map}"), &format!("map `{name}`"), 1);
+                    format!("{reg}: {holds}")
+                }
+                _ => format!("{reg}: {holds}"),
+            };
+            let known: Vec<String> = self.known().into_iter().map(named).collect();
             self.report.states[self.at] = known.join("; ");
         }
+    }
+
+    /// A path goes on for that many instructions from a kept state, or from the program's begin.
+    fn lasts(&mut self, from: Option<usize>, count: usize) {
+        let most = match from {
+            Some(from) => &mut self.kept[from].below,
+            None => &mut self.longest,
+        };
+        *most = count.max(*most);
     }
 
     /// A path from this kept state on has ended.
@@ -196,7 +239,9 @@ impl Walk<'_> {
             if kept.open > 0 {
                 break;
             }
-            at = kept.parent;
+            let (parent, count) = (kept.parent, kept.from_parent + kept.below);
+            self.lasts(parent, count);
+            at = parent;
         }
     }
 
@@ -214,8 +259,8 @@ impl Walk<'_> {
             .collect()
     }
 
-    /// Whether an earlier path covers this one; keeps the state for later ones if not.
-    fn covered(&mut self) -> Result<bool, What> {
+    /// The kept state of an earlier path that covers this one; keeps the state for later ones if there is none.
+    fn covered(&mut self) -> Result<Option<usize>, What> {
         let at = self.at;
         let keep = self.shape.keep[at];
         let mut add =
@@ -224,6 +269,7 @@ impl Walk<'_> {
         let list = std::mem::take(&mut self.lists[at]);
         let mut left = Vec::with_capacity(list.len() + 1);
         let mut hit = false;
+        let mut by = None;
         let mut looping = false;
         for &index in &list {
             if hit || looping {
@@ -254,6 +300,7 @@ impl Walk<'_> {
             let kept = &mut self.kept[index];
             if hit {
                 kept.hits += 1;
+                by = Some(index);
             } else {
                 kept.misses += 1;
             }
@@ -277,12 +324,15 @@ impl Walk<'_> {
                 open: 1,
                 hits: 0,
                 misses: 0,
+                from_parent: self.steps,
+                below: 0,
             });
+            self.steps = 0;
             self.parent = Some(self.kept.len() - 1);
             self.since = (self.jumps, self.report.processed);
         }
         self.lists[at] = left;
-        Ok(hit)
+        Ok(by)
     }
 
     pub(super) fn push(&mut self, state: State, at: usize) -> Result<(), What> {
@@ -292,8 +342,13 @@ impl Walk<'_> {
         if let Some(kept) = self.parent.and_then(|at| self.kept.get_mut(at)) {
             kept.open += 1;
         }
-        let parent = self.parent;
-        self.pending.push(Pending { state, at, parent });
+        let (parent, steps) = (self.parent, self.steps);
+        self.pending.push(Pending {
+            state,
+            at,
+            parent,
+            steps,
+        });
         Ok(())
     }
 
@@ -819,4 +874,56 @@ fn null(state: &mut State, was: &Value, is_null: bool) {
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::build::*;
+
+    fn longest(insns: &[Insn]) -> Option<usize> {
+        let env = Env::new(ProgType::Kprobe, &[]);
+        check(insns, &env).expect("a good program").longest
+    }
+
+    #[test]
+    fn the_longest_path_is_counted_through_loops_and_pruned_paths() {
+        assert_eq!(longest(&[mov64_imm(Reg::R0, 0), exit()]), Some(2));
+        let unknown = load(Size::DW, Reg::R6, Reg::R1, 0);
+        // One way is two instructions longer; both come to the same end, where the second one is pruned.
+        let branch = [
+            unknown,
+            jump_if(Cond::Eq, Reg::R6, 0, 2),
+            mov64_imm(Reg::R7, 1),
+            mov64_imm(Reg::R7, 2),
+            mov64_imm(Reg::R0, 0),
+            exit(),
+        ];
+        assert_eq!(longest(&branch), Some(6));
+        // Four turns of two instructions.
+        let turns = [
+            mov64_imm(Reg::R0, 0),
+            add64_imm(Reg::R0, 1),
+            jump_if(Cond::Ne, Reg::R0, 4, -2),
+            exit(),
+        ];
+        assert_eq!(longest(&turns), Some(1 + 4 * 2 + 1));
+        // It may be left in any turn; the longest run takes them all.
+        let leaves = [
+            unknown,
+            mov64_imm(Reg::R0, 0),
+            jump_if(Cond::Eq, Reg::R6, Src::Reg(Reg::R0), 2),
+            add64_imm(Reg::R0, 1),
+            jump_if(Cond::Ne, Reg::R0, 9, -3),
+            exit(),
+        ];
+        assert_eq!(longest(&leaves), Some(2 + 9 * 3 + 1));
+        let may_goto = [
+            mov64_imm(Reg::R0, 0),
+            Insn::MayGoto { off: 1 },
+            Insn::Ja { off: -2 },
+            exit(),
+        ];
+        assert_eq!(longest(&may_goto), None);
+    }
 }

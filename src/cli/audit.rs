@@ -61,7 +61,11 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
                         .help("With the bytes of each instruction and what the checker knew when it first came to it")
                         .action(ArgAction::SetTrue),
                 )
-                .arg(json()),
+                .arg(json())
+                .arg(
+                    flag("html", "Print one page for a browser: script and instructions, linked both ways")
+                        .conflicts_with("json"),
+                ),
         )
         .subcommand(
             clap::Command::new("diff")
@@ -111,6 +115,9 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             if of.get_flag("json") {
                 let value = audit::show_json(&bundle).map_err(fail)?;
                 return out::print(&format!("{value:#}\n"));
+            }
+            if of.get_flag("html") {
+                return out::print(&audit::html(&bundle).map_err(fail)?);
             }
             out::print(&audit::show(&bundle, of.get_flag("verbose")).map_err(fail)?)
         }

@@ -4,13 +4,14 @@
 #[path = "../cli/support.rs"]
 mod support;
 
+mod html;
 mod live;
 mod syscalls;
 
 use std::{fs, path::Path, process::Command};
 use support::{Case, EXE, Target, TempDir, TempFile, can_trace, run, text};
 
-const SCRIPT: &str = "usdt:EXE:net:inbound_message / arg4 > 100 /
+pub(crate) const SCRIPT: &str = "usdt:EXE:net:inbound_message / arg4 > 100 /
 {
   printf(\"%s %d\\n\", str(arg3), arg4);
   @bytes[str(arg3)] = sum(arg4);
@@ -70,13 +71,13 @@ fn a_reviewer_sees_what_it_does() {
     let dir = TempDir::new("audit-show");
     let (file, _) = bundle(&dir, "a", SCRIPT);
     let shown = [
-        "may write maps   bytes, lost, scratch",
-        "sends to         ring",
-        "cannot           send signals",
+        "may write maps    bytes, lost, scratch",
+        "sends to          ring",
+        "cannot            send signals",
         "bpf_probe_read_user_str, at most 1024 bytes, line 3",
         "; 4: @bytes[str(arg3)] = sum(arg4);",
         "map[ring]",
-        "instructions (longest path; there is no loop)",
+        "instructions, on the longest of all paths",
     ];
     let script = dir.0.join("a.bt");
     for file in [&file, &path(&script)] {

@@ -7,7 +7,7 @@ mod place;
 pub use holders::{Holder, Unnamed};
 pub use listing::{Code, listing};
 
-use super::Bundle;
+use super::{Bundle, plain::visible};
 use crate::{
     loader::tag::Hex,
     sys::{bpf, names},
@@ -266,13 +266,8 @@ pub fn live_text(machine: &Machine, against: Option<&Bundle>) -> String {
 }
 
 fn one(text: &mut String, program: &Live, machine: &Machine, against: Option<&Bundle>) {
-    let Live {
-        id,
-        kind,
-        name,
-        tag,
-        ..
-    } = program;
+    let name = visible(&program.name);
+    let Live { id, kind, tag, .. } = program;
     // Writing to a String cannot fail.
     let _ = write!(text, "{id:>6} {kind:<14} {name:<15} tag {tag}");
     if let Some(uid) = program.uid {
@@ -283,7 +278,7 @@ fn one(text: &mut String, program: &Live, machine: &Machine, against: Option<&Bu
     }
     text.push('\n');
     let mut row = |what: &str, words: &str| {
-        let _ = writeln!(text, "         {what:<10} {words}");
+        let _ = writeln!(text, "         {what:<10} {}", visible(words));
     };
     for place in &program.attached {
         row("attached", place);
