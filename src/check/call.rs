@@ -52,6 +52,7 @@ fn takes(id: u32, kind: MapKind) -> bool {
         MapKind::PerfEventArray => matches!(id, 22 | 25 | 55),
         MapKind::Ringbuf => matches!(id, 130 | 131 | 134),
         MapKind::StackTrace => id == 27,
+        MapKind::ProgArray => id == 12,
         _ if id == 195 => is_percpu(kind),
         _ => matches!(id, 1..=3 | 164),
     }

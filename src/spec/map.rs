@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum MapKind {
     Hash = 1,
     Array = 2,
+    ProgArray = 3,
     PerfEventArray = 4,
     PercpuHash = 5,
     PercpuArray = 6,

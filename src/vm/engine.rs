@@ -5,9 +5,11 @@ use std::panic;
 use std::rc::Rc;
 
 use crate::asm::{AtomicOp, Reg, Size, Src, Width};
+use crate::spec::MapKind;
 
 use super::fault::{Access, Fault, FaultKind, Near};
 use super::flow::RegSet;
+use super::helpers;
 use super::legalize::{Op, POISON, Row};
 use super::maps::MapStore;
 use super::mem::{FRAMES, Frames, Image, ROW_SLOT, STACK_SIZE, Window};
@@ -16,6 +18,9 @@ use super::world::World;
 
 /// `may_goto` goes on that often (`BPF_MAX_TIMED_LOOPS` in `include/linux/bpf.h`; without its clock).
 const MAY_GOTO: u64 = 0xffff;
+
+/// Most tail calls of a run (`MAX_TAIL_CALL_CNT` in `include/linux/bpf.h`).
+const TAIL_CALLS: u32 = 33;
 
 /// One executed instruction, for a tracer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +52,8 @@ pub(super) enum Next {
     Value(u64),
     /// Run a function.
     Call(usize, [u64; 5]),
+    /// Run another program in this frame, then end the function with what it gives.
+    Tail(Rc<Code>),
     /// Run a function `count` times: `bpf_loop`.
     Loop {
         function: usize,
@@ -83,6 +90,10 @@ pub(super) struct Engine {
     pub(super) ctx: Vec<u8>,
     pub(super) mem: Vec<u8>,
     pub(super) maps: Vec<MapStore>,
+    /// All programs of the object, for tail calls.
+    pub(super) programs: Vec<Rc<Code>>,
+    /// Tail calls left in this run.
+    tail_calls: u32,
     pub(super) reserved: Vec<Reserved>,
     pub(super) reserved_bytes: Vec<u8>,
     keys: [Vec<u8>; FRAMES],
@@ -139,6 +150,10 @@ pub(super) fn hard(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64) -> u64 {
     match ok_or_stop(|engine| engine.step([r1, r2, r3, r4, r5])) {
         Next::Value(value) => value,
         Next::Call(function, args) => call(function, args),
+        Next::Tail(code) => {
+            tail(code);
+            1
+        }
         Next::Loop {
             function,
             count,
@@ -173,6 +188,22 @@ pub(super) fn hard(r1: u64, r2: u64, r3: u64, r4: u64, r5: u64) -> u64 {
             }
             with(|engine| engine.frames.slot(engine.depth, 0))
         }
+    }
+}
+
+/// Runs another program in the active frame; what it gives is put into the frame's `r0`.
+fn tail(code: Rc<Code>) {
+    let (before, window) = ok_or_stop(|engine| {
+        let before = std::mem::replace(&mut engine.code, Rc::clone(&code));
+        let args = [space::CTX, 0, 0, 0, 0];
+        Ok((before, engine.enter(0, args)?))
+    });
+    match code.functions[0].run(window) {
+        Ok(value) => with(|engine| {
+            engine.code = before;
+            engine.frames.set_slot(engine.depth, 0, value);
+        }),
+        Err(error) => ok_or_stop(|_| Err(FaultKind::Interpreter(error.to_string()))),
     }
 }
 
@@ -253,6 +284,8 @@ impl Engine {
             ctx: Vec::new(),
             mem: Vec::new(),
             maps,
+            programs: Vec::new(),
+            tail_calls: 0,
             reserved: Vec::new(),
             reserved_bytes: Vec::new(),
             keys: Default::default(),
@@ -276,6 +309,7 @@ impl Engine {
         self.code = code;
         self.depth = 0;
         self.fault = None;
+        self.tail_calls = TAIL_CALLS;
         self.insn = 0;
         self.fuel = fuel;
         self.limit = fuel;
@@ -401,6 +435,13 @@ impl Engine {
             Op::CheckSet(set) => self.check_set(set, &args)?,
             Op::Helper(helper) => return (helper.run)(self, args),
             Op::Local(function) => return Ok(Next::Call(function, args)),
+            Op::Callx(reg) => return self.callx(reg, args),
+            Op::Tail => return Ok(self.tail_call(&args)?.map_or(Next::Value(0), Next::Tail)),
+            Op::Packet { size, base, off } => {
+                let value = self.packet(size, base, off, &args);
+                self.set_reg(Reg::R0, value.unwrap_or(0));
+                return Ok(Next::Value(u64::from(value.is_none())));
+            }
             Op::MayGoto => {
                 let left = &mut self.may_goto[self.depth];
                 if *left == 0 {
@@ -412,6 +453,52 @@ impl Engine {
             Op::Trace => return Ok(self.trace(insn, &args)),
         }
         Ok(Next::Value(self.frames.slot(self.depth, 0)))
+    }
+
+    fn callx(&mut self, reg: Reg, args: [u64; 5]) -> Result<Next, FaultKind> {
+        let value = self.reg(reg, &args);
+        let function = space::function_index(value).filter(|f| *f < self.code.costs.len());
+        if let Some(function) = function {
+            return Ok(Next::Call(function, args));
+        }
+        match u32::try_from(value).ok().and_then(helpers::find) {
+            Some(helper) => (helper.run)(self, args),
+            None => Err(FaultKind::Callee(value)),
+        }
+    }
+
+    /// The program at an index of a program array; `None` if there is none, or if it went too far already.
+    fn tail_call(&mut self, args: &[u64; 5]) -> Result<Option<Rc<Code>>, FaultKind> {
+        let map = space::handle_map(args[1]).and_then(|map| self.maps.get(map));
+        let Some(map) = map.filter(|map| map.spec().kind == MapKind::ProgArray) else {
+            return Err(FaultKind::Argument {
+                helper: "bpf_tail_call",
+                argument: 2,
+                want: "a program array",
+            });
+        };
+        let found = map.program(low(args[2]));
+        let found = found.and_then(|index| self.programs.get(index)).cloned();
+        if found.is_some() {
+            match self.tail_calls.checked_sub(1) {
+                Some(left) => self.tail_calls = left,
+                None => return Ok(None),
+            }
+        }
+        Ok(found)
+    }
+
+    /// A number of the packet, which is big-endian. Offsets below 0 have other meanings in the kernel, and none here.
+    fn packet(&self, size: Size, base: Option<Reg>, off: i32, args: &[u64; 5]) -> Option<u64> {
+        // The kernel's offsets are signed 32-bit numbers.
+        let base = base.map_or(0, |base| low(self.reg(base, args)));
+        let at = u64::try_from(base.cast_signed().wrapping_add(off)).ok()?;
+        let bytes = slice(&self.mem, at, u64::from(size.bytes()))?;
+        Some(
+            bytes
+                .iter()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte)),
+        )
     }
 
     fn check_set(&self, set: RegSet, args: &[u64; 5]) -> Result<(), FaultKind> {

@@ -60,6 +60,8 @@ pub enum FaultKind {
         /// What it should have been.
         want: &'static str,
     },
+    /// `callx` of a number that is neither a function's address nor a helper that the machine has.
+    Callee(u64),
     /// The program ended with a ring buffer record neither submitted nor discarded.
     HeldRecord,
     /// The object has no program of that index.
@@ -131,6 +133,10 @@ impl fmt::Display for FaultKind {
                 argument,
                 want,
             } => write!(f, "{helper}: argument {argument} must be {want}"),
+            FaultKind::Callee(value) => write!(
+                f,
+                "callx {value:#x}: no function of this program begins there, and it is no helper's number that is modelled"
+            ),
             FaultKind::HeldRecord => {
                 f.write_str("exit while a ring buffer record is neither submitted nor discarded")
             }

@@ -61,10 +61,9 @@ pub(super) fn reads(insn: &Insn, callee_in: RegSet) -> RegSet {
         Insn::Alu { dst, src, .. } | Insn::Jmp { dst, src, .. } | Insn::Store { dst, src, .. } => {
             bit(dst) | src_bit(src)
         }
-        Insn::Neg { dst, .. }
-        | Insn::Endian { dst, .. }
-        | Insn::Jx { dst }
-        | Insn::Callx { dst } => bit(dst),
+        Insn::Neg { dst, .. } | Insn::Endian { dst, .. } | Insn::Jx { dst } => bit(dst),
+        // Whom it calls is known when it runs.
+        Insn::Callx { dst } => bit(dst) | ARGS,
         Insn::Movsx { src, .. }
         | Insn::AddrSpaceCast { src, .. }
         | Insn::Load { src, .. }
@@ -77,7 +76,10 @@ pub(super) fn reads(insn: &Insn, callee_in: RegSet) -> RegSet {
         Insn::StoreRelease { dst, src, .. } => bit(dst) | bit(src),
         Insn::Call { callee } => match callee {
             Callee::Helper(id) => {
-                let args = helpers::find(id).map_or(5, |h| h.args);
+                let args = match id {
+                    helpers::TAIL_CALL => 3,
+                    _ => helpers::find(id).map_or(5, |h| h.args),
+                };
                 ((1 << (args + 1)) - 1) & ARGS
             }
             Callee::Local(_) => callee_in & ARGS,
@@ -117,6 +119,9 @@ pub(super) fn writes(insn: &Insn) -> RegSet {
                 }
             }
         },
+        Insn::Call {
+            callee: Callee::Helper(helpers::TAIL_CALL),
+        } => 0,
         Insn::Call { .. } | Insn::Callx { .. } | Insn::LoadAbs { .. } | Insn::LoadInd { .. } => 1,
         _ => 0,
     }
@@ -125,7 +130,12 @@ pub(super) fn writes(insn: &Insn) -> RegSet {
 /// Registers that hold nothing after an instruction.
 fn clobbers(insn: &Insn) -> RegSet {
     match insn {
-        Insn::Call { .. } | Insn::Callx { .. } => ARGS,
+        Insn::Call {
+            callee: Callee::Helper(helpers::TAIL_CALL),
+        } => ARGS | 1,
+        Insn::Call { .. } | Insn::Callx { .. } | Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
+            ARGS
+        }
         _ => 0,
     }
 }

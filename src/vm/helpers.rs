@@ -37,6 +37,9 @@ const fn row(
     }
 }
 
+/// `bpf_tail_call`, which is no call: legalizing makes something else of it.
+pub(super) const TAIL_CALL: u32 = 12;
+
 /// All of them, by id.
 pub(super) static HELPERS: &[Helper] = &[
     row(1, "bpf_map_lookup_elem", 2, lookup),
@@ -129,7 +132,7 @@ fn map(e: &Engine, helper: &'static str, handle: u64, at: u8) -> Result<usize, F
 
 fn ring(e: &Engine, helper: &'static str, handle: u64, at: u8) -> Result<usize, FaultKind> {
     space::handle_map(handle)
-        .filter(|&map| e.maps.get(map).is_some_and(|m| !m.has_entries()))
+        .filter(|&map| e.maps.get(map).is_some_and(super::MapStore::is_ring))
         .ok_or_else(|| argument(helper, at, "a ring"))
 }
 

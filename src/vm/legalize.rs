@@ -75,6 +75,16 @@ pub(super) enum Op {
     Helper(&'static Helper),
     /// A function of this program, by its index.
     Local(usize),
+    /// What a register says: a function's address, or a helper's number.
+    Callx(Reg),
+    /// `bpf_tail_call`: 1 if another program ran in place of the rest of this one.
+    Tail,
+    /// Legacy packet load: 1 if the packet ends before it.
+    Packet {
+        size: Size,
+        base: Option<Reg>,
+        off: i32,
+    },
     /// `may_goto`: 1 when its budget is used up.
     MayGoto,
     /// Reports the registers to the tracer.
@@ -98,17 +108,33 @@ pub(super) struct Legal {
 /// What map loads resolve to.
 pub(super) struct Links<'a> {
     maps: Option<&'a [MapSpec]>,
+    /// There is a packet to load from.
+    packet: bool,
 }
 
 impl<'a> Links<'a> {
     /// The maps of an object.
     pub(super) fn to(maps: &'a [MapSpec]) -> Self {
-        Links { maps: Some(maps) }
+        Links {
+            maps: Some(maps),
+            packet: false,
+        }
+    }
+
+    /// No maps; the memory is a packet too.
+    pub(super) fn to_memory() -> Self {
+        Links {
+            maps: Some(&[]),
+            packet: true,
+        }
     }
 
     /// Every map exists.
     pub(super) fn any() -> Self {
-        Links { maps: None }
+        Links {
+            maps: None,
+            packet: true,
+        }
     }
 
     fn map(&self, insn: usize, index: i32) -> Result<Option<&'a MapSpec>, Unsupported> {
@@ -358,7 +384,11 @@ impl Out<'_> {
         if self.trace {
             self.hard(index, Op::Trace, ALL, 0, ALL);
         }
-        let doubtful = self.flow.reads(self.insns, index) & self.flow.unset[index];
+        let reads = match insn {
+            Insn::Callx { dst } => bit(dst),
+            _ => self.flow.reads(self.insns, index),
+        };
+        let doubtful = reads & self.flow.unset[index];
         if doubtful != 0 {
             self.hard(index, Op::CheckSet(doubtful), doubtful, 0, live_in);
         }
@@ -460,9 +490,8 @@ impl Out<'_> {
                     imm: Imm64::Value(value),
                 });
             }
-            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => {
-                return no(What::Insn("legacy packet load (needs a socket buffer)"));
-            }
+            Insn::LoadAbs { size, imm } => self.packet_load(index, size, None, imm)?,
+            Insn::LoadInd { size, src, imm } => self.packet_load(index, size, Some(src), imm)?,
             Insn::Ja { .. } | Insn::Jal { .. } => {
                 self.emit_to(Insn::Ja { off: 0 }, self.target(index));
             }
@@ -488,7 +517,10 @@ impl Out<'_> {
                 self.branch_on_answer(self.target(index), live);
             }
             Insn::Call { callee } => self.call(index, callee)?,
-            Insn::Callx { .. } => return no(What::Insn("callx (call by register)")),
+            Insn::Callx { dst } => {
+                self.hard(index, Op::Callx(dst), bit(dst), 1, live);
+                self.poison(live & 0b11_1110);
+            }
             Insn::Exit => self.emit(insn),
         }
         Ok(())
@@ -567,9 +599,55 @@ impl Out<'_> {
         self.hard(index, row, (bit(base) | value) & ALL, 0, live);
     }
 
+    /// The packet is the memory of `exec`. Past its end the program is over, with 0.
+    fn packet_load(
+        &mut self,
+        index: usize,
+        size: Size,
+        base: Option<Reg>,
+        off: i32,
+    ) -> Result<(), Unsupported> {
+        if !self.links.packet {
+            let what = What::Insn("legacy packet load (needs a socket buffer)");
+            return Err(Unsupported::at(index, what));
+        }
+        if size == Size::DW {
+            return Err(Unsupported::at(index, What::AccessSize(size)));
+        }
+        let live = self.flow.live_out[index];
+        let op = Op::Packet { size, base, off };
+        // The value waits in the slot of r0: the answer is whether there is one.
+        self.hard(index, op, base.map_or(0, bit), 0, live & !1);
+        self.exit_on_answer(Some(0));
+        self.emit(restore(Reg::R0));
+        self.poison(live & 0b11_1110);
+        Ok(())
+    }
+
+    /// Leaves the function if a hard operation answered 1, with a number or with what is in the slot of `r0`.
+    fn exit_on_answer(&mut self, value: Option<i32>) {
+        self.emit(Insn::Jmp {
+            cond: Cond::Eq,
+            width: Width::W64,
+            dst: Reg::R0,
+            src: Src::Imm(0),
+            off: 2,
+        });
+        self.emit(match value {
+            Some(number) => mov(Reg::R0, Src::Imm(number)),
+            None => restore(Reg::R0),
+        });
+        self.emit(Insn::Exit);
+    }
+
     fn call(&mut self, index: usize, callee: Callee) -> Result<(), Unsupported> {
         let live = self.flow.live_out[index];
         match callee {
+            Callee::Helper(helpers::TAIL_CALL) => {
+                self.hard(index, Op::Tail, 0, 0, live & !1);
+                self.exit_on_answer(None);
+                self.poison(live & 1);
+            }
             Callee::Helper(id) => {
                 let Some(helper) = helpers::find(id) else {
                     return Err(Unsupported::at(index, What::Helper(id)));

@@ -40,7 +40,6 @@ impl Default for Options {
 /// The programs and maps of an object. Maps keep their contents from run to run.
 pub struct Machine {
     engine: Option<Box<Engine>>,
-    programs: Vec<Rc<Code>>,
     fuel: u64,
 }
 
@@ -109,9 +108,10 @@ impl Machine {
             costs: Vec::new(),
             rows: Vec::new(),
         });
+        let mut engine = Box::new(Engine::new(stores?, cpus, empty));
+        engine.programs = codes;
         Ok(Machine {
-            engine: Some(Box::new(Engine::new(stores?, cpus, empty))),
-            programs: codes,
+            engine: Some(engine),
             fuel: FUEL,
         })
     }
@@ -136,8 +136,8 @@ impl Machine {
     /// # Errors
     /// Where and why it stopped. Maps, records and signals stay as they were then.
     pub fn run(&mut self, program: usize, world: &mut World, ctx: &[u8]) -> Result<u64, Fault> {
-        let (Some(code), Some(mut engine)) = (self.programs.get(program), self.engine.take())
-        else {
+        let code = self.engine.as_ref().and_then(|e| e.programs.get(program));
+        let (Some(code), Some(mut engine)) = (code.cloned(), self.engine.take()) else {
             return Err(Fault {
                 insn: 0,
                 kind: FaultKind::NoProgram(program),
@@ -147,7 +147,7 @@ impl Machine {
         engine.ctx.extend_from_slice(ctx);
         std::mem::swap(&mut engine.world, world);
         let args = [space::CTX, 0, 0, 0, 0];
-        let (mut engine, result) = run(engine, Rc::clone(code), self.fuel, args);
+        let (mut engine, result) = run(engine, code, self.fuel, args);
         std::mem::swap(&mut engine.world, world);
         self.engine = Some(engine);
         result
@@ -192,7 +192,7 @@ fn run(
 /// Where and why it stopped; [`FaultKind::Unsupported`] if it cannot run at all. `mem` holds what was written till then.
 pub fn exec(insns: &[Insn], mem: &mut [u8], options: Options) -> Result<u64, Fault> {
     let code =
-        compile(insns, 2, &Links::to(&[]), options.trace.is_some()).map_err(|why| Fault {
+        compile(insns, 2, &Links::to_memory(), options.trace.is_some()).map_err(|why| Fault {
             insn: why.insn.unwrap_or(0),
             kind: FaultKind::Unsupported(why),
         })?;

@@ -45,6 +45,8 @@ pub struct MapStore {
     free: Vec<usize>,
     /// Bytes of each stack trace.
     depth: Vec<usize>,
+    /// Of a program array: the program at each index.
+    programs: Vec<Option<usize>>,
 }
 
 /// How a kind stores its values.
@@ -54,6 +56,7 @@ enum Form {
     Hash { lru: bool },
     Stacks,
     Ring,
+    Programs,
 }
 
 fn form(kind: MapKind) -> (Form, bool) {
@@ -66,6 +69,7 @@ fn form(kind: MapKind) -> (Form, bool) {
         MapKind::PercpuArray => (Form::Array, true),
         MapKind::StackTrace => (Form::Stacks, false),
         MapKind::PerfEventArray | MapKind::Ringbuf => (Form::Ring, false),
+        MapKind::ProgArray => (Form::Programs, false),
     }
 }
 
@@ -87,6 +91,7 @@ impl MapStore {
                     && spec.max_entries > 0
             }
             Form::Ring => true,
+            Form::Programs => spec.key_size == 4 && spec.value_size == 4 && spec.max_entries > 0,
         };
         if !shape_ok {
             return Err(What::MapShape(spec.name.clone()));
@@ -96,7 +101,10 @@ impl MapStore {
         let entry = (value_stride as u64) * (cpus as u64);
         let most = entry.saturating_mul(u64::from(spec.max_entries));
         let whole = matches!(form, Form::Array | Form::Stacks);
-        if form != Form::Ring && most > space::MAX_MAP_BYTES && (whole || entry > 1 << 24) {
+        if !matches!(form, Form::Ring | Form::Programs)
+            && most > space::MAX_MAP_BYTES
+            && (whole || entry > 1 << 24)
+        {
             return Err(What::MapTooBig(spec.name.clone()));
         }
         let bytes = if whole {
@@ -122,6 +130,10 @@ impl MapStore {
                 vec![0; size(spec.max_entries)]
             } else {
                 Vec::new()
+            },
+            programs: match form {
+                Form::Programs => vec![None; size(spec.max_entries)],
+                _ => Vec::new(),
             },
             spec: spec.clone(),
         };
@@ -165,7 +177,7 @@ impl MapStore {
                 self.pool.fill(0);
                 self.keys.fill(None);
             }
-            Form::Hash { .. } | Form::Ring => {
+            Form::Hash { .. } | Form::Ring | Form::Programs => {
                 self.pool.clear();
                 self.keys.clear();
             }
@@ -188,7 +200,7 @@ impl MapStore {
                 (index < self.spec.max_entries).then(|| size(index))
             }
             Form::Hash { .. } => self.entries.get(key).copied(),
-            Form::Stacks | Form::Ring => None,
+            Form::Stacks | Form::Ring | Form::Programs => None,
         }
     }
 
@@ -217,7 +229,7 @@ impl MapStore {
     /// What `bpf_map_update_elem` does from a program on `cpu`.
     pub(super) fn update(&mut self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> i64 {
         let form = form(self.spec.kind).0;
-        if flags > EXIST || matches!(form, Form::Ring | Form::Stacks) {
+        if flags > EXIST || matches!(form, Form::Ring | Form::Stacks | Form::Programs) {
             return errno::EINVAL;
         }
         let entry = match (self.entry_of(key), form) {
@@ -304,7 +316,7 @@ impl MapStore {
             Form::Array => size(self.spec.max_entries),
             Form::Hash { .. } => self.entries.len(),
             Form::Stacks => self.keys.iter().flatten().count(),
-            Form::Ring => 0,
+            Form::Ring | Form::Programs => 0,
         }
     }
 
@@ -355,7 +367,7 @@ impl MapStore {
                     .and(u32::try_from(at).ok())
                     .map(|at| at.to_ne_bytes().to_vec())
             }),
-            Form::Ring => None,
+            Form::Ring | Form::Programs => None,
         }
     }
 
@@ -364,7 +376,7 @@ impl MapStore {
         match form(self.spec.kind).0 {
             Form::Array => size(self.spec.max_entries),
             Form::Hash { .. } => self.keys.len(),
-            Form::Stacks | Form::Ring => 0,
+            Form::Stacks | Form::Ring | Form::Programs => 0,
         }
     }
 
@@ -379,9 +391,25 @@ impl MapStore {
         Some(self.seen_at(at, cpu))
     }
 
+    /// Puts a program of the object, by its index, at an index of a program array; `false` if that cannot be.
+    pub fn set_program(&mut self, at: u32, program: usize) -> bool {
+        let place = self.programs.get_mut(size(at));
+        place.map(|place| *place = Some(program)).is_some()
+    }
+
+    /// The program at an index of a program array.
+    pub(super) fn program(&self, at: u32) -> Option<usize> {
+        self.programs.get(size(at)).copied().flatten()
+    }
+
     /// Whether programs may look up, update and walk it.
     pub(super) fn has_entries(&self) -> bool {
         matches!(form(self.spec.kind).0, Form::Array | Form::Hash { .. })
+    }
+
+    /// Whether records are sent through it.
+    pub(super) fn is_ring(&self) -> bool {
+        form(self.spec.kind).0 == Form::Ring
     }
 
     /// `len` bytes at an address, if they are inside one value.

@@ -767,16 +767,8 @@ fn ring_buffer_records_are_held_until_released() {
 #[test]
 fn what_is_not_modelled_has_a_name() {
     let table: &[(Insn, &str)] = &[
-        (
-            Insn::LoadAbs {
-                size: Size::W,
-                imm: 0,
-            },
-            "legacy packet load",
-        ),
         (Insn::Jx { dst: r(1) }, "gotox"),
-        (Insn::Callx { dst: r(1) }, "callx"),
-        (helper(12), "helper 12"),
+        (helper(6), "helper 6"),
         (
             Insn::Call {
                 callee: Callee::Kfunc { id: 3, off: 0 },
@@ -790,6 +782,20 @@ fn what_is_not_modelled_has_a_name() {
         let text = supported(&[*insn, EXIT]).unwrap_err().to_string();
         assert!(text.contains(words), "{text}");
     }
+    let packet = [
+        Insn::LoadAbs {
+            size: Size::W,
+            imm: 0,
+        },
+        EXIT,
+    ];
+    let without = Machine::new(&object(packet.to_vec(), vec![]))
+        .err()
+        .unwrap();
+    assert!(
+        without.to_string().contains("legacy packet load"),
+        "{without}"
+    );
     assert_eq!(supported(&[]).unwrap_err().what, What::Empty);
     let off_the_end = supported(&[mov(0, Src::Imm(0))]).unwrap_err();
     assert_eq!(off_the_end.what, What::FallsOff);
@@ -804,6 +810,126 @@ fn what_is_not_modelled_has_a_name() {
         supported(&long).unwrap_err().what,
         What::TooLong { .. }
     ));
+}
+
+#[test]
+fn legacy_packet_loads_are_big_endian_and_end_the_program_past_the_packet() {
+    let mut mem = [0x11, 0x22, 0x33, 0x44, 0x55];
+    let abs = |size, imm| Insn::LoadAbs { size, imm };
+    let ind = |size, src, imm| Insn::LoadInd {
+        size,
+        src: r(src),
+        imm,
+    };
+    for (load, want) in [
+        (abs(Size::B, 4), 0x55),
+        (abs(Size::H, 1), 0x2233),
+        (abs(Size::W, 1), 0x2233_4455),
+        (ind(Size::H, 3, 1), 0x3344),
+        (ind(Size::W, 3, -1), 0x1122_3344),
+    ] {
+        let program = [mov(3, Src::Imm(1)), load, EXIT];
+        assert_eq!(
+            exec(&program, &mut mem, Options::default()),
+            Ok(want),
+            "{load}"
+        );
+    }
+    for load in [
+        abs(Size::W, 2),
+        abs(Size::B, 5),
+        abs(Size::B, -1),
+        ind(Size::B, 3, 4),
+    ] {
+        let program = [
+            mov(3, Src::Imm(1)),
+            mov(0, Src::Imm(7)),
+            load,
+            mov(0, Src::Imm(9)),
+            EXIT,
+        ];
+        assert_eq!(
+            exec(&program, &mut mem, Options::default()),
+            Ok(0),
+            "{load}"
+        );
+    }
+    let after = [mov(3, Src::Imm(1)), abs(Size::B, 0), mov(0, reg(3)), EXIT];
+    let fault = exec(&after, &mut mem, Options::default()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unset(r(3)));
+}
+
+#[test]
+fn callx_calls_a_helper_or_a_function() {
+    let callx = Insn::Callx { dst: r(6) };
+    let time = [mov(6, Src::Imm(5)), callx, EXIT];
+    assert_eq!(exec(&time, &mut [], Options::default()), Ok(1_000_000_000));
+    let function = [
+        Insn::LoadImm64 {
+            dst: r(6),
+            imm: Imm64::Func(4),
+        },
+        mov(1, Src::Imm(20)),
+        callx,
+        EXIT,
+        mov(0, reg(1)),
+        alu(AluOp::Add, W64, 0, Src::Imm(1)),
+        EXIT,
+    ];
+    assert_eq!(exec(&function, &mut [], Options::default()), Ok(21));
+    let nothing = [mov(6, Src::Imm(-3)), callx, EXIT];
+    let fault = exec(&nothing, &mut [], Options::default()).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Callee((-3i64).cast_unsigned()));
+}
+
+#[test]
+fn a_tail_call_goes_over_to_another_program() {
+    let map = Insn::LoadImm64 {
+        dst: r(2),
+        imm: Imm64::MapIdx(0),
+    };
+    let programs = || vec![map_spec(MapKind::ProgArray, 4, 4)];
+    let tail = |index| [map, mov(3, Src::Imm(index)), helper(12)];
+    let falls = |from: i32, value| {
+        let mut insns = tail(from).to_vec();
+        insns.extend([mov(0, Src::Imm(value)), EXIT]);
+        insns
+    };
+    let target = vec![
+        ld(Size::B, 0, 1, 0),
+        alu(AluOp::Add, W64, 0, Src::Imm(40)),
+        EXIT,
+    ];
+    let mut from_function = vec![
+        Insn::Call {
+            callee: Callee::Local(2),
+        },
+        alu(AluOp::Add, W64, 0, Src::Imm(1000)),
+        EXIT,
+    ];
+    from_function.extend(falls(1, 7));
+    let mut spec = object(falls(1, 7), programs());
+    for insns in [target, falls(0, 3), from_function] {
+        let mut program = spec.programs[0].clone();
+        program.insns = insns;
+        spec.programs.push(program);
+    }
+    let mut machine = Machine::new(&spec).unwrap();
+    let mut world = World::default();
+    // Nothing is there yet: it falls through.
+    assert_eq!(machine.run(0, &mut world, &[2]), Ok(7));
+    let array = machine.map_mut(0).unwrap();
+    assert!(array.set_program(1, 1) && array.set_program(0, 2));
+    assert!(!array.set_program(99, 1));
+    assert_eq!(machine.run(0, &mut world, &[2]), Ok(42));
+    // A program that goes over to itself does so 33 times, then falls through.
+    assert_eq!(machine.run(2, &mut world, &[2]), Ok(3));
+    // In a function it ends that function alone.
+    assert_eq!(machine.run(3, &mut world, &[2]), Ok(1042));
+    let mut unset = tail(9).to_vec();
+    unset.push(EXIT);
+    let fault = run_object(unset, programs(), &mut world).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unset(r(0)));
 }
 
 #[test]

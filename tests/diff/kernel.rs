@@ -7,6 +7,7 @@ use std::io;
 const PROG_LOAD: libc::c_long = 5;
 const PROG_TEST_RUN: libc::c_long = 10;
 const TYPE_SYSCALL: u32 = 31;
+const TYPE_SCHED_CLS: u32 = 3;
 
 /// `union bpf_attr`, as 8-byte words.
 type Attr = [u64; 21];
@@ -28,24 +29,25 @@ fn bpf(command: libc::c_long, attr: &mut Attr) -> io::Result<i32> {
     }
 }
 
-fn load(code: &[u8], log: &mut [u8]) -> io::Result<i32> {
+fn load(kind: u32, code: &[u8], log: &mut [u8]) -> io::Result<i32> {
     let mut attr: Attr = [0; 21];
     let license = c"GPL";
-    attr[0] = u64::from(TYPE_SYSCALL) | (code.len() as u64 / 8) << 32;
+    attr[0] = u64::from(kind) | (code.len() as u64 / 8) << 32;
     attr[1] = code.as_ptr() as u64;
     attr[2] = license.as_ptr() as u64;
     if !log.is_empty() {
         attr[3] = 1 | (log.len() as u64) << 32;
         attr[4] = log.as_mut_ptr() as u64;
     }
-    attr[5] = 1 << 36; // prog_flags: BPF_F_SLEEPABLE, which this type wants
+    // prog_flags: BPF_F_SLEEPABLE, which syscall programs want
+    attr[5] = u64::from(kind == TYPE_SYSCALL) << 36;
     bpf(PROG_LOAD, &mut attr)
 }
 
 /// Whether this process may load programs.
 pub(crate) fn available() -> io::Result<()> {
     let exit = [0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0];
-    let fd = load(&exit, &mut [])?;
+    let fd = load(TYPE_SYSCALL, &exit, &mut [])?;
     // SAFETY: the descriptor is ours.
     unsafe { libc::close(fd) };
     Ok(())
@@ -53,11 +55,11 @@ pub(crate) fn available() -> io::Result<()> {
 
 /// The low half of `r0`; `mem` is the context, in and out.
 pub(crate) fn run(code: &[u8], mem: &mut [u8]) -> Result<u32, String> {
-    let fd = match load(code, &mut []) {
+    let fd = match load(TYPE_SYSCALL, code, &mut []) {
         Ok(fd) => fd,
         Err(error) => {
             let mut log = vec![0; 1 << 20];
-            let _ = load(code, &mut log);
+            let _ = load(TYPE_SYSCALL, code, &mut log);
             let text = String::from_utf8_lossy(&log).into_owned();
             let text = text.trim_end_matches('\0').trim_end();
             let mut lines: Vec<&str> = text.lines().rev().take(4).collect();
@@ -75,4 +77,18 @@ pub(crate) fn run(code: &[u8], mem: &mut [u8]) -> Result<u32, String> {
     unsafe { libc::close(fd) };
     done.map_err(|error| format!("test run: {error}"))?;
     Ok((attr[0] >> 32) as u32)
+}
+
+/// The low half of `r0` of a program that has a packet, of 14 bytes or more, and its socket buffer as context.
+pub(crate) fn run_on_packet(code: &[u8], packet: &[u8]) -> io::Result<u32> {
+    let fd = load(TYPE_SCHED_CLS, code, &mut [])?;
+    let mut attr: Attr = [0; 21];
+    attr[0] = fd as u64;
+    // data_size_in 8, data_in 16
+    attr[1] = packet.len() as u64;
+    attr[2] = packet.as_ptr() as u64;
+    let done = bpf(PROG_TEST_RUN, &mut attr);
+    // SAFETY: the descriptor is ours.
+    unsafe { libc::close(fd) };
+    done.map(|_| (attr[0] >> 32) as u32)
 }
