@@ -192,6 +192,11 @@ pub enum What {
         /// What the register points to.
         holds: &'static str,
     },
+    /// An atomic operation that fetches into the register of its address.
+    FetchesIntoBase {
+        /// The register.
+        reg: Reg,
+    },
     /// A helper with that number does not exist.
     NoHelper(u32),
     /// The program type does not have the helper.
@@ -323,6 +328,9 @@ impl What {
             }
             What::ReadOnly | What::WriteOnly => "the memory was made so",
             What::AtomicPlace { .. } => "only map values, records and the stack have atomics",
+            What::FetchesIntoBase { .. } => {
+                "the verifier looks at the write after the fetched number has taken the address's place"
+            }
             What::NoHelper(_) => "helpers are numbered from 1",
             What::HelperNotAllowed { .. } => "each program type has its own set of helpers",
             What::GplOnly { .. } => "the helper is exported to GPL-compatible programs alone",
@@ -389,6 +397,7 @@ impl What {
             What::ReadOnly => "copy the value to the stack and change that",
             What::WriteOnly => "keep a copy to read from",
             What::AtomicPlace { .. } => "use a map value",
+            What::FetchesIntoBase { .. } => "copy the address to another register first",
             What::NoHelper(_) | What::HelperNotAllowed { .. } => {
                 "see `explain` for the helpers of each program type"
             }
@@ -517,6 +526,9 @@ impl fmt::Display for What {
             What::WriteOnly => f.write_str("reads memory that may only be written"),
             What::AtomicPlace { holds } => {
                 write!(f, "atomic operation on memory without them ({holds})")
+            }
+            What::FetchesIntoBase { reg } => {
+                write!(f, "fetches into {reg}, which holds the address")
             }
             What::NoHelper(id) => write!(f, "there is no helper {id}"),
             What::HelperNotAllowed { helper, kind } => {

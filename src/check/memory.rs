@@ -139,6 +139,10 @@ impl Walk<'_> {
                 since: "5.12",
             });
         }
+        let to = match op {
+            AtomicOp::Cmpxchg => Some(Reg::R0),
+            _ => fetch.then_some(src),
+        };
         self.read(src)?;
         let base = self.read(dst)?;
         if op == AtomicOp::Cmpxchg {
@@ -147,16 +151,14 @@ impl Walk<'_> {
         self.atomic_place(dst)?;
         self.aligned(dst, off, size)?;
         let mut old = self.load_value(dst, off, size, !fetch)?;
+        if to == Some(dst) {
+            return Err(What::FetchesIntoBase { reg: dst });
+        }
         self.access(dst, &base, off.into(), size.bytes(), true)?;
         if let Kind::Stack(frame) = base.kind {
             self.stack_store(frame, &base, off.into(), size, Stored::Bytes)?;
         }
-        if fetch {
-            let to = if op == AtomicOp::Cmpxchg {
-                Reg::R0
-            } else {
-                src
-            };
+        if let Some(to) = to {
             if old.is_number() && size != Size::DW {
                 old.id = 0;
                 old.var.zero_extend(size.bytes());
@@ -229,6 +231,7 @@ impl Walk<'_> {
                 self.region(base, off, size.into(), write, false)
             }
             Kind::Btf(_) => Err(What::NotModelled("access to a kernel structure")),
+            Kind::Map(_) if !write => Err(What::NotModelled("a read of a map's own fields")),
             _ => Err(What::NoPointer {
                 reg,
                 holds: base.kernel_name(),

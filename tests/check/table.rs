@@ -36,6 +36,8 @@ const ROWS: &[Row] = &[
     ("r5 after a call", "r9 = 1 ~ RANDOM ~ r0 = r9 ~ exit", "r5 = 1 ~ RANDOM ~ r0 = r5 ~ exit", "r5 has no value here"),
     ("r10 is read-only", "r2 = r10 ~ r2 += -8 ~ r0 = 0 ~ exit", "r10 += -8 ~ r0 = 0 ~ exit", "writes r10, which is read-only"),
     ("r10 as a load's target", "*(u64 *)(r10 -8) = 0 ~ r0 = *(u64 *)(r10 -8) ~ exit", "*(u64 *)(r10 -8) = 0 ~ r10 = *(u64 *)(r10 -8) ~ r0 = 0 ~ exit", "writes r10, which is read-only"),
+    ("cmpxchg through r0", "VALUE ~ r6 = r0 ~ r0 = 1 ~ r0 = atomic64_cmpxchg((u64 *)(r6 +0), r0, r0) ~ END", "VALUE ~ r3 = 1 ~ r0 = atomic64_cmpxchg((u64 *)(r0 +0), r0, r3) ~ END", "fetches into r0, which holds the address"),
+    ("fetch into the address", "VALUE ~ r1 = 1 ~ r1 = atomic64_fetch_add((u64 *)(r0 +0), r1) ~ END", "VALUE ~ r0 = atomic64_fetch_add((u64 *)(r0 +0), r0) ~ END", "fetches into r0, which holds the address"),
     ("missing exit", "r0 = 0 ~ exit", "r0 = 0", "control runs past the function's end"),
     ("jump outside", "r0 = 0 ~ goto +0 ~ exit", "r0 = 0 ~ goto +7 ~ exit", "goes to slot 9, outside the program"),
     ("jump into a wide immediate", "r0 = 0 ~ goto +0 ~ r0 = 0x123456789 ll ~ exit", "r0 = 0 ~ goto +1 ~ r0 = 0x123456789 ll ~ exit", "goes to slot 3, the middle of a wide immediate"),
