@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     asm::Insn,
+    check::CheckError,
     explain,
     loader::{self, ExecError},
     vm::{self, FaultKind},
@@ -103,7 +104,9 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     };
     let section = matches.get_one::<String>("section").map(String::as_str);
     let program = Runnable::new(input, dialect(matches), section)?;
+    let judged = loader::check_exec(&program.insns, mem.len());
     let r0 = if on_kernel {
+        judged.map_err(|(insn, error)| would_be_refused(&program, insn, &error))?;
         loader::exec(&program.insns, &mut mem).map_err(|err| refused(&program, &err))?
     } else {
         let steps = matches.get_flag("trace").then(Steps::default);
@@ -118,7 +121,16 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         if let Some(steps) = steps {
             steps.finish()?;
         }
-        result.map_err(|fault| faulted(&program, &fault))?
+        let r0 = result.map_err(|fault| faulted(&program, &fault))?;
+        if let Err((insn, error)) = judged {
+            let place = insn.and_then(|at| Some((at, program.insns.get(at)?)));
+            let place = place.map_or(String::new(), |(at, insn)| format!("insn {at} `{insn}`: "));
+            eprintln!(
+                "note: the kernel would refuse this program: {place}{}",
+                error.what
+            );
+        }
+        r0
     };
     out::print(&format!("{r0:#x}\n"))
 }
@@ -132,6 +144,9 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
         FaultKind::Fuel { .. } => "let the loop end, or give more with --fuel",
         FaultKind::Unset(_) => "write the register first; r6 to r9 survive calls",
         FaultKind::CallDepth => "call less deep",
+        FaultKind::Callee(_) => {
+            "load a function's address with `r6 = subprog[NAME]`, or the number of a helper"
+        }
         FaultKind::Argument { .. } => {
             "`baretrace explain` tells what the helper takes, by its name"
         }
@@ -148,7 +163,29 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
         _ => "",
     };
     let help = (!help.is_empty()).then(|| help.to_owned());
-    program.fault(Some(fault.insn), format!("execute: {fault}"), help)
+    program.fault(Some(fault.insn), format!("execute: {fault}"), None, help)
+}
+
+/// A program that is not even loaded, because the verifier would refuse it.
+fn would_be_refused(program: &Runnable, insn: Option<usize>, error: &CheckError) -> CliError {
+    let known: Vec<String> = error
+        .state
+        .iter()
+        // The memory is a map's value there.
+        .map(|(reg, holds)| format!("{reg} = {}", holds.replace("a value of map 1", "--mem")))
+        .collect();
+    let is_exit = insn.and_then(|at| program.insns.get(at)) == Some(&Insn::Exit);
+    let known = match known.as_slice() {
+        _ if is_exit => String::new(),
+        [] => String::new(),
+        known => format!("\nknown here: {}", known.join(", ")),
+    };
+    program.fault(
+        insn,
+        format!("not loaded, the verifier would refuse it: {}", error.what),
+        Some(error.why()),
+        Some(format!("{}{known}", error.help())),
+    )
 }
 
 /// A refusal of the kernel, with what is known of the verifier's words.
@@ -164,7 +201,8 @@ fn refused(program: &Runnable, err: &ExecError) -> CliError {
         ExecError::TooLong(_) => Some("give less memory, or use --on rbpf".to_owned()),
         _ => None,
     };
-    program.fault(err.insn(), format!("execute in the kernel: {err}"), help)
+    let message = format!("execute in the kernel: {err}");
+    program.fault(err.insn(), message, None, help)
 }
 
 /// Prints steps as they are made.

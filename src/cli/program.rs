@@ -395,12 +395,17 @@ impl Runnable {
         &self,
         insn: Option<usize>,
         message: String,
+        label: Option<&str>,
         help: Option<String>,
     ) -> CliError {
         match insn.and_then(|insn| self.spans.get(insn)) {
-            Some(span) => self
-                .source
-                .error(Diagnostic::error(*span, message).maybe_help(help)),
+            Some(span) => {
+                let said = Diagnostic::error(*span, message).maybe_help(help);
+                self.source.error(match label {
+                    Some(label) => said.label(label),
+                    None => said,
+                })
+            }
             None => {
                 let help = help
                     .map(|help| format!("\nhelp: {help}"))

@@ -23,8 +23,9 @@ use super::{
     verifier_log::telling,
 };
 use crate::{
-    asm::{self, Callee, EncodeError, Imm64, Insn, Reg, Size, build::*},
-    spec::{AttachSpec, Object, ProgramSpec},
+    asm::{self, Callee, EncodeError, Imm64, Insn, Reg, Size, build::*, helper::ProgType},
+    check::{self, CheckError, Env},
+    spec::{AttachSpec, MapKind, MapRole, MapSpec, Object, ProgramSpec},
     sys::{
         bpf::{self, Map, MapCreate, ProgLoad, TestRun},
         errno::Described,
@@ -118,20 +119,7 @@ pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
         let put = memory.update(&KEY, mem, 0);
         put.map_err(|e| ExecError::Map("bpf(BPF_MAP_UPDATE_ELEM)", e))?;
     }
-    let before = [
-        match &memory {
-            Some(memory) => value_of(memory),
-            None => mov64_imm(Reg::R1, 0),
-        },
-        mov64_imm(Reg::R2, len),
-    ];
-    let after = [
-        value_of(&result),
-        store(Size::DW, Reg::R1, 0, Reg::R0),
-        mov64_imm(Reg::R0, 0),
-        exit(),
-    ];
-    let (code, origins) = wrap(insns, &before, &after);
+    let (code, origins) = whole(insns, memory.as_ref().map(value_of), len, value_of(&result));
     let bytes = asm::encode(&code).map_err(|mut error| {
         error.insn = origins.get(error.insn).copied().flatten().unwrap_or(0);
         ExecError::Encode(error)
@@ -163,6 +151,74 @@ pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
     }
     Ok(u64::from_ne_bytes(value))
 }
+
+/// Whether the kernel would run the program with so much memory, in the checker's eyes: [`check::program`] on what
+/// [`exec`] loads.
+///
+/// # Errors
+/// What is wrong, with the index of the program's own instruction; `None` if it is none of them.
+#[expect(clippy::result_large_err, reason = "made once for a program")]
+pub fn check_exec(insns: &[Insn], len: usize) -> Result<(), (Option<usize>, CheckError)> {
+    let size = |len| u32::try_from(len).unwrap_or(u32::MAX);
+    let array = |name: &str, value_size| MapSpec {
+        name: name.into(),
+        kind: MapKind::Array,
+        key_size: 4,
+        value_size,
+        max_entries: 1,
+        flags: 0,
+        init: Vec::new(),
+        role: MapRole::Data,
+    };
+    let maps = [array("result", 8), array("memory", size(len.max(1)))];
+    let value = |idx| {
+        let imm = Imm64::MapIdxValue { idx, off: 0 };
+        Insn::LoadImm64 { dst: Reg::R1, imm }
+    };
+    let memory = (len > 0).then(|| value(1));
+    let len = i32::try_from(len).unwrap_or(i32::MAX);
+    let (code, origins) = whole(insns, memory, len, value(0));
+    let mut env = Env::new(ProgType::Syscall, &maps);
+    env.limit = QUICK;
+    let Err(error) = check::program(&code, &env) else {
+        return Ok(());
+    };
+    // What is put behind the program speaks of the place that led there.
+    let mut exits = insns
+        .iter()
+        .enumerate()
+        .filter(|(_, insn)| **insn == Insn::Exit);
+    let only_exit = exits.next().filter(|_| exits.next().is_none());
+    let behind = || only_exit.map(|(at, _)| at).filter(|_| error.insn > 2);
+    let place = origins.get(error.insn).copied().flatten().or_else(behind);
+    match error.what.is_undecided() {
+        true => Ok(()),
+        false => Err((place, error)),
+    }
+}
+
+/// The program as it is loaded, given how the addresses of memory and result get into `r1`.
+fn whole(
+    insns: &[Insn],
+    memory: Option<Insn>,
+    len: i32,
+    result: Insn,
+) -> (Vec<Insn>, Vec<Option<usize>>) {
+    let before = [
+        memory.unwrap_or(mov64_imm(Reg::R1, 0)),
+        mov64_imm(Reg::R2, len),
+    ];
+    let after = [
+        result,
+        store(Size::DW, Reg::R1, 0, Reg::R0),
+        mov64_imm(Reg::R0, 0),
+        exit(),
+    ];
+    wrap(insns, &before, &after)
+}
+
+/// Instructions that the checker follows before it leaves the verdict to the kernel.
+const QUICK: usize = 100_000;
 
 /// The key of an array's only entry.
 const KEY: [u8; 4] = [0; 4];

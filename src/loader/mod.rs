@@ -12,7 +12,7 @@ pub mod verifier_log;
 use std::os::fd::OwnedFd;
 
 pub use error::{LoadError, Rejected};
-pub use exec::{ExecError, exec};
+pub use exec::{ExecError, check_exec, exec};
 
 use crate::{spec::Object, sys::bpf::Map};
 
