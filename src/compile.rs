@@ -3,7 +3,7 @@
 use crate::{
     codegen,
     lang::checked::Checked,
-    lower::{self, LowerError, LoweredProgram},
+    lower::{self, LowerError, Lowered, LoweredProgram},
     span::Span,
     spec::{Object, ProgramSpec, Target},
 };
@@ -72,19 +72,36 @@ pub fn object(
     script_name: &str,
     source: &str,
 ) -> Result<Object, CompileError> {
-    let lowered = lower::lower(
-        checked,
-        target,
-        lower::Text {
-            name: script_name,
-            source,
-        },
-    )
-    .map_err(CompileError::Lower)?;
+    let lowered = lowered(checked, target, script_name, source)?;
     let options = codegen::Options::new(&target.features);
+    generated(lowered, checked, &options, script_name, source)
+}
+
+/// A checked script as three-address code.
+pub(crate) fn lowered(
+    checked: &Checked,
+    target: &Target,
+    script_name: &str,
+    source: &str,
+) -> Result<Lowered, CompileError> {
+    let text = lower::Text {
+        name: script_name,
+        source,
+    };
+    lower::lower(checked, target, text).map_err(CompileError::Lower)
+}
+
+/// The object of what [`lowered`] gave.
+pub(crate) fn generated(
+    lowered: Lowered,
+    checked: &Checked,
+    options: &codegen::Options,
+    script_name: &str,
+    source: &str,
+) -> Result<Object, CompileError> {
     let mut programs = Vec::with_capacity(lowered.programs.len());
     for program in lowered.programs {
-        programs.push(generate(program, &options)?);
+        programs.push(generate(program, options)?);
     }
     let license = match checked.config.license.as_str() {
         "" => LICENSE,

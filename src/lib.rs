@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod lang;
 pub mod loader;
 pub mod lower;
+pub mod record;
 pub mod runtime;
 pub mod session;
 pub mod simulate;

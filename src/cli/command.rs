@@ -2,7 +2,7 @@
 
 use super::{
     CliError, args, asm, audit, check, completions, demo, disasm, exec, explain, features, man,
-    run, simulate,
+    record, replay, run, simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -103,6 +103,18 @@ pub const COMMANDS: &[Command] = &[
         help: "Run a script in user space, without root, on events from a file",
         args: simulate::args,
         run: simulate::run,
+    },
+    Command {
+        verb: "record",
+        help: "Run a script, or watch probes, and keep what they are told in a file",
+        args: record::args,
+        run: record::run,
+    },
+    Command {
+        verb: "replay",
+        help: "Run any script over a recording, without root",
+        args: replay::args,
+        run: replay::run,
     },
     Command {
         verb: "demo",

@@ -21,6 +21,8 @@ mod list;
 mod man;
 mod out;
 mod program;
+mod record;
+mod replay;
 mod run;
 mod simulate;
 

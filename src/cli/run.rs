@@ -43,7 +43,8 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     ended(session::run(&options).map_err(session_error)?)
 }
 
-fn ended(outcome: Outcome) -> Result<(), CliError> {
+/// A run's end as the command's.
+pub(super) fn ended(outcome: Outcome) -> Result<(), CliError> {
     match outcome {
         Outcome::Done | Outcome::PipeClosed => Ok(()),
         Outcome::Exit(code) => exit_code(code),

@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The flags of a run that mean something here.
-const SHOWN: &[&str] = &[
+pub(super) const SHOWN: &[&str] = &[
     "program",
     "pid",
     "unsafe",
@@ -147,7 +147,8 @@ fn script(options: &Options, matches: &ArgMatches) -> Script {
     }
 }
 
-fn player(
+/// The player of a compiled script, to where the options say, or kept.
+pub(super) fn player(
     compiled: &simulate::Compiled,
     options: &Options,
     capture: Option<&Capture>,
@@ -189,7 +190,7 @@ pub(super) fn simulate_error(err: SimulateError) -> CliError {
 }
 
 /// Says what differs; the answer is negative then.
-fn compare(expected: &[u8], got: &[u8]) -> Result<(), CliError> {
+pub(super) fn compare(expected: &[u8], got: &[u8]) -> Result<(), CliError> {
     if expected == got {
         return Ok(());
     }
@@ -201,7 +202,7 @@ fn compare(expected: &[u8], got: &[u8]) -> Result<(), CliError> {
 }
 
 /// Reads a file, which is `kind` in messages.
-fn read(kind: &str, path: &Path) -> Result<Vec<u8>, CliError> {
+pub(super) fn read(kind: &str, path: &Path) -> Result<Vec<u8>, CliError> {
     let read = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map(|_| bytes)

@@ -16,9 +16,10 @@ use crate::{
         checked::{Checked, Point},
         diag,
     },
+    record,
     runtime::{self, Form, Output, OutputOptions, Player, attach::AttachMode},
     span::Span,
-    spec::{Arch, Features, Object, Target},
+    spec::{Arch, Binary, DebugInfo, Features, Object, Target},
     symbols::Symbolizer,
     vm,
 };
@@ -44,6 +45,17 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
     /// What else a run needs to know.
     pub settings: Settings,
+}
+
+/// What a recording says of the programs, and the map that counts hits that were not sent.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) points: Vec<record::Point>,
+    pub(super) lost: usize,
+    pub(super) binaries: Vec<Binary>,
+    pub(super) debug: DebugInfo,
+    pub(super) cpus: u32,
+    pub(super) arch: Arch,
 }
 
 impl<'a> Session<'a> {
@@ -138,6 +150,37 @@ impl<'a> Session<'a> {
             settings: Settings::new(&checked),
             checked: Some(checked),
         })
+    }
+
+    /// Checks and compiles, so that the programs keep what they learn.
+    ///
+    /// # Errors
+    /// Errors of the script; what is not kept by recordings.
+    pub(super) fn compile_tapped(&self, mute: bool) -> Result<(Compiled, Kept), SessionError> {
+        let Options { script: text, .. } = self.options;
+        let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
+            .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
+        self.filter(&mut checked)?;
+        let tapped = record::object(&checked, &self.target, &text.name, &text.text, mute);
+        let tapped = tapped.map_err(|err| {
+            let span = err.span();
+            SessionError::Tap(Box::new(Placed::new(err, span, &text.name, &text.text)))
+        })?;
+        let kept = Kept {
+            points: tapped.points,
+            lost: tapped.lost,
+            binaries: self.target.binaries.clone(),
+            debug: self.target.debug.clone(),
+            cpus: self.target.cpus,
+            arch: self.target.arch,
+        };
+        let compiled = Compiled {
+            object: tapped.object,
+            warnings,
+            settings: Settings::new(&checked),
+            checked: Some(checked),
+        };
+        Ok((compiled, kept))
     }
 
     /// Leaves out the probes that `--probe-filter` does not match.

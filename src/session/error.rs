@@ -6,6 +6,7 @@ use crate::{
     compile::CompileError,
     kernel::detect::Missing,
     loader::{self, LoadError},
+    record::{TapError, WriteError},
     runtime::{PlayError, attach::AttachError, child::ChildError, perf_ring::RingError},
     span::Span,
     sys::errno::Described,
@@ -24,6 +25,10 @@ pub enum SessionError {
     Binary(BinaryError),
     /// The checked script does not compile.
     Compile(Placed<CompileError>),
+    /// The script cannot be recorded.
+    Tap(Box<Placed<TapError>>),
+    /// The recording cannot be written.
+    Record(WriteError),
     /// A program goes wrong when it is run in user space.
     DryRun(Box<Placed<DryRunError>>),
     /// A compiled program breaks a rule of the kernel's verifier: the compiler is wrong, not the script.
@@ -124,6 +129,7 @@ impl SessionError {
             SessionError::Script(_)
                 | SessionError::Missing(_)
                 | SessionError::Compile(_)
+                | SessionError::Tap(_)
                 | SessionError::DryRun(_)
         )
     }
@@ -133,6 +139,7 @@ impl SessionError {
         match self {
             SessionError::Binary(err) => err.help().map(str::to_string),
             SessionError::Compile(err) => err.error.help().map(str::to_string),
+            SessionError::Tap(err) => err.error.help().map(str::to_string),
             SessionError::Load(err) => err.error.help(),
             SessionError::Check { .. } => Some(
                 "this is a fault of baretrace, not of the script; please report it with the script".to_string(),
@@ -167,6 +174,8 @@ impl fmt::Display for SessionError {
             }
             SessionError::Binary(err) => err.fmt(f),
             SessionError::Compile(err) => err.fmt(f),
+            SessionError::Tap(err) => err.fmt(f),
+            SessionError::Record(err) => err.fmt(f),
             SessionError::DryRun(err) => err.fmt(f),
             SessionError::Check { probe, error } => {
                 write!(f, "check `{probe}`: internal error: {error}")
@@ -209,6 +218,8 @@ impl std::error::Error for SessionError {
         match self {
             SessionError::Binary(err) => Some(err),
             SessionError::Compile(err) => Some(&err.error),
+            SessionError::Tap(err) => Some(&err.error),
+            SessionError::Record(err) => Some(err),
             SessionError::DryRun(err) => Some(&err.error),
             SessionError::Check { error, .. } => Some(&error.error),
             SessionError::Load(err) => Some(&err.error),

@@ -24,6 +24,6 @@ pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
 pub use feed::Feed;
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};
-pub use run::{Outcome, run, run_exactly, watch};
+pub use run::{Outcome, Record, record, run, run_exactly, watch};
 pub use settings::Settings;
 pub use wake::{Signals, Timer};

@@ -2,7 +2,7 @@
 
 use super::{
     Attach, Mode, Options, Signals, Timer,
-    compile::{Compiled, Session},
+    compile::{Compiled, Kept, Session},
     emit::emit,
     error::{Placed, SessionError},
     manual,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     kernel::cpus,
     loader::{self, LoadOptions, Loaded},
+    record::{End, Meta, Recorded, Recorder},
     runtime::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
@@ -19,14 +20,18 @@ use crate::{
         hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
-    spec::{AttachSpec, MapRole, Object, ProgramSpec},
-    sys::{errno::Described, process, trace},
+    spec::{AttachSpec, MapRole, MapSpec, Object, ProgramSpec},
+    sys::{bpf::Map, errno::Described, process, trace},
 };
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    time::{ClockId, clock_gettime},
+};
 use std::{
     io::{self, Write},
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
     thread::{self, JoinHandle},
 };
 
@@ -73,6 +78,115 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         target.as_ref(),
         false,
     )
+}
+
+/// Where a run is recorded, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The file.
+    pub path: PathBuf,
+    /// The script was made from the names of probes: it prints nothing.
+    pub probes: bool,
+}
+
+/// Runs the script that `options` name, to its end, and keeps what its probes are told.
+///
+/// # Errors
+/// As of [`run`]; a script that cannot be recorded, a file that is full.
+pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64), SessionError> {
+    let (child, target) = traced(options)?;
+    let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
+    let (compiled, kept) = session.compile_tapped(record.probes)?;
+    compiled.print_warnings(options);
+    compiled.dry_run()?;
+    let keep = Keep { record, kept };
+    let multi = session.multi;
+    let (outcome, written) = go_on(
+        options,
+        compiled,
+        multi,
+        child,
+        target.as_ref(),
+        false,
+        Some(keep),
+    )?;
+    let (end, size) = written.unwrap_or_default();
+    Ok((outcome, end, size))
+}
+
+/// A recording to be made.
+struct Keep<'k> {
+    record: &'k Record,
+    kept: Kept,
+}
+
+/// Makes the file of a recording.
+fn recorder(
+    options: &Options,
+    keep: Keep<'_>,
+    loaded: &Loaded,
+    object: &Object,
+) -> Result<Recorder, SessionError> {
+    let Kept {
+        points,
+        binaries,
+        debug,
+        cpus,
+        arch,
+        ..
+    } = keep.kept;
+    let [boot, monotonic, real] = [
+        ClockId::CLOCK_BOOTTIME,
+        ClockId::CLOCK_MONOTONIC,
+        ClockId::CLOCK_REALTIME,
+    ]
+    .map(nanos);
+    let (boot, monotonic, real) = (boot?, monotonic?, real?);
+    let meta = Meta {
+        script: Recorded {
+            name: options.script.name.clone(),
+            text: options.script.text.clone(),
+            params: options.params.clone(),
+            named: options.named.clone(),
+            probes: keep.record.probes,
+        },
+        arch,
+        cpus,
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default(),
+        start: start_time(loaded, object)?.unwrap_or(boot),
+        boot: real.wrapping_sub(boot).cast_signed(),
+        suspended: boot.saturating_sub(monotonic),
+        config: options.config.clone(),
+        points,
+        binaries,
+        debug,
+    };
+    Recorder::create(&keep.record.path, &meta).map_err(SessionError::Record)
+}
+
+/// What programs take for the time tracing began, if they ask for it.
+fn start_time(loaded: &Loaded, object: &Object) -> Result<Option<u64>, SessionError> {
+    for (map, spec) in loaded.maps.iter().zip(&object.maps) {
+        if is_start_time(spec) {
+            let mut bytes = [0; 8];
+            map.lookup(&0u32.to_ne_bytes(), &mut bytes)
+                .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
+            return Ok(Some(u64::from_ne_bytes(bytes)));
+        }
+    }
+    Ok(None)
+}
+
+fn is_start_time(spec: &MapSpec) -> bool {
+    spec.role == MapRole::Data && spec.init.is_empty() && spec.value_size == 8
+}
+
+/// A clock's nanoseconds.
+fn nanos(clock: ClockId) -> Result<u64, SessionError> {
+    let now = clock_gettime(clock).map_err(|err| SessionError::Io("read the clock", err.into()))?;
+    Ok(now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned())
 }
 
 /// Runs what was compiled elsewhere: those instructions or none.
@@ -135,19 +249,56 @@ fn verify(
 /// From a compiled script to the end of its run.
 fn go(
     options: &Options,
+    compiled: Compiled,
+    multi: bool,
+    child: Option<Child>,
+    target: Option<&OwnedFd>,
+    exactly: bool,
+) -> Result<Outcome, SessionError> {
+    go_on(options, compiled, multi, child, target, exactly, None).map(|(outcome, _)| outcome)
+}
+
+/// The same; with `keep`, what was recorded and the size of the file besides.
+fn go_on(
+    options: &Options,
     mut compiled: Compiled,
     multi: bool,
     mut child: Option<Child>,
     target: Option<&OwnedFd>,
     exactly: bool,
-) -> Result<Outcome, SessionError> {
+    keep: Option<Keep<'_>>,
+) -> Result<(Outcome, Option<(End, u64)>), SessionError> {
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
     let rings = begin_rings(options, &compiled)?;
     let loaded = load(&compiled, multi)?;
     verify(options, &compiled.object, &loaded, exactly)?;
-    let mut run = Run::new(options, &compiled, &loaded, rings)?;
+    let lost = keep.as_ref().map(|keep| keep.kept.lost);
+    let mut recorder = match keep {
+        Some(keep) => Some(recorder(options, keep, &loaded, &compiled.object)?),
+        None => None,
+    };
+    let run = Run::new(options, &compiled, &loaded, rings, recorder.as_mut())?;
+    let result = to_the_end(options, &compiled, run, multi, child.as_mut(), target);
+    let (Some(recorder), Some(lost)) = (recorder, lost) else {
+        return Ok((result?, None));
+    };
+    let lost = counts(&loaded.maps[lost])?;
+    let written = recorder.finish(lost);
+    let outcome = result?;
+    Ok((outcome, Some(written.map_err(SessionError::Record)?)))
+}
+
+/// A run from `begin` to what is printed last.
+fn to_the_end(
+    options: &Options,
+    compiled: &Compiled,
+    mut run: Run<'_>,
+    multi: bool,
+    mut child: Option<&mut Child>,
+    target: Option<&OwnedFd>,
+) -> Result<Outcome, SessionError> {
     run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     // Printed before the kernel has attached the rest, which takes longer than all else.
     if options.as_bpftrace && !options.quiet {
@@ -157,7 +308,7 @@ fn go(
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
         run.announce();
-        return run.finish(&compiled);
+        return run.finish(compiled);
     }
     if let Err(err) = run.attach(multi) {
         let early = run.player.release();
@@ -170,21 +321,21 @@ fn go(
     }
     if options.mode != Mode::Bench {
         // Run times of programs are the administrator's to see.
-        privileges::drop_unneeded(&compiled, options);
+        privileges::drop_unneeded(compiled, options);
     }
     if !options.dry_run {
         match options.mode {
             Mode::Trace if child.is_none() && run.is_over() => {}
             Mode::Trace => {
-                let named = privileges::names(&compiled, true);
+                let named = privileges::names(compiled, true);
                 let learn = if named { LEARN_ROUNDS } else { 0 };
-                run.events(options, target, child.as_mut(), learn)?;
+                run.events(options, target, child, learn)?;
             }
             Mode::Test => run.tests()?,
             Mode::Bench => run.benchmarks()?,
         }
     }
-    run.finish(&compiled)
+    run.finish(compiled)
 }
 
 /// A descriptor that tells when a process ends, opened before anything else: a process that is not there is named as
@@ -225,13 +376,10 @@ pub(super) fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionEr
     })?;
     // What programs take for the time tracing began.
     for (map, spec) in loaded.maps.iter().zip(&object.maps) {
-        if spec.role == MapRole::Data && spec.init.is_empty() && spec.value_size == 8 {
-            let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)
-                .map_err(|err| SessionError::Io("read the clock", err.into()))?;
-            let nanos =
-                now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned();
+        if is_start_time(spec) {
+            let now = nanos(ClockId::CLOCK_BOOTTIME)?;
             let _why = trace::because(|| "the time at which tracing began".to_owned());
-            map.update(&0u32.to_ne_bytes(), &nanos.to_ne_bytes(), 0)
+            map.update(&0u32.to_ne_bytes(), &now.to_ne_bytes(), 0)
                 .map_err(|err| SessionError::Io("bpf(BPF_MAP_UPDATE_ELEM)", err))?;
         }
     }
@@ -264,6 +412,7 @@ struct Run<'a> {
     /// Benchmarks with the nanoseconds that a run took.
     measured: Vec<(String, u64)>,
     mode: Mode,
+    recorder: Option<&'a mut Recorder>,
 }
 
 impl<'a> Run<'a> {
@@ -272,6 +421,7 @@ impl<'a> Run<'a> {
         compiled: &'a Compiled,
         loaded: &'a Loaded,
         rings: Option<Begun>,
+        recorder: Option<&'a mut Recorder>,
     ) -> Result<Self, SessionError> {
         let object = &compiled.object;
         let rings = match (object.map_index(|role| *role == MapRole::Ring), rings) {
@@ -299,6 +449,7 @@ impl<'a> Run<'a> {
             points: compiled.settings.points,
             measured: Vec::new(),
             mode: options.mode,
+            recorder,
         })
     }
 
@@ -514,6 +665,7 @@ impl<'a> Run<'a> {
             player,
             stop,
             loaded,
+            recorder,
             ..
         } = self
         else {
@@ -522,6 +674,11 @@ impl<'a> Run<'a> {
         let mut maps = KernelMaps(loaded);
         let mut failed = None;
         let deliver = |record: perf_ring::Record<'_>| {
+            if let Some(recorder) = recorder.as_deref_mut()
+                && recorder.take(record.cpu, record.time, record.data)
+            {
+                return ControlFlow::Continue(());
+            }
             let ctx = RecordCtx {
                 cpu: record.cpu,
                 time: record.time,
@@ -552,6 +709,13 @@ impl<'a> Run<'a> {
         };
         if let Some(err) = failed {
             return Err(err.into());
+        }
+        if let Some(recorder) = &mut self.recorder
+            && !recorder.idle()
+            && matches!(self.stop, Stop::No)
+        {
+            // The file is full: what it has is kept.
+            self.stop = Stop::Done;
         }
         if self.player.idle() == crate::runtime::Sent::Closed {
             self.stop = Stop::PipeClosed;
@@ -603,14 +767,10 @@ impl<'a> Run<'a> {
             return Ok(0);
         };
         let mut lost = 0;
-        let map = &self.loaded.maps[index];
-        let mut counts = vec![0; map.value_len()];
         let _why = trace::because(|| "how many records found no room".to_owned());
-        map.lookup(&0u32.to_ne_bytes(), &mut counts)
-            .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
-        let (counts, _) = counts.as_chunks::<8>();
+        let counts = counts(&self.loaded.maps[index])?;
         for (index, (program, count)) in self.object.programs.iter().zip(counts).enumerate() {
-            let count = u64::from_ne_bytes(*count) + self.hits.torn(index);
+            let count = count + self.hits.torn(index);
             if count > 0 {
                 self.player.lost(&program.probe, count);
                 lost += count;
@@ -618,6 +778,19 @@ impl<'a> Run<'a> {
         }
         Ok(lost)
     }
+}
+
+/// The counters in a map's only value.
+fn counts(map: &Map) -> Result<Vec<u64>, SessionError> {
+    let mut bytes = vec![0; map.value_len()];
+    map.lookup(&0u32.to_ne_bytes(), &mut bytes)
+        .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
+    Ok(bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|count| u64::from_ne_bytes(*count))
+        .collect())
 }
 
 /// All attachments with the index of their program.
@@ -656,7 +829,7 @@ pub(super) fn begin_rings(
 }
 
 /// The rings, put into the map that programs write to.
-pub(super) fn end_rings(begun: Begun, map: &crate::sys::bpf::Map) -> Result<Rings, SessionError> {
+pub(super) fn end_rings(begun: Begun, map: &Map) -> Result<Rings, SessionError> {
     let rings = match begun.join() {
         Ok(rings) => rings.map_err(SessionError::Ring)?,
         Err(panic) => std::panic::resume_unwind(panic),

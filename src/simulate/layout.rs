@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes of a context: `struct pt_regs` of any architecture, and what follows it in `struct bpf_perf_event_data`.
-pub(super) const CTX_SIZE: usize = 384;
+pub(crate) const CTX_SIZE: usize = 384;
 /// Where strings and bytes begin.
 const OBJECTS: u64 = 0x7f00_0000_0000;
 /// Unmapped bytes between two of them, at least.
@@ -474,7 +474,13 @@ fn register(ctx: &[u8], reg: u16) -> u64 {
     u64::from_ne_bytes(bytes.unwrap_or([0; 8]))
 }
 
-fn address(ctx: &[u8], base: Option<u16>, index: Option<(u16, u8, IndexExt)>, disp: i64) -> u64 {
+/// Where an operand in memory is.
+pub(crate) fn address(
+    ctx: &[u8],
+    base: Option<u16>,
+    index: Option<(u16, u8, IndexExt)>,
+    disp: i64,
+) -> u64 {
     let base = base.map_or(0, |reg| register(ctx, reg));
     let index = index.map_or(0, |(reg, scale, extend)| {
         let raw = register(ctx, reg);

@@ -31,6 +31,8 @@ mod script;
 pub use diff::diff;
 pub use error::SimulateError;
 pub use events::{Event, EventError, Value};
+pub(crate) use layout::{CTX_SIZE, address};
 pub use output::{Capture, Printed, TextError, player, print, text};
 pub use run::{Outcome, Settings, run};
+pub(crate) use run::{Run, TRACER};
 pub use script::{Compiled, Script, ScriptError, compile};

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     runtime::{Flow, PlayError, Player, RecordCtx, Sent, hit::Hits},
-    spec::{AttachSpec, Interval, MapRole, Object, Target},
+    spec::{AttachSpec, Interval, MapRole, Object, ProgramSpec, Target},
     vm::{Machine, World},
 };
 
@@ -24,7 +24,7 @@ const READ_EVERY: u64 = 1_000_000;
 /// Timed probes fire at most that often between two events.
 const MAX_TICKS: u64 = 1_000_000;
 /// Process id of the simulated tracer, in which `begin`, `end` and `interval` run.
-const TRACER: u32 = 999;
+pub(crate) const TRACER: u32 = 999;
 /// Process id of an event that names none.
 const PROCESS: u32 = 1000;
 
@@ -78,35 +78,14 @@ pub fn run<'e>(
     events: impl IntoIterator<Item = Result<Event<'e>, EventError>>,
     player: &mut Player,
 ) -> Result<Outcome, SimulateError> {
-    let machine = Machine::with_cpus(object, target.cpus)
-        .map_err(|why| SimulateError::unsupported(object, why))?;
-    let mut run = Run {
-        object,
-        target,
-        settings,
-        machine,
-        world: World {
-            ring_limit: settings.ring_bytes.unwrap_or(usize::MAX),
-            ..World::default()
-        },
-        ctx: Vec::with_capacity(CTX_SIZE),
-        timers: Vec::new(),
-        plans: [HashMap::new(), HashMap::new()],
-        last_read: 0,
-        stop: None,
-        outcome: Outcome::default(),
-        hits: Hits::default(),
-        player,
-    };
+    let mut run = Run::new(object, target, settings, player)?;
     let mut events = events.into_iter().peekable();
     let start = match events.peek() {
         Some(Ok(first)) => first.time.unwrap_or(START),
         _ => START,
     };
     let result = run.all(start, &mut events);
-    if run.player.flush() == Sent::Closed {
-        run.outcome.pipe_closed = true;
-    }
+    run.flush();
     result.map(|()| run.outcome)
 }
 
@@ -119,21 +98,26 @@ struct Timer {
     every_cpu: bool,
 }
 
-struct Run<'a> {
+/// A run, step by step.
+pub(crate) struct Run<'a> {
     object: &'a Object,
     target: &'a Target,
     settings: &'a Settings,
     machine: Machine,
-    world: World,
-    ctx: Vec<u8>,
+    /// What the next program sees.
+    pub(crate) world: World,
+    /// And its context.
+    pub(crate) ctx: Vec<u8>,
     timers: Vec<Timer>,
     /// By the name in the event; the second for events at return.
     plans: [HashMap<String, Rc<[Place]>>; 2],
     last_read: u64,
-    stop: Option<Flow>,
-    outcome: Outcome,
+    /// The script has asked for its end, or nobody reads any more.
+    pub(crate) stop: Option<Flow>,
+    /// What came of it until now.
+    pub(crate) outcome: Outcome,
     hits: Hits,
-    player: &'a mut Player,
+    pub(crate) player: &'a mut Player,
 }
 
 fn period(interval: Interval) -> u64 {
@@ -144,16 +128,41 @@ fn period(interval: Interval) -> u64 {
     nanos.max(1)
 }
 
-impl Run<'_> {
-    fn all<'e>(
-        &mut self,
-        start: u64,
-        events: &mut dyn Iterator<Item = Result<Event<'e>, EventError>>,
-    ) -> Result<(), SimulateError> {
+impl<'a> Run<'a> {
+    /// Before anything has run.
+    pub(crate) fn new(
+        object: &'a Object,
+        target: &'a Target,
+        settings: &'a Settings,
+        player: &'a mut Player,
+    ) -> Result<Self, SimulateError> {
+        let machine = Machine::with_cpus(object, target.cpus)
+            .map_err(|why| SimulateError::unsupported(object, why))?;
+        Ok(Run {
+            object,
+            target,
+            settings,
+            machine,
+            world: World {
+                ring_limit: settings.ring_bytes.unwrap_or(usize::MAX),
+                ..World::default()
+            },
+            ctx: Vec::with_capacity(CTX_SIZE),
+            timers: Vec::new(),
+            plans: [HashMap::new(), HashMap::new()],
+            last_read: 0,
+            stop: None,
+            outcome: Outcome::default(),
+            hits: Hits::default(),
+            player,
+        })
+    }
+
+    /// Sets the clock, and what programs take for the time tracing began.
+    pub(crate) fn start(&mut self, start: u64) {
         self.world.time = start;
         self.last_read = start;
         for (index, spec) in self.object.maps.iter().enumerate() {
-            // What programs take for the time tracing began.
             if spec.role == MapRole::Data && spec.init.is_empty() && spec.value_size == 8 {
                 let now = (start + self.world.boot_offset).to_ne_bytes();
                 if let Some(map) = self.machine.map_mut(index) {
@@ -161,6 +170,32 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Prints what the end of a run prints.
+    pub(crate) fn finish(&mut self) -> Result<(), SimulateError> {
+        self.read()?;
+        self.player.end();
+        if self.settings.print_maps {
+            self.player.print_maps(&mut VmMaps(&mut self.machine))?;
+        }
+        self.say_lost();
+        Ok(())
+    }
+
+    /// Writes out what was printed.
+    pub(crate) fn flush(&mut self) {
+        if self.player.flush() == Sent::Closed {
+            self.outcome.pipe_closed = true;
+        }
+    }
+
+    fn all<'e>(
+        &mut self,
+        start: u64,
+        events: &mut dyn Iterator<Item = Result<Event<'e>, EventError>>,
+    ) -> Result<(), SimulateError> {
+        self.start(start);
         self.special(|spec| matches!(spec, AttachSpec::Begin))?;
         if let Some(points) = self.settings.attached {
             self.player.attached(points);
@@ -174,31 +209,30 @@ impl Run<'_> {
         }
         self.stop = self.stop.take().filter(|flow| *flow == Flow::PipeClosed);
         self.special(|spec| matches!(spec, AttachSpec::End))?;
-        self.read()?;
-        self.player.end();
-        if self.settings.print_maps {
-            self.player.print_maps(&mut VmMaps(&mut self.machine))?;
-        }
-        self.say_lost();
-        Ok(())
+        self.finish()
     }
 
     fn start_timers(&mut self, start: u64) {
         for (program, spec) in self.object.programs.iter().enumerate() {
-            for attach in &spec.attach {
-                let (interval, every_cpu) = match attach {
-                    AttachSpec::Interval(interval) => (*interval, false),
-                    AttachSpec::Profile(interval) => (*interval, true),
-                    _ => continue,
-                };
-                let period = period(interval);
-                self.timers.push(Timer {
-                    program,
-                    period,
-                    next: start.saturating_add(period),
-                    every_cpu,
-                });
-            }
+            self.start_timer(start, program, spec);
+        }
+    }
+
+    /// Lets a timed program fire as time passes.
+    pub(crate) fn start_timer(&mut self, start: u64, program: usize, spec: &ProgramSpec) {
+        for attach in &spec.attach {
+            let (interval, every_cpu) = match attach {
+                AttachSpec::Interval(interval) => (*interval, false),
+                AttachSpec::Profile(interval) => (*interval, true),
+                _ => continue,
+            };
+            let period = period(interval);
+            self.timers.push(Timer {
+                program,
+                period,
+                next: start.saturating_add(period),
+                every_cpu,
+            });
         }
     }
 
@@ -215,7 +249,7 @@ impl Run<'_> {
     }
 
     /// Makes the world that of another process, without memory.
-    fn be(&mut self, pid: u32, comm: [u8; 16], cpu: u32) {
+    pub(crate) fn be(&mut self, pid: u32, comm: [u8; 16], cpu: u32) {
         let world = &mut self.world;
         (world.pid, world.tid, world.comm, world.cpu) = (pid, pid, comm, cpu);
         (world.uid, world.gid) = if pid == PROCESS { (1000, 1000) } else { (0, 0) };
@@ -324,7 +358,7 @@ impl Run<'_> {
     }
 
     /// Fires timed probes until `time`, in the order of their times.
-    fn tick(&mut self, time: u64, line: usize) -> Result<(), SimulateError> {
+    pub(crate) fn tick(&mut self, time: u64, line: usize) -> Result<(), SimulateError> {
         let mut ticks = 0;
         while self.stop.is_none() {
             let due = self.timers.iter_mut().filter(|timer| timer.next <= time);
@@ -355,7 +389,7 @@ impl Run<'_> {
     }
 
     /// Lets time pass; the reader may look at the ring meanwhile.
-    fn pass(&mut self, time: u64) -> Result<(), SimulateError> {
+    pub(crate) fn pass(&mut self, time: u64) -> Result<(), SimulateError> {
         let due = self.last_read.saturating_add(READ_EVERY);
         if self.settings.pace && self.stop.is_none() {
             if self.player.idle() == Sent::Closed {
@@ -372,7 +406,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn program(&mut self, index: usize) -> Result<(), SimulateError> {
+    pub(crate) fn program(&mut self, index: usize) -> Result<(), SimulateError> {
         self.outcome.runs += 1;
         self.machine
             .run(index, &mut self.world, &self.ctx)

@@ -1,9 +1,10 @@
 //! What debug information and symbols say of the traced functions and types, as far as a script asks for it.
 
 use super::{StructDef, Type};
+use serde::{Deserialize, Serialize};
 
 /// Types and signatures from debug information.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DebugInfo {
     /// Structs; `Type::Struct` in what follows counts these.
     pub structs: Vec<StructDef>,
@@ -16,7 +17,7 @@ pub struct DebugInfo {
 }
 
 /// Where a symbol of a traced binary is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SymbolAddress {
     /// Index into `Target::binaries`.
     pub binary: usize,
@@ -31,7 +32,7 @@ pub struct SymbolAddress {
 }
 
 /// Parameters and result of a function.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// Index into `Target::binaries`.
     pub binary: usize,
@@ -44,7 +45,7 @@ pub struct Signature {
 }
 
 /// A parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Param {
     /// Its name.
     pub name: String,

@@ -37,6 +37,9 @@ pub const RECORD_HEADER: u32 = 8;
 /// Flag of a record that is a chunk of one.
 pub const CHUNK: u16 = 1;
 
+/// Set in the flags of what a recorded program sends besides its records (`crate::record`): it is none of these.
+pub const TAP: u16 = 4;
+
 /// Flag of the chunk that ends its record.
 pub const LAST: u16 = 2;
 

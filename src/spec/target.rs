@@ -1,9 +1,10 @@
 //! Everything the compiler may know of the machine it compiles for: one value, made by the caller.
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Processor of the traced machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "names of architectures")]
 pub enum Arch {
     X86_64,
@@ -97,7 +98,7 @@ impl Features {
 }
 
 /// Where a USDT argument is, at the moment the probe fires. Register offsets are bytes into `pt_regs`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ArgLoc {
     /// A constant.
     Const(i64),
@@ -125,7 +126,7 @@ pub enum ArgLoc {
 }
 
 /// How an index register is extended to 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IndexExt {
     /// All 64 bits.
     Full,
@@ -136,7 +137,7 @@ pub enum IndexExt {
 }
 
 /// One argument of a USDT probe at one site.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UsdtArg {
     /// Bytes: 1, 2, 4 or 8.
     pub size: u8,
@@ -151,7 +152,7 @@ pub struct UsdtArg {
 }
 
 /// One place in the code at which a USDT probe fires.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Site {
     /// Byte in the file.
     pub offset: u64,
@@ -162,7 +163,7 @@ pub struct Site {
 }
 
 /// A USDT probe of a binary: all sites of one provider and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct UsdtProbe {
     /// Provider, e.g. `net`.
     pub provider: String,
@@ -173,7 +174,7 @@ pub struct UsdtProbe {
 }
 
 /// What is known of one binary that the script names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binary {
     /// The path as the script has it.
     pub written: String,

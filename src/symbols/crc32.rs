@@ -28,7 +28,7 @@ const TABLE: [[u32; 256]; 8] = {
 };
 
 /// The CRC-32 of `bytes`, eight at a time: a debug file may have a gigabyte.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let (eights, rest) = bytes.as_chunks::<8>();
     let mut crc = !0u32;
     for chunk in eights {

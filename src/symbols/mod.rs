@@ -5,7 +5,7 @@
 //!
 //! Reading order: `demangle`; `table` and `process`, then `symbolizer`; `function` with `insn_length`; `library`, `debug`.
 
-mod crc32;
+pub(crate) mod crc32;
 mod debug;
 mod demangle;
 mod function;

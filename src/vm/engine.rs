@@ -433,7 +433,18 @@ impl Engine {
             }
             Op::Fuel(cost) => self.pay(cost)?,
             Op::CheckSet(set) => self.check_set(set, &args)?,
-            Op::Helper(helper) => return (helper.run)(self, args),
+            Op::Helper(helper) => {
+                return match &mut self.world.told {
+                    Some(told) => match told.number(helper.id) {
+                        Some(value) => Ok(Next::Value(value)),
+                        None if helpers::ONLY_TOLD.contains(&helper.id) => {
+                            Err(FaultKind::Untold(helper.name))
+                        }
+                        None => (helper.run)(self, args),
+                    },
+                    None => (helper.run)(self, args),
+                };
+            }
             Op::Local(function) => return Ok(Next::Call(function, args)),
             Op::Callx(reg) => return self.callx(reg, args),
             Op::Tail => return Ok(self.tail_call(&args)?.map_or(Next::Value(0), Next::Tail)),

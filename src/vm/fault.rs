@@ -73,6 +73,15 @@ pub enum FaultKind {
         /// Number of CPUs of the machine.
         cpus: u32,
     },
+    /// A helper was called whose answer was not recorded.
+    Untold(&'static str),
+    /// Memory was read that was not recorded.
+    UntoldMemory {
+        /// First address.
+        addr: u64,
+        /// Most bytes.
+        size: u64,
+    },
     /// The interpreter gave up; its own words.
     Interpreter(String),
     /// [`super::exec`] was given what the machine does not model.
@@ -143,6 +152,10 @@ impl fmt::Display for FaultKind {
             FaultKind::NoProgram(index) => write!(f, "the object has no program {index}"),
             FaultKind::NoCpu { cpu, cpus } => {
                 write!(f, "cpu {cpu} asked for, the machine has {cpus}")
+            }
+            FaultKind::Untold(helper) => write!(f, "what {helper} returned was not recorded"),
+            FaultKind::UntoldMemory { addr, size } => {
+                write!(f, "up to {size} bytes at {addr:#x} were not recorded")
             }
             FaultKind::Interpreter(words) => write!(f, "the interpreter stopped: {words}"),
             FaultKind::Unsupported(why) => write!(f, "{}", why.what),

@@ -102,6 +102,9 @@ pub(super) static HELPERS: &[Helper] = &[
     }),
 ];
 
+/// What a recorded run's world does not tell by itself: task, NUMA node, cgroup, jiffies, address of the function, cookie.
+pub(super) const ONLY_TOLD: &[u32] = &[35, 42, 80, 118, 173, 174];
+
 /// The helper of that number.
 pub(super) fn find(id: u32) -> Option<&'static Helper> {
     HELPERS.iter().find(|helper| helper.id == id)
@@ -228,6 +231,9 @@ enum From {
     Either,
 }
 
+/// Below it nothing is ever mapped (`vm.mmap_min_addr`, at least a page).
+const LEAST_MAPPED: u64 = 4096;
+
 /// Least address that is not user space.
 const TASK_SIZE: u64 = 0x7fff_ffff_f000;
 
@@ -259,6 +265,13 @@ fn probe(e: &mut Engine, from: From, a: Args, f: fn(Source<'_>, u64, &mut [u8]) 
         .map(|room| room.copy_from_slice(&buffer));
     e.buffers[0] = buffer;
     result?;
+    if done < 0
+        && let Some(told) = &e.world.told
+        && addr >= LEAST_MAPPED
+        && !told.unreadable.contains(&addr)
+    {
+        return Err(FaultKind::UntoldMemory { addr, size });
+    }
     answer(done)
 }
 

@@ -27,4 +27,4 @@ pub use machine::{Machine, Options, exec};
 pub use maps::MapStore;
 pub use mem::Memory;
 pub use supported::{Unsupported, What, supported};
-pub use world::{Record, Records, World};
+pub use world::{Record, Records, Told, World};

@@ -64,6 +64,28 @@ impl Records {
     }
 }
 
+/// What helpers answered when the program ran elsewhere: they answer so again. A run with it reads no memory that it has
+/// not: that is a fault, where the same read without it gives an error to the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Numbers by helper, in order; the last one is given again when there is no more.
+    pub numbers: Vec<(u32, u64)>,
+    /// Addresses that could not be read.
+    pub unreadable: Vec<u64>,
+}
+
+impl Told {
+    pub(super) fn number(&mut self, helper: u32) -> Option<u64> {
+        let mut places = (0..self.numbers.len()).filter(|at| self.numbers[*at].0 == helper);
+        let at = places.next()?;
+        let value = self.numbers[at].1;
+        if places.next().is_some() {
+            self.numbers.remove(at);
+        }
+        Some(value)
+    }
+}
+
 /// The world of one run. Helpers read it, and write only `random`, `records` and `signals`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
@@ -113,6 +135,8 @@ pub struct World {
     pub records: Records,
     /// Signals sent so far: number, and whether only to the thread.
     pub signals: Vec<(i32, bool)>,
+    /// Set where a recorded run is run again.
+    pub told: Option<Told>,
 }
 
 impl Default for World {
@@ -142,6 +166,7 @@ impl Default for World {
             ring_limit: usize::MAX,
             records: Records::default(),
             signals: Vec::new(),
+            told: None,
         }
     }
 }

@@ -1,0 +1,78 @@
+//! `baretrace record -o FILE SCRIPT|PROBES…`: runs a script, or watches probes, and keeps what they are told.
+
+use super::{
+    Call, CliError, args,
+    run::{ended, session_error},
+};
+use crate::{
+    record,
+    session::{self, Record},
+};
+use clap::ArgMatches;
+use std::{ffi::OsString, io::Write, path::Path};
+
+pub(super) fn args(command: clap::Command) -> clap::Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    args::add(command)
+        .about(about)
+        .override_usage(
+            "baretrace record -o FILE [OPTIONS] SCRIPT|-e PROGRAM [ARGS…]\n       baretrace record -o FILE [OPTIONS] PROBE…",
+        )
+        .mut_arg("output", |arg| arg.help("The recording to make"))
+}
+
+pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
+    let mut options = args::flags(matches, call);
+    if let Some(command) = matches.get_one::<String>("cmd") {
+        options.command =
+            Some(crate::runtime::child::split_words(command).map_err(CliError::failed)?);
+    }
+    let Some(path) = options.output.take() else {
+        return Err(CliError::Usage(
+            "error: no file to record into\nhelp: give -o FILE".to_string(),
+        ));
+    };
+    let words: Vec<&OsString> = matches.get_many("words").into_iter().flatten().collect();
+    let probes = !matches.contains_id("program") && names_probes(&words);
+    if probes {
+        let words: Vec<String> = words
+            .iter()
+            .map(|w| w.to_string_lossy().into_owned())
+            .collect();
+        options.script = record::probes_script(&words, &options).map_err(session_error)?;
+        // What the script prints is not sent.
+        options.quiet = true;
+    } else {
+        options = session::Options {
+            output: None,
+            ..args::options(matches, call)?
+        };
+    }
+    let quiet = matches.get_flag("quiet");
+    let record = Record { path, probes };
+    let (outcome, end, size) = session::record(&options, &record).map_err(session_error)?;
+    if !quiet {
+        let mut text = format!(
+            "Recorded {} hits in `{}`, {size} bytes\n",
+            end.hits,
+            record.path.display()
+        );
+        if end.lost_hits() > 0 {
+            text.push_str(&format!("{} hits were not kept\n", end.lost_hits()));
+        }
+        // Whoever closed stderr does not want to know.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+    ended(outcome)
+}
+
+/// Whether the words are names of probes rather than a script and its parameters.
+fn names_probes(words: &[&OsString]) -> bool {
+    let is_probe = |word: &&OsString| {
+        let text = word.to_string_lossy();
+        let provider = text.split_once(':').map(|(provider, _)| provider);
+        provider.is_some_and(|name| crate::lang::points::provider(name).is_some())
+    };
+    let is_file = words.first().is_some_and(|word| Path::new(word).exists());
+    !words.is_empty() && !is_file && words.iter().all(is_probe)
+}

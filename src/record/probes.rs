@@ -1,0 +1,86 @@
+//! A script from the names of probes: it reads every argument, and behind pointers what is known to be there.
+
+use crate::{
+    bitcoin::tracepoint::{self, Kind},
+    session::{Options, Script, Session, SessionError},
+    spec::{ArgLoc, AttachSpec, UsdtArg},
+};
+use std::fmt::Write;
+
+/// The script that records `probes`, patterns as for `-l`; its text names each probe in full.
+///
+/// # Errors
+/// A pattern that is no probe, or that nothing matches.
+pub fn script(probes: &[String], options: &Options) -> Result<Script, SessionError> {
+    let asked = Script {
+        name: "PROBES".to_owned(),
+        text: format!("{} {{ }}\n", probes.join(",\n")),
+    };
+    let options = Options {
+        script: asked,
+        ..options.clone()
+    };
+    let session = Session::for_any(&options)?;
+    let compiled = session.compile()?;
+    let mut text = String::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for program in &compiled.object.programs {
+        if seen.contains(&program.probe.as_str()) {
+            continue;
+        }
+        seen.push(&program.probe);
+        let body = match program.attach.first() {
+            Some(AttachSpec::User { path, sites, .. }) if program.probe.starts_with("usdt:") => {
+                let binaries = session.target().binaries.iter().filter(|b| b.path == *path);
+                let mut notes = binaries.flat_map(|binary| &binary.usdt);
+                let here = |site: &crate::spec::Site| {
+                    sites.iter().any(|other| other.offset == site.offset)
+                };
+                let note = notes.find(|probe| probe.sites.iter().any(here));
+                note.map_or_else(String::new, |probe| {
+                    let site = probe.sites.first();
+                    body(
+                        &probe.provider,
+                        &probe.name,
+                        site.map_or(&[], |site| &site.args),
+                    )
+                })
+            }
+            _ => String::new(),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} {{ {body} }}", program.probe);
+    }
+    Ok(Script {
+        name: "PROBES".to_owned(),
+        text,
+    })
+}
+
+/// A statement that reads all arguments.
+fn body(provider: &str, name: &str, args: &[UsdtArg]) -> String {
+    let known = tracepoint::find(provider, name);
+    let (mut format, mut values) = (String::new(), String::new());
+    for (number, arg) in args.iter().enumerate() {
+        if matches!(arg.loc, ArgLoc::Unreadable(_)) || arg.float {
+            continue;
+        }
+        let kind = known
+            .and_then(|point| point.args.get(number))
+            .map(|known| known.kind);
+        let (conversion, value) = match kind {
+            Some(Kind::Str(_)) if arg.size == 8 => ("%s", format!("str(arg{number})")),
+            Some(Kind::Hash) if arg.size == 8 => ("%r", format!("buf(arg{number}, 32)")),
+            Some(Kind::Bytes(len)) if arg.size == 8 => {
+                ("%r", format!("buf(arg{number}, arg{len})"))
+            }
+            _ => ("%d", format!("arg{number}")),
+        };
+        let _ = write!(format, "{conversion} ");
+        let _ = write!(values, ", {value}");
+    }
+    match values.is_empty() {
+        true => String::new(),
+        false => format!("printf(\"{format}\"{values});"),
+    }
+}

@@ -1,0 +1,192 @@
+//! From the rings to a file: parts become hits again, in the order in which the script's output was printed.
+//!
+//! A program sends what it prints before its last part. So that a replay prints in the same order, a hit stands where
+//! its output stood, and those behind it wait until its last part is here.
+
+use super::{
+    error::WriteError,
+    format::{End, Meta},
+    hit::Hit,
+    tap::{LAST, TAP},
+    write::Writer,
+};
+use crate::{runtime::record::u32_at, spec};
+use std::{
+    collections::{HashMap, VecDeque},
+    fs::File,
+    path::Path,
+};
+
+/// Hits that wait for an earlier one; when there are more, that one was lost.
+const WAITING: usize = 8192;
+
+/// A hit in its place.
+struct Place {
+    cpu: u32,
+    program: u32,
+    hit: Option<Box<Hit>>,
+}
+
+/// Takes what recorded programs send.
+pub struct Recorder {
+    writer: Writer<File>,
+    /// Registers of each point.
+    regs: Vec<usize>,
+    queue: VecDeque<Place>,
+    /// Hits of which more is to come, by CPU, thread and program.
+    open: HashMap<(u32, u64, u32), Box<Hit>>,
+    spare: Vec<Box<Hit>>,
+    error: Option<WriteError>,
+    /// Hits of which something is missing, by point.
+    broken: Vec<u64>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder")
+            .field("hits", &self.writer.hits())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// Makes the file.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(path: &Path, meta: &Meta) -> Result<Recorder, WriteError> {
+        Ok(Recorder {
+            writer: Writer::create(path, meta)?,
+            regs: meta.points.iter().map(|point| point.regs.len()).collect(),
+            queue: VecDeque::new(),
+            open: HashMap::new(),
+            spare: Vec::new(),
+            error: None,
+            broken: vec![0; meta.points.len()],
+        })
+    }
+
+    /// Takes a record from the rings; `false` if it is one of the script's, which is to be played.
+    pub fn take(&mut self, cpu: u32, time: u64, data: &[u8]) -> bool {
+        let Some(word) = u32_at(data, 4) else {
+            return false;
+        };
+        let (program, flags) = (word & 0xffff, word >> 16);
+        if flags & TAP == 0 {
+            let (chunk, last) = (u32::from(spec::CHUNK), u32::from(spec::LAST));
+            if flags & (chunk | last) == chunk {
+                // It is printed when its last chunk is here.
+                return false;
+            }
+            let waits =
+                |place: &Place| (place.cpu, place.program) == (cpu, program) && place.hit.is_none();
+            if !self.queue.iter().rev().take(64).any(waits) {
+                self.queue.push_back(Place {
+                    cpu,
+                    program,
+                    hit: None,
+                });
+            }
+            return false;
+        }
+        if self
+            .part(cpu, time, program, flags & LAST != 0, data)
+            .is_none()
+            && let Some(broken) = self.broken.get_mut(program as usize)
+        {
+            *broken += 1;
+        }
+        self.write(WAITING);
+        true
+    }
+
+    fn part(&mut self, cpu: u32, time: u64, program: u32, last: bool, data: &[u8]) -> Option<()> {
+        let regs = *self.regs.get(program as usize)?;
+        let data = data.get(..u32_at(data, 0)? as usize)?;
+        let mut fresh = self.spare.pop().unwrap_or_default();
+        fresh.clear();
+        fresh.head(data, regs)?;
+        (fresh.point, fresh.cpu, fresh.time) = (program, cpu, time);
+        let key = (
+            cpu,
+            u64::from(fresh.pid) << 32 | u64::from(fresh.tid),
+            program,
+        );
+        let mut hit = match self.open.remove(&key) {
+            Some(begun) if begun.boot == fresh.boot => {
+                self.spare.push(fresh);
+                begun
+            }
+            // The rest of that one was lost.
+            Some(_) => {
+                self.broken[program as usize] += 1;
+                fresh
+            }
+            None => fresh,
+        };
+        hit.time = time;
+        hit.items(data, regs)?;
+        if !last {
+            self.open.insert(key, hit);
+            return Some(());
+        }
+        let waits = |place: &&mut Place| {
+            (place.cpu, place.program) == (cpu, program) && place.hit.is_none()
+        };
+        match self.queue.iter_mut().find(waits) {
+            Some(place) => place.hit = Some(hit),
+            None => self.queue.push_back(Place {
+                cpu,
+                program,
+                hit: Some(hit),
+            }),
+        }
+        Some(())
+    }
+
+    /// Writes hits that need not wait, and the oldest of more than `most` in any case.
+    fn write(&mut self, most: usize) {
+        while let Some(place) = self.queue.front() {
+            if place.hit.is_none() && self.queue.len() <= most {
+                return;
+            }
+            let Some(Place { hit, .. }) = self.queue.pop_front() else {
+                return;
+            };
+            if let Some(hit) = hit {
+                if self.error.is_none()
+                    && let Err(err) = self.writer.hit(&hit)
+                {
+                    self.error = Some(err);
+                }
+                self.spare.push(hit);
+            }
+        }
+    }
+
+    /// To be called now and then: writes what is a moment old. `false` if the file takes no more.
+    pub fn idle(&mut self) -> bool {
+        if self.error.is_none()
+            && let Err(err) = self.writer.age()
+        {
+            self.error = Some(err);
+        }
+        self.error.is_none()
+    }
+
+    /// Writes the end; `lost` are hits that were not sent, by point. The size of the file besides.
+    ///
+    /// # Errors
+    /// The file is full, or was before.
+    pub fn finish(mut self, mut lost: Vec<u64>) -> Result<(End, u64), WriteError> {
+        self.write(0);
+        if let Some(err) = self.error {
+            return Err(err);
+        }
+        lost.resize(self.broken.len(), 0);
+        for (lost, broken) in lost.iter_mut().zip(&self.broken) {
+            *lost += broken;
+        }
+        self.writer.finish(lost)
+    }
+}
