@@ -40,8 +40,9 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             .map(|w| w.to_string_lossy().into_owned())
             .collect();
         options.script = record::probes_script(&words, &options).map_err(session_error)?;
-        // What the script prints is not sent.
+        // Of what the script prints nothing is sent but its end.
         options.quiet = true;
+        options.output = Some("/dev/null".into());
     } else {
         options = session::Options {
             output: None,

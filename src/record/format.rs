@@ -87,8 +87,8 @@ pub struct Meta {
     pub kernel: String,
     /// Nanoseconds since boot when tracing began.
     pub start: u64,
-    /// Nanoseconds from 1970 to boot.
-    pub boot: i64,
+    /// Nanoseconds that the wall clock was ahead of `CLOCK_MONOTONIC`, `_BOOTTIME`, `_REALTIME` and `_TAI`.
+    pub clocks: [i64; 4],
     /// What `CLOCK_BOOTTIME` is ahead of `CLOCK_MONOTONIC`.
     pub suspended: u64,
     /// Settings from the environment.

@@ -24,7 +24,7 @@ const WAITING: usize = 8192;
 struct Place {
     cpu: u32,
     program: u32,
-    hit: Option<Box<Hit>>,
+    hit: Option<Hit>,
 }
 
 /// Takes what recorded programs send.
@@ -34,8 +34,8 @@ pub struct Recorder {
     regs: Vec<usize>,
     queue: VecDeque<Place>,
     /// Hits of which more is to come, by CPU, thread and program.
-    open: HashMap<(u32, u64, u32), Box<Hit>>,
-    spare: Vec<Box<Hit>>,
+    open: HashMap<(u32, u64, u32), Hit>,
+    spare: Vec<Hit>,
     error: Option<WriteError>,
     /// Hits of which something is missing, by point.
     broken: Vec<u64>,

@@ -22,6 +22,7 @@ use crate::{
     span::Span,
     spec::{ArgLoc, AttachSpec, Binary, Features, ProgramSpec, Target, UsdtArg},
     vm::{FaultKind, Told},
+    wildcard,
 };
 use std::{fmt, time::Duration};
 
@@ -223,19 +224,31 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
     })
 }
 
-/// The recorded file of another path with the same name, under that path.
+/// The recorded files that a path means, under that path: those that a pattern matches, or one of the same name
+/// elsewhere.
 fn same_file(binaries: &[Binary], path: &str) -> Vec<Binary> {
     let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    let renamed = |binary: &Binary| Binary {
+        written: path.to_owned(),
+        ..binary.clone()
+    };
+    if path.contains('*') {
+        let matched = |binary: &&Binary| {
+            wildcard::matches(path, &binary.written)
+                || wildcard::matches(path, &binary.path.to_string_lossy())
+        };
+        return binaries.iter().filter(matched).map(renamed).collect();
+    }
     let same = |binary: &&Binary| {
         let name = last(path);
         name == last(&binary.written) || name == last(&binary.path.to_string_lossy())
     };
-    let found = binaries.iter().find(same).cloned();
-    let renamed = |binary: Binary| Binary {
-        written: path.to_owned(),
-        ..binary
-    };
-    found.map(renamed).into_iter().collect()
+    binaries
+        .iter()
+        .find(same)
+        .map(renamed)
+        .into_iter()
+        .collect()
 }
 
 /// The probes of a recording, each once.
@@ -350,7 +363,7 @@ impl Replay<'_> {
         tempo: bool,
         player: &mut Player,
     ) -> Result<Replayed, ReplayError> {
-        player.set_clock(Clock::fixed(i128::from(self.recording.meta.boot)));
+        player.set_clock(Clock::recorded(self.recording.meta.clocks));
         let (object, target) = (&self.compiled.object, &self.compiled.target);
         let mut run = Run::new(object, target, settings, player)?;
         let mut replayed = Replayed::default();
@@ -372,7 +385,7 @@ impl Replay<'_> {
         let start = meta.start.wrapping_sub(meta.suspended);
         run.start(start);
         self.special(run, |spec| matches!(spec, AttachSpec::Begin))?;
-        let mut announce = settings.attached;
+        let mut attached = false;
         let mut reader = self.recording.reader();
         let mut hit = Hit::default();
         let mut last: Option<u64> = None;
@@ -380,10 +393,11 @@ impl Replay<'_> {
             let Some(point) = meta.points.get(hit.point as usize) else {
                 continue;
             };
-            if point.attach != AttachSpec::Begin
-                && let Some(points) = announce.take()
-            {
-                run.player.attached(points);
+            if point.attach != AttachSpec::Begin && !attached {
+                attached = true;
+                if let Some(points) = settings.attached {
+                    run.player.attached(points);
+                }
                 for (number, program) in self.compiled.object.programs.iter().enumerate() {
                     if !self
                         .routes
@@ -416,7 +430,7 @@ impl Replay<'_> {
                 run.stop = None;
             }
         }
-        if let Some(points) = announce.take() {
+        if let (Some(points), false) = (settings.attached, attached) {
             run.player.attached(points);
         }
         run.stop = run.stop.take().filter(|flow| *flow == Flow::PipeClosed);

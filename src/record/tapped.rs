@@ -89,7 +89,7 @@ pub(crate) fn object(
     let maps = &mut lowered.maps;
     let ring = match maps.iter().position(|map| map.role == MapRole::Ring) {
         Some(ring) => ring,
-        None => add(maps, "ring", MapKind::PerfEventArray, 0, 0, MapRole::Ring),
+        None => add(maps, "ring", MapKind::PerfEventArray, 4, 0, MapRole::Ring),
     };
     let lost_size = 8 * lowered.programs.len().max(2);
     let lost = add(

@@ -64,7 +64,7 @@ impl Writer<File> {
         let end = self.end(lost)?;
         // Pipes and devices cannot be synced.
         match self.out.sync_all() {
-            Err(err) if err.raw_os_error() != Some(libc::EINVAL) => return Err(self.failed(err)),
+            Err(err) if err.raw_os_error() != Some(libc::EINVAL) => Err(self.failed(err)),
             _ => Ok((end, self.bytes)),
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         Flow, Player, RecordCtx,
         attach::{self, AttachOptions, Attachment},
         child::Child,
+        clock::Clock,
         hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
@@ -98,6 +99,17 @@ pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64),
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     let (compiled, kept) = session.compile_tapped(record.probes)?;
     compiled.print_warnings(options);
+    if !options.no_warnings
+        && [false, true]
+            .iter()
+            .any(|user| privileges::names(&compiled, *user))
+    {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: names of addresses are not kept: where the script prints a symbol, a replay prints a number"
+        );
+    }
     compiled.dry_run()?;
     let keep = Keep { record, kept };
     let multi = session.multi;
@@ -126,6 +138,7 @@ fn recorder(
     keep: Keep<'_>,
     loaded: &Loaded,
     object: &Object,
+    clock: &Clock,
 ) -> Result<Recorder, SessionError> {
     let Kept {
         points,
@@ -135,13 +148,10 @@ fn recorder(
         arch,
         ..
     } = keep.kept;
-    let [boot, monotonic, real] = [
-        ClockId::CLOCK_BOOTTIME,
-        ClockId::CLOCK_MONOTONIC,
-        ClockId::CLOCK_REALTIME,
-    ]
-    .map(nanos);
-    let (boot, monotonic, real) = (boot?, monotonic?, real?);
+    let (boot, monotonic) = (
+        nanos(ClockId::CLOCK_BOOTTIME)?,
+        nanos(ClockId::CLOCK_MONOTONIC)?,
+    );
     let meta = Meta {
         script: Recorded {
             name: options.script.name.clone(),
@@ -156,7 +166,7 @@ fn recorder(
             .map(|text| text.trim().to_owned())
             .unwrap_or_default(),
         start: start_time(loaded, object)?.unwrap_or(boot),
-        boot: real.wrapping_sub(boot).cast_signed(),
+        clocks: clock.offsets(),
         suspended: boot.saturating_sub(monotonic),
         config: options.config.clone(),
         points,
@@ -275,11 +285,13 @@ fn go_on(
     let loaded = load(&compiled, multi)?;
     verify(options, &compiled.object, &loaded, exactly)?;
     let lost = keep.as_ref().map(|keep| keep.kept.lost);
+    let clock = Clock::now();
     let mut recorder = match keep {
-        Some(keep) => Some(recorder(options, keep, &loaded, &compiled.object)?),
+        Some(keep) => Some(recorder(options, keep, &loaded, &compiled.object, &clock)?),
         None => None,
     };
-    let run = Run::new(options, &compiled, &loaded, rings, recorder.as_mut())?;
+    let mut run = Run::new(options, &compiled, &loaded, rings, recorder.as_mut())?;
+    run.player.set_clock(clock);
     let result = to_the_end(options, &compiled, run, multi, child.as_mut(), target);
     let (Some(recorder), Some(lost)) = (recorder, lost) else {
         return Ok((result?, None));

@@ -13,7 +13,7 @@ mod types;
 pub use attach::{AttachSpec, Interval, UserSite};
 pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
 pub use event::{
-    Action, BLOB_TAG, CHUNK, TAP, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER,
+    Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER, TAP,
 };
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};
