@@ -139,11 +139,12 @@ pub(super) fn rows(of: &Summary, program: &Program) -> Vec<(&'static str, String
         ("one hit at most", worst),
         (
             "checked",
-            match of.processed {
-                Some(count) => format!(
+            match (&of.refused, of.processed) {
+                (Some(why), _) => format!("REFUSED by this program's own checker: {why}"),
+                (None, Some(count)) => format!(
                     "{count} instructions walked on all paths by this program's own checker"
                 ),
-                None => "no verdict of this program's own checker".to_string(),
+                (None, None) => "no verdict of this program's own checker".to_string(),
             },
         ),
         ("stack", format!("{} bytes", of.stack)),
@@ -198,7 +199,9 @@ fn listing(
     let width = if verbose { COLUMN + 36 } else { COLUMN };
     let (lines, places) = disasm::lines(&insns, options);
     let states = if verbose {
-        report(bundle, program, true)?.map(|report| report.states)
+        report(bundle, program, true)?
+            .ok()
+            .map(|report| report.states)
     } else {
         None
     };

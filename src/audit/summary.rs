@@ -3,7 +3,7 @@
 use super::{Bundle, BundleError, Program};
 use crate::{
     asm::{AluOp, Callee, Imm64, Insn, Reg, Src, helper},
-    check,
+    check::{self, CheckError},
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -21,6 +21,8 @@ pub struct Summary {
     pub worst_case: Option<usize>,
     /// Instructions that this crate's own checker walked on all paths; `None` where it has no verdict.
     pub processed: Option<usize>,
+    /// What this crate's own checker says the kernel's verifier will refuse.
+    pub refused: Option<String>,
     /// Bytes of stack: the checker's count, or else down to the lowest address that is formed.
     pub stack: u32,
     /// Where user memory is read.
@@ -99,6 +101,14 @@ impl Summary {
     pub fn new(bundle: &Bundle, program: &Program) -> Result<Summary, BundleError> {
         let insns = program.decoded()?;
         let report = report(bundle, program, false)?;
+        let refused = match &report {
+            Err(error) if !error.what.is_undecided() => Some(format!(
+                "insn {} `{}`: {}",
+                error.insn, error.text, error.what
+            )),
+            _ => None,
+        };
+        let report = report.ok();
         let name = |map: i32| {
             let found = usize::try_from(map).ok().and_then(|at| bundle.maps.get(at));
             found.map_or(format!("map {map}"), |map| map.name.clone())
@@ -111,6 +121,7 @@ impl Summary {
                 .as_ref()
                 .and_then(|report| report.longest)
                 .or_else(|| longest(&insns)),
+            refused,
             processed: report.as_ref().map(|report| report.processed),
             stack: report
                 .and_then(|report| u32::try_from(report.max_stack).ok())
@@ -184,7 +195,7 @@ impl Summary {
     }
 }
 
-/// What the checker finds out about a program; `None` where it models too little for a verdict.
+/// What the checker finds out about a program, or why it has no verdict or a bad one.
 ///
 /// # Errors
 /// Bytes that are no instructions.
@@ -192,19 +203,18 @@ pub(super) fn report(
     bundle: &Bundle,
     program: &Program,
     trace: bool,
-) -> Result<Option<check::Report>, BundleError> {
+) -> Result<Result<check::Report, CheckError>, BundleError> {
     let object = bundle.compiled()?.object;
     let spec = object
         .programs
         .iter()
-        .find(|spec| spec.name == program.name && spec.probe == program.probe);
-    Ok(spec.and_then(|spec| {
-        let env = check::Env {
-            trace,
-            ..check::env(&object, spec)
-        };
-        check::program(&spec.insns, &env).ok()
-    }))
+        .find(|spec| spec.name == program.name && spec.probe == program.probe)
+        .ok_or(BundleError::NotABundle)?;
+    let env = check::Env {
+        trace,
+        ..check::env(&object, spec)
+    };
+    Ok(check::program(&spec.insns, &env))
 }
 
 /// Line of the script, from 1.

@@ -20,6 +20,8 @@ pub struct Rejected {
     pub insn: Option<usize>,
     /// The script text of that instruction.
     pub span: Option<Span>,
+    /// What this crate's own checker knows of the registers there.
+    pub known: Option<String>,
     /// The verifier's whole log.
     pub log: String,
 }
@@ -83,7 +85,12 @@ impl LoadError {
     pub fn help(&self) -> Option<String> {
         let verdict = matches!(self, LoadError::Rejected(r) if r.telling.is_some());
         match self.errno()? {
-            libc::EPERM if !verdict => Some(Situation::now().refusal(false)),
+            _ if verdict => Some(
+                "this is a fault of baretrace (or of whoever made the bundle), not of the script; please report it with the \
+                 script and the output of `baretrace features`; -v prints the verifier's whole log"
+                    .to_owned(),
+            ),
+            libc::EPERM => Some(Situation::now().refusal(false)),
             libc::ENOSYS => Some("this kernel has no bpf(2) (CONFIG_BPF_SYSCALL)".to_owned()),
             libc::ENOMEM => Some("the map may be too large for this machine".to_owned()),
             libc::EMFILE => Some("raise the limit of open files (ulimit -n)".to_owned()),
@@ -134,6 +141,9 @@ impl fmt::Display for Rejected {
         write!(f, "\n  {}", telling.line)?;
         if telling.others > 0 {
             write!(f, "     ({} lines left out)", telling.others)?;
+        }
+        if let Some(known) = self.known.as_ref().filter(|known| !known.is_empty()) {
+            write!(f, "\n  known there: {known}")?;
         }
         Ok(())
     }

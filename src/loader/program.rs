@@ -10,7 +10,7 @@ use super::{
     verifier_log::telling,
 };
 use crate::{
-    asm,
+    asm, check,
     spec::{AttachSpec, Object, ProgramKind, ProgramSpec},
     sys::{
         bpf::{self, ProgLoad},
@@ -81,7 +81,7 @@ pub(super) fn load(
         Err((error, log)) => {
             // With no log, the first errno is the one that says why.
             let source = if log.is_empty() { first } else { error };
-            Err(rejected(index, program, source, log))
+            Err(rejected(object, index, source, log))
         }
     }
 }
@@ -123,7 +123,27 @@ fn load_with_log(attr: &ProgLoad<'_>) -> Result<OwnedFd, (io::Error, String)> {
     }
 }
 
-fn rejected(index: usize, program: &ProgramSpec, source: io::Error, log: String) -> LoadError {
+/// What our own checker knows of the registers before an instruction.
+fn known(object: &Object, program: &ProgramSpec, insn: usize) -> Option<String> {
+    let env = check::Env {
+        trace: true,
+        ..check::env(object, program)
+    };
+    match check::program(&program.insns, &env) {
+        Ok(report) => report.states.into_iter().nth(insn),
+        Err(error) if error.insn == insn => {
+            let state = error.state.iter();
+            let state: Vec<String> = state
+                .map(|(reg, holds)| format!("{reg}: {holds}"))
+                .collect();
+            Some(state.join("; "))
+        }
+        Err(_) => None,
+    }
+}
+
+fn rejected(object: &Object, index: usize, source: io::Error, log: String) -> LoadError {
+    let program = &object.programs[index];
     let telling = telling(&log);
     let slot = telling.as_ref().and_then(|telling| telling.slot);
     let insn = slot.and_then(|slot| insn_at(program, slot));
@@ -132,6 +152,7 @@ fn rejected(index: usize, program: &ProgramSpec, source: io::Error, log: String)
         probe: program.probe.clone(),
         source,
         span: insn.and_then(|insn| program.origins.get(insn).copied().flatten()),
+        known: insn.and_then(|insn| known(object, program, insn)),
         insn,
         telling,
         log,

@@ -52,7 +52,7 @@ impl Feed {
             only_in(&mut compiled.object, pid);
         }
         let rings = begin_rings(options, &compiled)?;
-        let loaded = load(&compiled, multi)?;
+        let loaded = load(options, &compiled, multi)?;
         let ring = compiled
             .object
             .map_index(|role| *role == MapRole::Ring)

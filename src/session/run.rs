@@ -282,7 +282,7 @@ fn go_on(
         only_in(&mut compiled.object, child.pid());
     }
     let rings = begin_rings(options, &compiled)?;
-    let loaded = load(&compiled, multi)?;
+    let loaded = load(options, &compiled, multi)?;
     verify(options, &compiled.object, &loaded, exactly)?;
     let lost = keep.as_ref().map(|keep| keep.kept.lost);
     let clock = Clock::now();
@@ -380,10 +380,20 @@ pub(super) fn only_in(object: &mut Object, child: u32) {
     }
 }
 
-pub(super) fn load(compiled: &Compiled, multi: bool) -> Result<Loaded, SessionError> {
+pub(super) fn load(
+    options: &Options,
+    compiled: &Compiled,
+    multi: bool,
+) -> Result<Loaded, SessionError> {
     let object = &compiled.object;
     let loaded = loader::load(object, &LoadOptions { multi, lines: true }).map_err(|err| {
         let span = err.span();
+        if let loader::LoadError::Rejected(rejected) = &err
+            && options.verbose
+        {
+            // Whoever closed stderr does not want to know.
+            let _ = writeln!(io::stderr(), "{}", rejected.log.trim_end());
+        }
         SessionError::Load(Placed::new(err, span, &object.script_name, &object.source))
     })?;
     // What programs take for the time tracing began.

@@ -317,3 +317,52 @@ fn what_is_loaded_is_what_was_reviewed() {
         assert!(std::time::Instant::now() < end, "still there: {stdout}");
     }
 }
+
+/// The document with the bytes and text of the first instruction that `from` names changed, and tags and digest made
+/// right.
+fn forged(json: &str, from: &str, bytes: &str, text: &str) -> String {
+    let mut bundle: baretrace::audit::Bundle = serde_json::from_str(json).expect("a shape");
+    let program = &mut bundle.programs[0];
+    let mut lines = program.insns.iter_mut();
+    let line = lines.find(|line| line.text.contains(from)).expect(from);
+    (line.bytes, line.text) = (bytes.to_string(), text.to_string());
+    let insns = program.decoded().expect("instructions");
+    let tags = baretrace::loader::tag::tags(&insns).expect("tags");
+    program.tag_sha1 = baretrace::loader::tag::Hex(tags.sha1).to_string();
+    program.tag_sha256 = baretrace::loader::tag::Hex(tags.sha256).to_string();
+    sealed(&bundle.to_json().expect("a document"))
+}
+
+#[test]
+fn a_refusal_of_the_verifier_is_explained() {
+    let dir = TempDir::new("audit-refused");
+    let script = "begin\n{\n  @a = 1;\n  printf(\"%d\\n\", @a);\n}\n";
+    let (_, good) = bundle(&dir, "a", script);
+    let bad = forged(&good, "(r2 +8) = 1", "bf71000000000000", "r1 = r7");
+    let file = TempFile::new("audit-refused.json", bad.as_bytes());
+    Case {
+        args: &["audit", "show", file.name()],
+        stdout: &["REFUSED by this program's own checker: insn 2 `r1 = r7`: r7 has no value here"],
+        ..Case::default()
+    }
+    .check();
+    if !can_trace() {
+        return;
+    }
+    Case {
+        args: &["run", "-v", "--load-exactly", file.name()],
+        code: 2,
+        stderr: &[
+            "load program `begin`: rejected by the verifier: Permission denied (EACCES)",
+            "3: (bf) r1 = r7",
+            "R7 !read_ok",
+            "known there: r1: pointer to the context; r2: pointer to a value of map 0",
+            "a.bt:3:3",
+            "3 |   @a = 1;",
+            "help: this is a fault of baretrace (or of whoever made the bundle)",
+            "processed ",
+        ],
+        ..Case::default()
+    }
+    .check();
+}

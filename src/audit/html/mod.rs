@@ -125,7 +125,9 @@ fn article(
             ..disasm::Options::default()
         },
     );
-    let states = report(bundle, program, true)?.map(|report| report.states);
+    let states = report(bundle, program, true)?
+        .ok()
+        .map(|report| report.states);
     let ranges = program.insns.iter().filter_map(|line| line.script);
     // What no part of the script asks for is told beside the program's first line.
     let begins = script_line(bundle, ranges.min());
