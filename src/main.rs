@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Err(err) => {
             if !err.is_silent() {
                 // Whoever closed stderr does not want to know.
-                let _ = writeln!(std::io::stderr(), "{err}");
+                let _ = writeln!(std::io::stderr(), "{}", err.text(call.as_bpftrace()));
             }
             ExitCode::from(err.exit_code(call.as_bpftrace()))
         }

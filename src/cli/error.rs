@@ -1,5 +1,6 @@
 //! Why a command did not succeed.
 
+use crate::lang::brief;
 use std::{fmt, io};
 
 /// Why a command did not succeed, with what the user may do about it.
@@ -49,6 +50,16 @@ impl CliError {
             CliError::Negative | CliError::Diagnosed(_) => 1,
             _ if as_bpftrace => 1,
             CliError::Usage(_) | CliError::Failed { .. } | CliError::Output(_) => 2,
+        }
+    }
+
+    /// What to say, in `bpftrace`'s words if it was called so.
+    pub fn text(&self, as_bpftrace: bool) -> String {
+        let text = self.to_string();
+        if as_bpftrace {
+            brief::words(&text)
+        } else {
+            text
         }
     }
 

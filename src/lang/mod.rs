@@ -1,9 +1,11 @@
 //! The bpftrace language: script text to checked, typed tree.
 //!
 //! In this order: [`parse()`] reads a text; [`expand()`] puts in imports and macros; [`wanted()`] says what must be looked up
-//! in binaries; [`check()`] resolves names and types against a target. [`diag::render`] shows what any of them had to say.
+//! in binaries; [`check()`] resolves names and types against a target. [`diag::render`] shows what any of them had to say,
+//! [`brief::render`] in the form of bpftrace.
 
 pub mod ast;
+pub mod brief;
 pub mod builtin;
 mod check;
 pub mod checked;

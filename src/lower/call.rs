@@ -11,7 +11,7 @@ use crate::{
     ir::{Op, Opnd, Term},
     lang::{
         ast::{Arg, Expr, ExprKind},
-        checked::{Point, Res},
+        checked::Res,
     },
     spec::Type,
 };
@@ -26,6 +26,9 @@ pub(super) fn args_of(expr: &Expr) -> Vec<&Expr> {
         _ => Vec::new(),
     }
 }
+
+/// Where a stack's value keeps its depth, if the script asks for that anywhere.
+const STACK_DEPTH: u32 = 12;
 
 impl Lower<'_> {
     /// The first argument, which the checker has made sure of.
@@ -65,6 +68,7 @@ impl Lower<'_> {
             "rand" => number(self, helper::GET_PRANDOM_U32).into(),
             "cgroup" => number(self, helper::GET_CURRENT_CGROUP_ID).into(),
             "curtask" => number(self, helper::GET_CURRENT_TASK).into(),
+            "numaid" => number(self, helper::GET_NUMA_NODE_ID).into(),
             "jiffies" => number(self, helper::JIFFIES64).into(),
             "ncpus" => Opnd::Imm(i64::from(self.target.cpus)),
             "cpid" => Opnd::Imm(i64::from(self.target.cpid.unwrap_or(0))),
@@ -411,6 +415,12 @@ impl Lower<'_> {
                 self.concat(expr, to, *size)?;
                 Ok(true)
             }
+            ("ksym", Type::Sym { .. }) => {
+                let addr = self.num(self.first(expr, &args)?)?;
+                self.store_at(to, Size::DW, addr);
+                self.store_at(to.plus(8), Size::DW, Opnd::Imm(0));
+                Ok(true)
+            }
             ("usym" | "func" | "uaddr", Type::Sym { .. }) => {
                 let addr: Opnd = match args.first() {
                     Some(arg) => self.num(arg)?,
@@ -428,15 +438,6 @@ impl Lower<'_> {
                 Ok(true)
             }
             ("ustack" | "kstack", Type::Stack { user, .. }) => {
-                if !matches!(
-                    self.point.point,
-                    Point::Usdt { .. }
-                        | Point::Uprobe { .. }
-                        | Point::Profile(_)
-                        | Point::Software(..)
-                ) {
-                    return self.fail(expr, "there is no stack in this kind of probe");
-                }
                 let (ctx, map) = (self.ctx(), self.f.vreg());
                 let index = self.shared.stacks(self.checked.config.max_map_keys);
                 self.f.push(Op::Map {
@@ -454,7 +455,11 @@ impl Lower<'_> {
                 self.store_at(to.plus(4), Size::W, pid.into());
                 let index = i64::try_from(self.index).unwrap_or(0);
                 self.store_at(to.plus(8), Size::W, Opnd::Imm(index));
-                self.store_at(to.plus(12), Size::W, Opnd::Imm(0));
+                let depth = match self.usage.stack_depths {
+                    true => self.depth(*user)?,
+                    false => Opnd::Imm(0),
+                };
+                self.store_at(to.plus(STACK_DEPTH), Size::W, depth);
                 Ok(true)
             }
             ("macaddr", Type::Mac) => {
@@ -575,32 +580,44 @@ impl Lower<'_> {
     fn len(&mut self, expr: &Expr, args: &[&Expr]) -> Result<Val, Restart> {
         let arg = self.first(expr, args)?;
         match (&arg.kind, self.checked.res.get(&arg.id)) {
-            (ExprKind::Map { key: None, .. }, Some(Res::Map(map))) => {
+            (ExprKind::Map { key: None, .. }, Some(Res::Map(map)))
+                if !matches!(self.checked.ty(arg), Type::Stack { .. }) =>
+            {
                 let map = *map;
                 self.count_elements(expr, map)
             }
-            (_, Some(Res::Builtin("ustack"))) => {
-                // Frames are 8 bytes each; an error is less than none.
-                const BYTES: u32 = 127 * 8;
-                let buf = self.alloc(BYTES)?;
-                let (ctx, dst) = (self.ctx(), self.addr_reg(buf));
-                let args = [
-                    ctx.into(),
-                    dst.into(),
-                    Opnd::Imm(i64::from(BYTES)),
-                    Opnd::Imm(helper::USER_STACK),
-                ];
-                let ret = self.f.call(helper::GET_STACK, &args);
-                let none = self.f.alu(AluOp::Arsh, ret, 63);
-                let mask = self.f.alu(AluOp::Xor, none, -1);
-                let bytes = self.f.alu(AluOp::And, ret, mask);
-                Ok(Val::Num(self.f.alu(AluOp::Rsh, bytes, 3).into()))
+            (_, Some(Res::Builtin(name @ ("ustack" | "kstack")))) => {
+                let user = *name == "ustack";
+                self.depth(user).map(Val::Num)
             }
-            _ => self.fail(
-                expr,
-                "the depth of a stack that is kept is not known to the program; use len(ustack)",
-            ),
+            _ => {
+                let ty = self.checked.ty(arg).clone();
+                let val = self.value(arg)?;
+                let addr = self.in_memory(arg, val, &ty)?;
+                let depth = self.load_at(addr.plus(STACK_DEPTH), Size::W, false);
+                Ok(Val::Num(depth.into()))
+            }
         }
+    }
+
+    /// Frames of the stack here.
+    fn depth(&mut self, user: bool) -> Result<Opnd, Restart> {
+        // Frames are 8 bytes each; an error is less than none.
+        const BYTES: u32 = 127 * 8;
+        let buf = self.alloc(BYTES)?;
+        let (ctx, dst) = (self.ctx(), self.addr_reg(buf));
+        let flags = if user { helper::USER_STACK } else { 0 };
+        let args = [
+            ctx.into(),
+            dst.into(),
+            Opnd::Imm(i64::from(BYTES)),
+            Opnd::Imm(flags),
+        ];
+        let ret = self.f.call(helper::GET_STACK, &args);
+        let none = self.f.alu(AluOp::Arsh, ret, 63);
+        let mask = self.f.alu(AluOp::Xor, none, -1);
+        let bytes = self.f.alu(AluOp::And, ret, mask);
+        Ok(self.f.alu(AluOp::Rsh, bytes, 3).into())
     }
 
     /// `strncmp(a, b, n)`: 0 when the first `n` bytes are the same, 1 when not.

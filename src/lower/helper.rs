@@ -12,6 +12,7 @@ pub(super) const GET_CURRENT_COMM: u32 = 16;
 pub(super) const PERF_EVENT_OUTPUT: u32 = 25;
 pub(super) const GET_STACKID: u32 = 27;
 pub(super) const GET_CURRENT_TASK: u32 = 35;
+pub(super) const GET_NUMA_NODE_ID: u32 = 42;
 pub(super) const GET_STACK: u32 = 67;
 pub(super) const GET_CURRENT_CGROUP_ID: u32 = 80;
 pub(super) const SEND_SIGNAL: u32 = 109;

@@ -267,6 +267,10 @@ impl Lower<'_> {
                         let blob = self.read_blob(helper::PROBE_READ_USER, max, size, addr)?;
                         Ok(Ready::Blob(blob, ty))
                     }
+                    val @ Val::Lit(_) => {
+                        let addr = self.in_memory(arg, val, &ty)?;
+                        Ok(Ready::Memory(addr, ty))
+                    }
                     _ => self.fail(arg, "this value cannot be printed"),
                 }
             }

@@ -33,6 +33,8 @@ pub(super) struct Usage {
     pub(super) addressed: BTreeSet<VarId>,
     /// The script has pointers to memory of the kernel: addresses of variables and maps, `kptr()`.
     pub(super) kernel_pointers: bool,
+    /// The script asks for the depth of a stack that was kept.
+    pub(super) stack_depths: bool,
 }
 
 struct Walk<'a> {
@@ -76,10 +78,14 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
                     usage.addressed.insert(*var);
                 }
             }
-            ExprKind::Call { .. } => {
-                usage.kernel_pointers |=
-                    matches!(checked.res.get(&expr.id), Some(Res::Builtin("kptr")));
-            }
+            ExprKind::Call { args, .. } => match (checked.res.get(&expr.id), args.first()) {
+                (Some(Res::Builtin("kptr")), _) => usage.kernel_pointers = true,
+                (Some(Res::Builtin("len")), Some(Arg::Expr(of))) => {
+                    let kept = !matches!(checked.res.get(&of.id), Some(Res::Builtin(_)));
+                    usage.stack_depths |= kept && matches!(checked.ty(of), Type::Stack { .. });
+                }
+                _ => {}
+            },
             _ => {}
         });
     }

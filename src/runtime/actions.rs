@@ -4,9 +4,9 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read, Write},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     path::Path,
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
 };
 
 use super::{
@@ -472,8 +472,9 @@ impl Core {
                         // Standard error is the last resort: there is nowhere to say that it failed.
                         let _ = writeln!(
                             self.errors,
-                            "ERROR: reading {} for cat(): {e}",
-                            path.display()
+                            "ERROR: failed to open file '{}' ({})",
+                            path.display(),
+                            said(&e)
                         );
                     }
                 }
@@ -486,7 +487,17 @@ impl Core {
                 let mut shell = Command::new("/bin/sh");
                 shell.arg("-c").arg(std::ffi::OsStr::from_bytes(scratch));
                 match shell.stdin(Stdio::null()).stderr(Stdio::inherit()).output() {
-                    Ok(done) => piece(out, "syscall", &done.stdout, is_json),
+                    Ok(mut done) => {
+                        if !is_json {
+                            done.stdout.push(b'\n');
+                        }
+                        if done.status.success() || done.stdout.len() > 1 {
+                            piece(out, "syscall", &done.stdout, is_json);
+                        }
+                        if let Some(why) = failure(done.status) {
+                            let _ = writeln!(self.errors, "ERROR: {why}");
+                        }
+                    }
                     Err(e) => {
                         let _ = writeln!(self.errors, "ERROR: running /bin/sh for system(): {e}");
                     }
@@ -528,6 +539,24 @@ impl Core {
             line.push(b'\n');
         }
         let _ = self.errors.write_all(&line);
+    }
+}
+
+/// What the system says of an error, in its own words.
+fn said(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
+        None => error.to_string(),
+    }
+}
+
+/// How a command of `system` went wrong, if it did.
+fn failure(status: ExitStatus) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("command exited with code {code}")),
+        (None, Some(signal)) => Some(format!("command was ended by signal {signal}")),
+        (None, None) => Some("child process did not exit normally".to_owned()),
     }
 }
 

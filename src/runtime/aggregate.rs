@@ -33,7 +33,7 @@ pub enum Total {
         /// What each holds and how often.
         rows: Vec<(Range, u64)>,
         /// Labels as powers of 1024, single values as `[n]`.
-        log2: bool,
+        scale: Scale,
     },
     /// `tseries`: start of the interval in clock nanoseconds, and the value.
     Series {
@@ -94,10 +94,12 @@ pub fn combine(agg: &Agg, cpus: &[Vec<u8>]) -> Total {
                 signed,
             }
         }
-        Agg::Hist { bits } => buckets(agg, sum, true, |i| hist::hist_range(i, bits)),
-        Agg::Lhist { min, max, step } => {
-            buckets(agg, sum, false, |i| hist::lhist_range(i, min, max, step))
-        }
+        Agg::Hist { bits } => buckets(agg, sum, Scale::Log2 { bits }, |i| {
+            hist::hist_range(i, bits)
+        }),
+        Agg::Lhist { min, max, step } => buckets(agg, sum, Scale::Linear { step }, |i| {
+            hist::lhist_range(i, min, max, step)
+        }),
         Agg::Tseries {
             agg,
             interval_ns,
@@ -110,7 +112,7 @@ pub fn combine(agg: &Agg, cpus: &[Vec<u8>]) -> Total {
 fn buckets(
     agg: &Agg,
     sum: impl Fn(usize) -> u64,
-    log2: bool,
+    scale: Scale,
     range: impl Fn(u32) -> Range,
 ) -> Total {
     let all = (0..agg.size() / 8).map(|i| (range(i), sum(8 * i as usize)));
@@ -118,7 +120,7 @@ fn buckets(
     while rows.last().is_some_and(|(_, n)| *n == 0) {
         rows.pop();
     }
-    Total::Buckets { rows, log2 }
+    Total::Buckets { rows, scale }
 }
 
 fn series(agg: u8, interval: u64, buckets: u32, signed: bool, cpus: &[Vec<u8>]) -> Total {
@@ -218,36 +220,64 @@ impl Total {
                 total,
                 signed,
             } => {
-                out.extend_from_slice(b"count ");
+                out.extend_from_slice(b"{ .count = ");
                 int::push_u64(out, *count);
-                out.extend_from_slice(b", average ");
+                out.extend_from_slice(b", .average = ");
                 push(out, divide(*total, *count, *signed), *signed);
-                out.extend_from_slice(b", total ");
+                out.extend_from_slice(b", .total = ");
                 push(out, *total, *signed);
+                out.extend_from_slice(b" }");
             }
-            Total::Buckets { rows, log2 } => bars(out, rows, *log2),
+            Total::Buckets { rows, scale } => bars(out, rows, *scale),
             Total::Series { points, signed } => super::tseries::chart(out, points, *signed),
         }
     }
 }
 
-/// `4096` as `4K`, where a power of 1024 divides it; an open end as `...`.
-fn label(n: Option<i128>, log2: bool) -> String {
-    let Some(mut n) = n else {
-        return "...".to_owned();
-    };
-    let mut unit = 0;
-    while log2 && n != 0 && n % 1024 == 0 && unit < 6 {
-        n /= 1024;
-        unit += 1;
-    }
-    format!("{n}{}", ["", "K", "M", "G", "T", "P", "E"][unit])
+/// How the bounds of a histogram's buckets are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Powers of two, each cut into 2^bits buckets.
+    Log2 {
+        /// As `hist(n, bits)` has it.
+        bits: u8,
+    },
+    /// Buckets of one width.
+    Linear {
+        /// The width.
+        step: i64,
+    },
 }
 
-fn bars(out: &mut Vec<u8>, rows: &[(Range, u64)], log2: bool) {
+impl Scale {
+    /// `4096` as `4K`; an open end as `...`.
+    ///
+    /// A power of two takes the largest unit in which its bucket's bounds are whole, a linear one the unit of the step.
+    fn label(self, n: Option<i128>) -> String {
+        let Some(n) = n else {
+            return "...".to_owned();
+        };
+        let whole = |unit: &usize| match self {
+            Scale::Log2 { bits } => n >> (10 * unit + usize::from(bits)) > 0,
+            Scale::Linear { step } => {
+                let size = 1i128 << (10 * unit);
+                i128::from(step) % size == 0 && n % size == 0 && n != 0
+            }
+        };
+        let unit = (1..7).take_while(whole).last().unwrap_or(0);
+        format!(
+            "{}{}",
+            n >> (10 * unit),
+            ["", "K", "M", "G", "T", "P", "E"][unit]
+        )
+    }
+}
+
+fn bars(out: &mut Vec<u8>, rows: &[(Range, u64)], scale: Scale) {
     let most = rows.iter().map(|(_, n)| *n).max().unwrap_or(0).max(1);
+    let log2 = matches!(scale, Scale::Log2 { .. });
     for (range, count) in rows {
-        let (lo, hi) = (label(range.lo, log2), label(range.hi, log2));
+        let (lo, hi) = (scale.label(range.lo), scale.label(range.hi));
         let head = match (range.lo, range.hi) {
             (Some(first), Some(end)) if log2 && end == first + 1 => format!("[{lo}]"),
             (Some(_), _) => format!("[{lo}, {hi})"),
@@ -308,7 +338,7 @@ mod tests {
             (
                 Agg::Stats { signed: true },
                 vec![cpu(&[3, 1]), cpu(&[4, 1])],
-                "count 2, average 3, total 7",
+                "{ .count = 2, .average = 3, .total = 7 }",
             ),
         ];
         for (agg, cpus, want) in table {

@@ -38,9 +38,15 @@ fn hex(out: &mut Vec<u8>, b: u8) {
     out.extend_from_slice(&[b >> 4, b & 15].map(|n| b"0123456789abcdef"[usize::from(n)]));
 }
 
-/// Appends a number, all of its digits, as bpftrace does; a reader that keeps numbers as doubles rounds beyond 2⁵³.
+/// Appends a number, all of its digits, as bpftrace does: as a string where it is too large for an `int64`. A reader
+/// that keeps numbers as doubles rounds beyond 2⁵³.
 pub fn number(out: &mut Vec<u8>, n: i128) {
-    out.extend_from_slice(n.to_string().as_bytes());
+    let text = if i64::try_from(n).is_ok() {
+        n.to_string()
+    } else {
+        format!("\"{n}\"")
+    };
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Appends a whole line: `type` and whatever `data` appends.
@@ -98,7 +104,7 @@ pub fn total(out: &mut Vec<u8>, total: &Total) {
         Total::Buckets { rows, .. } => {
             out.push(b'[');
             for (i, (bounds, count)) in rows.iter().enumerate() {
-                out.extend_from_slice(if i > 0 { b", " } else { b"" });
+                out.extend_from_slice(if i > 0 { b"," } else { b"" });
                 range(out, *bounds, *count);
             }
             out.push(b']');
@@ -108,7 +114,7 @@ pub fn total(out: &mut Vec<u8>, total: &Total) {
             for (i, (at, value)) in points.iter().enumerate() {
                 out.extend_from_slice(if i > 0 { b"," } else { b"" });
                 out.extend_from_slice(b"{\"interval_start\":\"");
-                super::clock::format_time(out, "%Y-%m-%dT%H:%M:%S", i128::from(*at));
+                super::clock::format_time(out, "%Y-%m-%d %H:%M:%S", i128::from(*at));
                 out.extend_from_slice(
                     format!(".{:09}\",\"value\":", at % 1_000_000_000).as_bytes(),
                 );
@@ -184,6 +190,14 @@ impl Env<'_> {
                     }),
                 );
             }
+            Type::Buf { .. } => {
+                out.push(b'[');
+                for (i, b) in value::buffer(raw).iter().enumerate() {
+                    out.extend_from_slice(if i > 0 { b"," } else { b"" });
+                    number(out, i128::from(b.cast_signed()));
+                }
+                out.push(b']');
+            }
             Type::Agg(agg) => total(out, &super::aggregate::combine(agg, &[raw.bytes.to_vec()])),
             _ => {
                 let mut text = Vec::new();
@@ -231,12 +245,46 @@ impl Env<'_> {
             let structs = self.structs;
             for (i, (elem, at)) in elems.iter().zip(ty.offsets(structs)).enumerate() {
                 text.extend_from_slice(if i > 0 { b"," } else { b"" });
-                self.key(&mut text, elem, raw.part(at, elem.size(structs)));
+                self.tight(&mut text, elem, raw.part(at, elem.size(structs)));
             }
         } else {
-            self.key(&mut text, ty, raw);
+            self.tight(&mut text, ty, raw);
         }
         string(out, &text);
+    }
+
+    /// Appends a part of such a key: tuples and records without spaces.
+    fn tight(&mut self, out: &mut Vec<u8>, ty: &Type, raw: Raw<'_>) {
+        let structs = self.structs;
+        let part = |ty: &Type, at| raw.part(at, ty.size(structs));
+        let offsets = ty.offsets(structs);
+        match ty {
+            Type::Tuple(elems) => {
+                out.push(b'(');
+                for (i, (elem, at)) in elems.iter().zip(offsets).enumerate() {
+                    out.extend_from_slice(if i > 0 { b"," } else { b"" });
+                    self.tight(out, elem, part(elem, at));
+                }
+                out.push(b')');
+            }
+            Type::Record(elems) => {
+                out.push(b'{');
+                for (i, ((name, elem), at)) in elems.iter().zip(offsets).enumerate() {
+                    out.extend_from_slice(if i > 0 { b",." } else { b"." });
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(b'=');
+                    self.tight(out, elem, part(elem, at));
+                }
+                out.push(b'}');
+            }
+            Type::Stack { .. } => {
+                let start = out.len();
+                self.text(out, ty, raw);
+                let text = out.split_off(start);
+                out.extend(text.into_iter().filter(|b| *b != b' '));
+            }
+            _ => self.text(out, ty, raw),
+        }
     }
 }
 
@@ -259,7 +307,8 @@ mod tests {
             (-5, "-5"),
             (1 << 53, "9007199254740992"),
             ((1 << 53) + 1, "9007199254740993"),
-            (i128::from(u64::MAX), "18446744073709551615"),
+            (i128::from(i64::MIN), "-9223372036854775808"),
+            (i128::from(u64::MAX), "\"18446744073709551615\""),
         ] {
             let mut out = Vec::new();
             number(&mut out, n);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::PathBuf};
 
-use nix::{errno::Errno, sys::signal::Signal};
+use nix::errno::Errno;
 
 use super::{int, syscalls};
 
@@ -38,30 +38,75 @@ fn parse_passwd(text: &str) -> HashMap<u64, String> {
     names
 }
 
-/// Appends what `strerror` says.
+/// Appends what `strerror` says; of a negative number what it says of the positive one, as the kernel returns errors.
 pub fn errno(out: &mut Vec<u8>, n: u64) {
-    let code = i32::try_from(n.cast_signed()).unwrap_or(-1);
+    let code = i32::try_from(n.cast_signed().unsigned_abs()).unwrap_or(i32::MAX);
     let text = match Errno::from_raw(code) {
-        _ if code == 0 => "Success".to_owned(),
-        Errno::UnknownErrno => format!("Unknown error {}", n.cast_signed()),
-        known => known.desc().to_owned(),
+        _ if code == 0 => "Success",
+        Errno::UnknownErrno => "Unknown error",
+        known => known.desc(),
     };
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Appends the name that `Type::Named`'s table has for `n`, or the number.
-pub fn named(out: &mut Vec<u8>, table: u8, n: u64) {
-    let name = match table {
-        0 => i32::try_from(n)
-            .ok()
-            .and_then(|n| Signal::try_from(n).ok())
-            .map(Signal::as_str),
-        1 => syscalls::name(n),
-        _ => None,
+/// What `strsignal(3)` says of signals 1 to 31, in their order on Linux for x86 and Arm.
+const SIGNALS: [&str; 31] = [
+    "Hangup",
+    "Interrupt",
+    "Quit",
+    "Illegal instruction",
+    "Trace/breakpoint trap",
+    "Aborted",
+    "Bus error",
+    "Floating point exception",
+    "Killed",
+    "User defined signal 1",
+    "Segmentation fault",
+    "User defined signal 2",
+    "Broken pipe",
+    "Alarm clock",
+    "Terminated",
+    "Stack fault",
+    "Child exited",
+    "Continued",
+    "Stopped (signal)",
+    "Stopped",
+    "Stopped (tty input)",
+    "Stopped (tty output)",
+    "Urgent I/O condition",
+    "CPU time limit exceeded",
+    "File size limit exceeded",
+    "Virtual timer expired",
+    "Profiling timer expired",
+    "Window changed",
+    "I/O possible",
+    "Power failure",
+    "Bad system call",
+];
+
+/// First signal that programs may use as they like, after those that the C library keeps.
+const SIGRTMIN: i64 = 34;
+
+/// Last signal of Linux.
+const SIGRTMAX: i64 = 64;
+
+/// Appends what `strsignal(3)` says; `N/A` for what is no signal's number.
+fn signal(out: &mut Vec<u8>, n: i64) {
+    let known = usize::try_from(n - 1).ok().and_then(|i| SIGNALS.get(i));
+    let text = match (known, n) {
+        (Some(name), _) => (*name).to_owned(),
+        (None, SIGRTMIN..=SIGRTMAX) => format!("Real-time signal {}", n - SIGRTMIN),
+        (None, 0..SIGRTMIN) => format!("Unknown signal {n}"),
+        _ => "N/A".to_owned(),
     };
-    match name {
-        Some(name) => out.extend_from_slice(name.as_bytes()),
-        None => int::push_i64(out, n.cast_signed()),
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends the name that `Type::Named`'s table has for `n`: 0 signals, 1 system calls.
+pub fn named(out: &mut Vec<u8>, table: u8, n: u64) {
+    match table {
+        0 => signal(out, n.cast_signed()),
+        _ => out.extend_from_slice(syscalls::name(n).unwrap_or("Unknown syscall").as_bytes()),
     }
 }
 
@@ -103,9 +148,16 @@ mod tests {
         let mut out = Vec::new();
         errno(&mut out, 1);
         out.push(b'|');
-        named(&mut out, 0, 2);
+        errno(&mut out, 9999);
+        for n in [2, 35, 32, 4000] {
+            out.push(b'|');
+            named(&mut out, 0, n);
+        }
         out.push(b'|');
-        named(&mut out, 0, 4000);
-        assert_eq!(out, b"Operation not permitted|SIGINT|4000");
+        named(&mut out, 1, 9999);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Operation not permitted|Unknown error|Interrupt|Real-time signal 1|Unknown signal 32|N/A|Unknown syscall"
+        );
     }
 }

@@ -198,7 +198,7 @@ impl Env<'_> {
                         .map(|f| (f.name.as_str(), &f.ty, member(raw, f, f.ty.size(structs)))),
                 );
             }
-            Type::Stack { user, mode, depth } => self.stack(out, raw, *user, *mode, *depth, 8),
+            Type::Stack { user, mode, depth } => self.stack(out, raw, *user, *mode, *depth),
             Type::Sym { user } => {
                 let addr = u64_at(raw.bytes, 0).unwrap_or(0);
                 let pid = user.then(|| u32_at(raw.bytes, 8).unwrap_or(0));
@@ -277,16 +277,8 @@ impl Env<'_> {
         }
     }
 
-    /// Appends a stack trace: a line break, then a line a frame, `indent` spaces before each.
-    pub fn stack(
-        &mut self,
-        out: &mut Vec<u8>,
-        raw: Raw<'_>,
-        user: bool,
-        mode: u8,
-        depth: u32,
-        indent: usize,
-    ) {
+    /// Appends a stack trace: a line break, then a line a frame.
+    pub fn stack(&mut self, out: &mut Vec<u8>, raw: Raw<'_>, user: bool, mode: u8, depth: u32) {
         let id = u32_at(raw.bytes, 0).unwrap_or(0);
         let pid = u32_at(raw.bytes, 4).unwrap_or(0);
         out.push(b'\n');
@@ -298,23 +290,28 @@ impl Env<'_> {
         };
         let frames = frames.chunks_exact(8).map(|f| int::read(f, false));
         for addr in frames.take_while(|a| *a != 0).take(depth as usize) {
-            out.resize(out.len() + indent, b' ');
             let address = Address {
                 addr,
                 pid: user.then_some(pid),
             };
             match mode {
                 1 => {
+                    out.push(b'\t');
                     int::push_pow2(out, addr, 4, false);
                     out.push(b' ');
                     self.symbol(out, address, true);
-                    out.extend_from_slice(b" (");
-                    if !self.symbols.module(out, address) {
-                        out.extend_from_slice(b"[unknown]");
+                    if user {
+                        out.extend_from_slice(b" (");
+                        if !self.symbols.module(out, address) {
+                            out.extend_from_slice(b"[unknown]");
+                        }
+                        out.push(b')');
                     }
-                    out.push(b')');
                 }
-                0 => self.symbol(out, address, true),
+                0 => {
+                    out.extend_from_slice(b"        ");
+                    self.symbol(out, address, true);
+                }
                 _ => int::push_pow2(out, addr, 4, false),
             }
             out.push(b'\n');
@@ -323,20 +320,13 @@ impl Env<'_> {
 
     /// Appends a map's key as it stands between the brackets: a tuple without its parentheses.
     pub fn key(&mut self, out: &mut Vec<u8>, ty: &Type, raw: Raw<'_>) {
-        match ty {
-            Type::Stack { user, mode, depth } => self.stack(out, raw, *user, *mode, *depth, 4),
-            Type::Tuple(elems) => {
-                let (structs, offsets) = (self.structs, ty.offsets(self.structs));
-                for (i, (elem, at)) in elems.iter().zip(offsets).enumerate() {
-                    out.extend_from_slice(if i > 0 { b", " } else { b"" });
-                    let part = raw.part(at, elem.size(structs));
-                    match elem {
-                        Type::Stack { .. } => self.key(out, elem, part),
-                        _ => self.text(out, elem, part),
-                    }
-                }
-            }
-            _ => self.text(out, ty, raw),
+        let Type::Tuple(elems) = ty else {
+            return self.text(out, ty, raw);
+        };
+        let (structs, offsets) = (self.structs, ty.offsets(self.structs));
+        for (i, (elem, at)) in elems.iter().zip(offsets).enumerate() {
+            out.extend_from_slice(if i > 0 { b", " } else { b"" });
+            self.text(out, elem, raw.part(at, elem.size(structs)));
         }
     }
 }

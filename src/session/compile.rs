@@ -13,6 +13,7 @@ use crate::{
     lang::{
         self, Diagnostic,
         ast::Script,
+        brief,
         checked::{Checked, Point},
         diag,
     },
@@ -92,6 +93,7 @@ impl<'a> Session<'a> {
             script: &script,
             name: &options.script.name,
             source: &options.script.text,
+            as_bpftrace: options.as_bpftrace,
             params: &options.params,
             pid: options.pid.or(child),
             lenient: lenient(&script, options),
@@ -338,6 +340,9 @@ fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {
 }
 
 fn render(diagnostics: &[Diagnostic], options: &Options) -> String {
+    if options.as_bpftrace {
+        return brief::render(diagnostics, &options.script.name, &options.script.text);
+    }
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     diag::render(
         diagnostics,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     elf,
-    lang::{Diagnostic, Wanted, ast::Script, diag, points},
+    lang::{Diagnostic, Wanted, ast::Script, brief, diag, points},
     spec::{Binary, UsdtProbe},
     suggest, usdt, wildcard,
 };
@@ -21,6 +21,8 @@ pub(super) struct Lookup<'a> {
     pub(super) name: &'a str,
     /// Its text.
     pub(super) source: &'a str,
+    /// Errors in bpftrace's form.
+    pub(super) as_bpftrace: bool,
     /// Positional parameters.
     pub(super) params: &'a [String],
     /// Process whose file system paths are looked up in.
@@ -142,7 +144,11 @@ impl Lookup<'_> {
             (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
         };
         let diagnostic = Diagnostic::error(self.place(want), message).help(help);
-        SessionError::Missing(diag::render(&[diagnostic], self.name, self.source, false))
+        SessionError::Missing(if self.as_bpftrace {
+            brief::render(&[diagnostic], self.name, self.source)
+        } else {
+            diag::render(&[diagnostic], self.name, self.source, false)
+        })
     }
 
     fn place(&self, want: &Wanted) -> crate::span::Span {

@@ -48,6 +48,119 @@ fn begin_alone_ends_by_itself() {
 }
 
 #[test]
+fn values_of_every_kind() {
+    if !can_trace() {
+        return;
+    }
+    for (script, want) in [
+        (
+            "printf(\"%s|%5s|%-3s|%gr|%\", (1, \"a\"), 3, true, 0xcc0)",
+            "(1, a)|    3|true|GFP_KERNEL|%",
+        ),
+        (
+            "print(pton(\"1.2.3.4\")); print((1, ntop(5))); print(strerror(9999)); print(signal_name(9))",
+            "[1,2,3,4]\n(1, 5.0.0.0)\nUnknown error\nKilled\n",
+        ),
+        (
+            "$s = kstack; @k = kstack(2); print(len($s) == len(kstack)); print(len(@k) > 2); clear(@k)",
+            "true\ntrue\n",
+        ),
+        ("print(ksym(1)); print(numaid < 1024)", "0x1\ntrue\n"),
+        (
+            "@s = stats(3); print(@s); clear(@s)",
+            "@s: { .count = 1, .average = 3, .total = 3 }\n",
+        ),
+        (
+            "@h = hist(4000, 1); print(@h); clear(@h); @l = lhist(1500, 0, 4096, 1024); print(@l); clear(@l)",
+            &format!(
+                "@h:\n[3K, 4K)               1 |{0}|\n\n@l:\n[1K, 2K)               1 |{0}|\n\n",
+                "@".repeat(52)
+            ),
+        ),
+    ] {
+        let got = prints(&["-e", &format!("begin {{ {script} }}")]);
+        assert_eq!(
+            got.trim_end_matches('\n'),
+            want.trim_end_matches('\n'),
+            "{script}"
+        );
+    }
+    let stack = prints(&[
+        "-e",
+        "begin { @[kstack(1), 1] = 1; printf(\"%s\", kstack(perf, 1)) }",
+    ]);
+    assert!(
+        stack.starts_with("\n\tffff") && stack.contains("\n@[\n        bpf_prog_"),
+        "{stack}"
+    );
+}
+
+#[test]
+fn json_lines_of_every_kind() {
+    if !can_trace() {
+        return;
+    }
+    for (script, want) in [
+        (
+            "@[(1, 2), (a=1, b=2)] = 4",
+            r#"{"type": "map", "data": {"@": {"(1,2),{.a=1,.b=2}": 4}}}"#,
+        ),
+        (
+            "print(buf(\"ab\", 2))",
+            r#"{"type": "value", "data": [97,98]}"#,
+        ),
+        (
+            "print((uint64)-1)",
+            r#"{"type": "value", "data": "18446744073709551615"}"#,
+        ),
+        (
+            "@ = lhist(3, 0, 4, 2); @ = lhist(9, 0, 4, 2)",
+            r#"{"type": "hist", "data": {"@": [{"min": 2, "max": 3, "count": 1},{"min": 4, "count": 1}]}}"#,
+        ),
+    ] {
+        let got = prints_json(script);
+        assert_eq!(got.trim_end(), want, "{script}");
+        let value: Result<serde_json::Value, _> = serde_json::from_str(&got);
+        assert!(value.is_ok(), "{got}");
+    }
+}
+
+/// The one line that a script in `begin` prints in JSON.
+fn prints_json(script: &str) -> String {
+    let (code, stdout, stderr) = run(&["-q", "-f", "json", "-e", &format!("begin {{ {script} }}")]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{script}");
+    stdout
+}
+
+#[test]
+fn errors_have_the_form_of_bpftrace() {
+    let (code, stdout, stderr) = run(&["-e", "begin { printf(\"%d\", \"a\") }"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        stderr,
+        "stdin:1:22-25: ERROR: unsupported format specifier for type 'string[2]': d\n\
+         begin { printf(\"%d\", \"a\") }\n                     ~~~\nHINT: print it with `%s`\n"
+    );
+    let (code, _, stderr) = run(&["/nowhere.bt"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("ERROR: "), "{stderr}");
+}
+
+#[test]
+fn commands_and_files() {
+    if !can_trace() {
+        return;
+    }
+    let script = "begin { system(\"echo %d; exit 3\", 1); cat(\"/nowhere\"); printf(\"x\\n\") }";
+    let (code, stdout, stderr) = run(&["-q", "--unsafe", "-e", script]);
+    assert_eq!((code, stdout.as_str()), (Some(0), "1\n\nx\n\n\n"));
+    assert_eq!(
+        stderr,
+        "ERROR: command exited with code 3\nERROR: failed to open file '/nowhere' (No such file or directory)\n"
+    );
+}
+
+#[test]
 fn parameters() {
     if !can_trace() {
         return;
@@ -216,7 +329,7 @@ fn json_keeps_every_digit() {
     assert_eq!(
         data,
         [
-            serde_json::json!(u64::MAX),
+            serde_json::json!(u64::MAX.to_string()),
             serde_json::json!(-9223372036854775807i64)
         ]
     );

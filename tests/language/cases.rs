@@ -133,7 +133,7 @@ const BODIES: &[(&str, &str)] = &[
     ),
     (
         "@s[1] = stats(5); @s[1] = stats(7); print(@s[1]); clear(@s)",
-        "count 2, average 6, total 12",
+        "{ .count = 2, .average = 6, .total = 12 }",
     ),
     // Arrays, tuples, structs, pointers.
     (

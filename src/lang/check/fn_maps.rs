@@ -131,8 +131,11 @@ impl Checker<'_> {
     pub(super) fn len(&mut self, args: &[&Expr]) -> Type {
         if let ExprKind::Map { key: None, .. } = args[0].kind {
             if let Some(id) = self.map_arg("len", args[0]) {
-                let stack = matches!(self.map_type(id), Type::Stack { .. });
-                if self.maps[id.0 as usize].keyed == Some(false) && !stack {
+                let ty = self.map_type(id);
+                let alone = self.maps[id.0 as usize].keyed == Some(false);
+                if alone && matches!(ty, Type::Stack { .. }) {
+                    self.set(args[0], ty);
+                } else if alone {
                     self.error(args[0].span, "`len` counts keys, this map has none");
                 }
             }

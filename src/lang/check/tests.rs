@@ -399,19 +399,19 @@ fn messages() {
         ("begin { print(@x) }", "map `@x` is never given a value"),
         (
             "begin { printf(\"%d\", \"a\") }",
-            "`%d` wants an integer, this is a string",
+            "unsupported format specifier for type 'string[2]': d",
         ),
         (
-            "begin { printf(\"%s\", pid) }",
-            "`%s` wants a string, this is an integer (uint32)",
+            "begin { printf(\"%r\", pid) }",
+            "unsupported format specifier for type 'uint32': r",
         ),
         (
             "begin { printf(\"%d %d\", 1) }",
-            "format has 2 conversions, `printf` got 1 argument",
+            "not enough arguments for format string (1 supplied, 2 expected)",
         ),
         (
-            "begin { printf(\"%y\") }",
-            "unknown conversion `%y`; a percent sign is written `%%`",
+            "begin { printf(\"%e\") }",
+            "unsupported format specifier: e",
         ),
         (
             "begin { printf(comm) }",
