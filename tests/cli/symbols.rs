@@ -160,7 +160,7 @@ fn stacks_and_names() {
         ),
         (
             "uprobe:BIN:add { @[ustack(1)] = count() }",
-            "@[\n    add+0\n]: 1\n",
+            "@[\n        add+0\n]: 1\n",
         ),
         ("uprobe:BIN:add { print(ustack(perf, 1)) }", " add+0 (BIN)"),
         (
