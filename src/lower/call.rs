@@ -593,7 +593,7 @@ impl Lower<'_> {
             _ => {
                 let ty = self.checked.ty(arg).clone();
                 let val = self.value(arg)?;
-                let addr = self.in_memory(arg, val, &ty)?;
+                let addr = self.in_memory(val, &ty)?;
                 let depth = self.load_at(addr.plus(STACK_DEPTH), Size::W, false);
                 Ok(Val::Num(depth.into()))
             }

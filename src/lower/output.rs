@@ -268,7 +268,7 @@ impl Lower<'_> {
                         Ok(Ready::Blob(blob, ty))
                     }
                     val @ Val::Lit(_) => {
-                        let addr = self.in_memory(arg, val, &ty)?;
+                        let addr = self.in_memory(val, &ty)?;
                         Ok(Ready::Memory(addr, ty))
                     }
                     _ => self.fail(arg, "this value cannot be printed"),
