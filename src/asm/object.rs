@@ -2,10 +2,10 @@
 //!
 //! What is written is what clang would make of the same instructions: the program in a section named after its attach
 //! point (`socket`, `kprobe/vfs_read`), the functions it calls in `.text`, calls between the two as relocations, the
-//! licence in a section `license`. Maps would need BTF descriptions of themselves, which instructions do not have.
+//! licence in a section `license`, declared maps in `.maps` and `.BTF`.
 
 use super::disasm::target_slot;
-use super::{Callee, DecodeError, EncodeError, Imm64, Insn, decode, encode};
+use super::{Callee, DecodeError, EncodeError, Imm64, Insn, MapDecl, decode, encode, map_decl};
 use goblin::elf::{Elf, header, section_header, sym};
 use std::fmt;
 
@@ -26,7 +26,9 @@ pub struct Source<'a> {
     /// Licence, such as `Dual MIT/GPL`.
     pub license: &'a str,
     /// Functions by the slot they begin at, as [`super::text::Program::functions`] gives them.
-    pub functions: &'a [(usize, &'a str)],
+    pub functions: &'a [(usize, String)],
+    /// Its maps by index; `None` for one that is not declared.
+    pub maps: &'a [Option<MapDecl>],
 }
 
 /// Why an object could not be written or read.
@@ -38,7 +40,7 @@ pub enum ObjectError {
     Elf(goblin::error::Error),
     /// An ELF file for another machine, or not 64-bit little-endian.
     Machine(u16),
-    /// A map by index or name, which an object needs BTF for.
+    /// A map that is not declared.
     Map {
         /// The instruction's slot.
         slot: usize,
@@ -65,7 +67,7 @@ impl fmt::Display for ObjectError {
             ),
             ObjectError::Map { slot } => write!(
                 f,
-                "write object: slot {slot} loads a map, which in an object needs a BTF description of the map"
+                "write object: slot {slot} loads a map that is not declared"
             ),
             ObjectError::Crossing { slot, to } => write!(
                 f,
@@ -93,10 +95,20 @@ impl std::error::Error for ObjectError {
 /// # Errors
 /// [`ObjectError`] if an instruction has no encoding, loads a map by index, or jumps between program and functions.
 pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
-    let mut functions: Vec<(usize, &str)> = source.functions.to_vec();
+    let mut functions: Vec<(usize, &str)> = source
+        .functions
+        .iter()
+        .map(|(slot, name)| (*slot, name.as_str()))
+        .collect();
     functions.sort_unstable();
     functions.dedup_by_key(|function| function.0);
-    let (main, text, relocations) = split(source.insns, &functions)?;
+    let Parts {
+        main,
+        text,
+        main_relocations,
+        text_relocations,
+    } = split(source, &functions)?;
+    let maps: Vec<MapDecl> = source.maps.iter().flatten().cloned().collect();
     let border = main.len() / 8;
 
     let mut names = Names::default();
@@ -139,61 +151,105 @@ pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
         size_of(&license),
     );
 
+    let mut offset = 0;
+    for map in &maps {
+        let (name, size) = (names.add(&map.name), u64::from(map.size()));
+        symbol(&mut symbols, name, global_object, SEC_MAPS, offset, size);
+        offset += size;
+    }
+
     let code = u64::from(section_header::SHF_ALLOC | section_header::SHF_EXECINSTR);
     let data = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
     let progbits = section_header::SHT_PROGBITS;
-    let sections = [
+    let (symtab, strtab) = if maps.is_empty() { (5, 6) } else { (8, 9) };
+    let relocations = |name: u32, of: u32, bytes: Vec<u8>| Section {
+        link: symtab,
+        info: of,
+        entry: 16,
+        ..Section::new(name, section_header::SHT_REL, 0, bytes, 8)
+    };
+    let mut sections = vec![
         Section::new(names.add(source.section), progbits, code, main, 8),
         Section::new(names.add(".text"), progbits, code, text, 8),
-        Section {
-            link: 5,
-            info: 1,
-            entry: 16,
-            ..Section::new(
-                names.add(&format!(".rel{}", source.section)),
-                section_header::SHT_REL,
-                0,
-                relocations,
-                8,
-            )
-        },
+        relocations(
+            names.add(&format!(".rel{}", source.section)),
+            1,
+            main_relocations,
+        ),
         Section::new(names.add("license"), progbits, data, license, 1),
-        Section {
-            link: 6,
-            info: 1,
-            entry: 24,
-            ..Section::new(
-                names.add(".symtab"),
-                section_header::SHT_SYMTAB,
-                0,
-                symbols,
-                8,
-            )
-        },
     ];
-    let strtab = names.add(".strtab");
-    let strings = Section::new(strtab, section_header::SHT_STRTAB, 0, names.bytes, 1);
+    if !maps.is_empty() {
+        let room = vec![0; usize::try_from(offset).unwrap_or(0)];
+        let described = map_decl::btf(&maps);
+        sections.extend([
+            Section::new(names.add(".maps"), progbits, data, room, 8),
+            Section::new(names.add(".BTF"), progbits, 0, described, 4),
+            relocations(names.add(".rel.text"), 2, text_relocations),
+        ]);
+    }
+    sections.push(Section {
+        link: strtab,
+        info: 1,
+        entry: 24,
+        ..Section::new(
+            names.add(".symtab"),
+            section_header::SHT_SYMTAB,
+            0,
+            symbols,
+            8,
+        )
+    });
+    let own_name = names.add(".strtab");
+    let strings = Section::new(own_name, section_header::SHT_STRTAB, 0, names.bytes, 1);
     Ok(file(&sections, &strings))
 }
 
-/// The code of the program, of its functions, and the relocations of the former into the latter.
-type Parts = (Vec<u8>, Vec<u8>, Vec<u8>);
+/// Section of the maps, where there are any.
+const SEC_MAPS: u16 = 5;
 
-fn split(insns: &[Insn], functions: &[(usize, &str)]) -> Result<Parts, ObjectError> {
+/// The code of the program, of its functions, and the relocations of both.
+#[derive(Default)]
+struct Parts {
+    main: Vec<u8>,
+    text: Vec<u8>,
+    main_relocations: Vec<u8>,
+    text_relocations: Vec<u8>,
+}
+
+fn relocation(out: &mut Vec<u8>, at: usize, symbol: usize, kind: u32) {
+    out.extend((at as u64).to_le_bytes());
+    out.extend(((symbol as u64) << 32 | u64::from(kind)).to_le_bytes());
+}
+
+fn split(source: &Source<'_>, functions: &[(usize, &str)]) -> Result<Parts, ObjectError> {
     let border = functions.first().map(|function| function.0);
-    let mut main = Vec::new();
-    let mut text = Vec::new();
-    let mut relocations = Vec::new();
+    let mut parts = Parts::default();
     let mut slot = 0;
-    for insn in insns {
+    for insn in source.insns {
         let in_main = border.is_none_or(|border| slot < border);
         let mut insn = *insn;
-        if let Insn::LoadImm64 {
-            imm: Imm64::MapIdx(_) | Imm64::MapIdxValue { .. },
-            ..
-        } = insn
+        let (out, relocations) = match in_main {
+            true => (&mut parts.main, &mut parts.main_relocations),
+            false => (&mut parts.text, &mut parts.text_relocations),
+        };
+        if let Insn::LoadImm64 { imm, .. } = &mut insn
+            && let Imm64::MapIdx(idx) | Imm64::MapIdxValue { idx, .. } = *imm
         {
-            return Err(ObjectError::Map { slot });
+            let whole = matches!(imm, Imm64::MapIdx(_));
+            let at = usize::try_from(idx).ok().filter(|_| whole);
+            let declared = at.and_then(|at| Some((at, source.maps.get(at)?.as_ref()?)));
+            let Some((at, _)) = declared else {
+                return Err(ObjectError::Map { slot });
+            };
+            let before = source.maps.iter().take(at).flatten().count();
+            // Symbols: the null one, the program, its functions, the licence, then the maps.
+            relocation(
+                relocations,
+                out.len(),
+                functions.len() + 3 + before,
+                R_BPF_64_64,
+            );
+            *imm = Imm64::Value(0);
         }
         if let (Some(to), Some(border)) = (target_slot(&insn, slot), border) {
             let to_main = usize::try_from(to).map_or(to < 0, |to| to < border);
@@ -213,17 +269,14 @@ fn split(insns: &[Insn], functions: &[(usize, &str)]) -> Result<Parts, ObjectErr
                     }
                     _ => return Err(ObjectError::Crossing { slot, to }),
                 };
-                // Symbols: the null one, the program, then the functions.
-                let symbol = at.unwrap_or(0) as u64 + 2;
-                relocations.extend((slot as u64 * 8).to_le_bytes());
-                relocations.extend((symbol << 32 | u64::from(kind)).to_le_bytes());
+                relocation(relocations, out.len(), at.unwrap_or(0) + 2, kind);
             }
         }
         let bytes = encode(&[insn]).map_err(ObjectError::Encode)?;
-        if in_main { &mut main } else { &mut text }.extend(bytes);
+        out.extend(bytes);
         slot += insn.slots();
     }
-    Ok((main, text, relocations))
+    Ok(parts)
 }
 
 /// A string table being made.
@@ -530,6 +583,7 @@ more:
             name: "answer",
             license: "GPL",
             functions: &program.functions(),
+            maps: &program.declared,
         })
     }
 

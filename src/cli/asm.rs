@@ -158,11 +158,12 @@ fn object(
         name: &program_name(&source.name),
         license: word("license", LICENSE),
         functions: &program.functions(),
+        maps: &program.declared,
     });
     written.map_err(|err| {
         let help = match &err {
             ObjectError::Map { .. } => {
-                "use --format raw or hex, and give the maps' descriptors at load"
+                "declare it with a line `.map NAME hash 4 8 1024` (kind, size of key and value, entries); the address of a value needs --format raw or hex"
             }
             ObjectError::Crossing { .. } => {
                 "put the functions behind the program, and reach them by `call` only"

@@ -1,7 +1,7 @@
 //! What is wrong with a text, where, and what to do about it.
 
 use super::Dialect;
-use crate::asm::Unencodable;
+use crate::asm::{MAP_KINDS, Unencodable};
 use crate::span::Span;
 use std::fmt;
 
@@ -78,6 +78,10 @@ pub enum Problem {
     },
     /// Not a number.
     Number { text: String },
+    /// A map's kind that does not exist.
+    UnknownMapKind { found: String, near: Option<String> },
+    /// A map is declared twice.
+    DuplicateMap { name: String },
     /// A label is jumped to that stands nowhere.
     UndefinedLabel { name: String, near: Option<String> },
     /// A label stands in two places.
@@ -112,6 +116,12 @@ impl Problem {
             Problem::UnknownWord { near: n, .. } => {
                 return near(n).or_else(|| {
                     Some("instructions begin with a register, `*(`, `if`, `goto`, `call`, `lock` or `exit` in the kernel dialect, with their name in the mnemonic one".into())
+                });
+            }
+            Problem::UnknownMapKind { near: n, .. } => {
+                return near(n).or_else(|| {
+                    let kinds: Vec<&str> = MAP_KINDS.iter().map(|(kind, _)| *kind).collect();
+                    Some(format!("kinds are {}", kinds.join(", ")))
                 });
             }
             Problem::UndefinedLabel { name, near: n } => {
@@ -154,7 +164,7 @@ impl Problem {
                 "write map[NAME], map[fd:N], map[idx:N], either with [0]+OFFSET behind it, btf[id:N] or subprog[LABEL]"
             }
             Problem::Directive { .. } => {
-                "directives of other assemblers are not supported; leave the line out"
+                "the only directive is `.map NAME KIND KEY_SIZE VALUE_SIZE ENTRIES`; leave the line out"
             }
             Problem::JumpOutside { .. } => "distances count 8-byte slots from the next instruction",
             Problem::JumpMiddle { .. } => {
@@ -170,6 +180,7 @@ impl Problem {
                 "`baretrace explain` shows how an instruction is written: give it a similar one, or its name"
             }
             Problem::Trailing { .. } => "one instruction a line; `#`, `//` and `;` begin a comment",
+            Problem::DuplicateMap { .. } => "declare each map once",
             Problem::DuplicateLabel { .. } => "give each place a name of its own",
             Problem::Range { what: "`off`", .. } => {
                 "add the rest of the distance to the register first"
@@ -216,6 +227,10 @@ impl fmt::Display for Problem {
                 max,
             } => write!(f, "{value} does not fit {what}, which holds {min}..={max}"),
             Problem::Number { text } => write!(f, "`{text}` is not a number"),
+            Problem::UnknownMapKind { found, .. } => {
+                write!(f, "no kind of map is called `{found}`")
+            }
+            Problem::DuplicateMap { name } => write!(f, "map `{name}` is declared twice"),
             Problem::UndefinedLabel { name, .. } => write!(f, "label `{name}` is not defined"),
             Problem::DuplicateLabel { name, .. } => write!(f, "label `{name}` is defined twice"),
             Problem::LabelPastEnd => f.write_str("jump to a label behind the last instruction"),

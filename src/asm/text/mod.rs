@@ -11,6 +11,8 @@
 //!   exit                                exit                     # `exit` as a target: the first one
 //! ```
 //!
+//! A map may be declared, by kind, size of key and value, and number of entries: `.map hits hash 4 8 1024`.
+//!
 //! Lines of a verifier log, of `bpftool prog dump xlated` and of `llvm-objdump -d` may be pasted as they are: the slot
 //! number, the bytes, the code in parentheses and the `<symbol>` behind a target are read over.
 
@@ -22,7 +24,7 @@ mod structure;
 
 pub use error::{Problem, TextError};
 
-use super::{Assembler, Imm64, Insn, Label, LabelError, helper};
+use super::{Assembler, Imm64, Insn, Label, LabelError, MAP_KINDS, MapDecl, helper};
 use crate::{span::Span, suggest::closest};
 use cursor::Cursor;
 use std::collections::HashMap;
@@ -73,6 +75,8 @@ pub struct Program {
     pub spans: Vec<Span>,
     /// Names of maps, by index.
     pub maps: Vec<String>,
+    /// For each of them what the text declares of it.
+    pub declared: Vec<Option<MapDecl>>,
     /// Labels and the index of the instruction each stands before.
     pub labels: Vec<(String, usize)>,
     /// The dialect it is written in.
@@ -81,7 +85,8 @@ pub struct Program {
 
 impl Program {
     /// Labels that are called or whose address is taken, with the slot each begins at.
-    pub fn functions(&self) -> Vec<(usize, &str)> {
+    /// One without a label is called by its slot.
+    pub fn functions(&self) -> Vec<(usize, String)> {
         let mut starts = Vec::with_capacity(self.insns.len());
         let mut called = Vec::new();
         let mut slot = 0;
@@ -93,15 +98,21 @@ impl Program {
             }
             slot += insn.slots();
         }
-        let place = |(name, at): &'_ (String, usize)| {
-            let slot = *starts.get(*at)?;
-            let is_called = called.iter().any(|to| usize::try_from(*to) == Ok(slot));
-            Some((slot, name.len())).filter(|_| is_called)
-        };
-        self.labels
+        let mut slots: Vec<usize> = called
             .iter()
-            .filter_map(|label| Some((place(label)?.0, label.0.as_str())))
-            .collect()
+            .filter_map(|to| usize::try_from(*to).ok())
+            .collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let named = |slot: usize| {
+            let label = self
+                .labels
+                .iter()
+                .find(|(_, at)| starts.get(*at) == Some(&slot));
+            let name = label.map_or_else(|| format!("f{slot}"), |(name, _)| name.clone());
+            (slot, name)
+        };
+        slots.into_iter().map(named).collect()
     }
 }
 
@@ -247,6 +258,7 @@ struct Reader<'a> {
     order: Vec<&'a str>,
     /// Every use of a label, and whether it is called, for errors.
     uses: Vec<(&'a str, Span, bool)>,
+    declared: Vec<Option<MapDecl>>,
     /// The first `exit`.
     exit: Option<(usize, Span)>,
     maps: Vec<String>,
@@ -265,6 +277,12 @@ fn read(source: &str, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(
             continue;
         }
         let all = cursor.all();
+        if cursor.eat(".map") {
+            if let Err(found) = reader.declare(&mut cursor) {
+                reader.errors.push(found);
+            }
+            continue;
+        }
         match statement(&mut cursor, dialect) {
             Ok(stmt) => {
                 if let Some(span) = hidden_statement(line, &cursor, dialect) {
@@ -380,10 +398,50 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, name: &'a str) -> i32 {
         let maps = &mut self.maps;
+        let declared = &mut self.declared;
         *self.map_index.entry(name).or_insert_with(|| {
             maps.push(name.to_owned());
+            declared.push(None);
             i32::try_from(maps.len() - 1).unwrap_or(i32::MAX)
         })
+    }
+
+    /// `hits hash 4 8 1024` behind `.map`.
+    fn declare(&mut self, c: &mut Cursor<'a>) -> Parsed<()> {
+        let place = c.span();
+        let Some(name) = c.word() else {
+            return Err(c.expected("a map's name"));
+        };
+        let span = c.span();
+        let Some(word) = c.word() else {
+            return Err(c.expected("a map's kind, such as `hash`"));
+        };
+        let Some((_, kind)) = MAP_KINDS.iter().find(|(kind, _)| *kind == word) else {
+            let near = closest(word, MAP_KINDS.iter().map(|(kind, _)| *kind));
+            let (found, near) = (word.to_owned(), near.map(str::to_owned));
+            return Err((span, Problem::UnknownMapKind { found, near }));
+        };
+        let mut number = |what| {
+            let number = c.bounded(what, 0, i64::from(u32::MAX))?;
+            Ok(u32::try_from(number).unwrap_or(0))
+        };
+        let decl = MapDecl {
+            name: name.to_owned(),
+            kind: *kind,
+            key_size: number("the size of a key")?,
+            value_size: number("the size of a value")?,
+            max_entries: number("the number of entries")?,
+        };
+        c.finish()?;
+        let at = usize::try_from(self.map(name)).unwrap_or(0);
+        match self.declared.get_mut(at) {
+            Some(free @ None) => *free = Some(decl),
+            _ => {
+                let name = name.to_owned();
+                return Err((place, Problem::DuplicateMap { name }));
+            }
+        }
+        Ok(())
     }
 
     fn finish(self, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(Span, Problem)>> {
@@ -417,6 +475,7 @@ impl<'a> Reader<'a> {
             insns,
             spans,
             maps: self.maps,
+            declared: self.declared,
             labels,
             dialect,
         })

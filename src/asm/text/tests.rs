@@ -150,7 +150,7 @@ twice:
     assert_eq!((a.dialect, b.dialect), (Dialect::Kernel, Dialect::Mnemonic));
     assert_eq!(a.insns, b.insns);
     assert_eq!(a.maps, ["hits", "seen"]);
-    assert_eq!(a.functions(), [(11, "twice")]);
+    assert_eq!(a.functions(), [(11, "twice".to_owned())]);
     assert_eq!(a.labels[1], ("again".to_owned(), 3));
     assert_eq!(a.spans[3].text(kernel), "if r1 != 0 goto out");
     assert_eq!(a.insns[3], jump_if(Cond::Ne, Reg::R1, 0, 2));
@@ -369,6 +369,30 @@ const MNEMONIC_FAULTS: &[Fault] = &[
         "",
     ),
     ("mov r0, w1\nexit", "1:9", "registers of two widths", ""),
+    (
+        ".map m hahs 4 8 1\nexit",
+        "1:8",
+        "no kind of map is called `hahs`",
+        "did you mean `hash`?",
+    ),
+    (
+        ".map m hash 4 8\nexit",
+        "1:16",
+        "expected a number, found the end of the line",
+        "",
+    ),
+    (
+        ".map m hash 4 8 1\n.map m hash 4 8 1\nexit",
+        "2:6",
+        "map `m` is declared twice",
+        "once",
+    ),
+    (
+        ".text\nexit",
+        "1:1",
+        "unknown directive `.text`",
+        ".map NAME",
+    ),
     ("ja +40000\nexit", "1:4", "40000 does not fit `off`", ""),
     (
         "mov32 r0, 4294967295\nexit",
