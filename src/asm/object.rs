@@ -613,6 +613,41 @@ more:
         assert_eq!(text.insns().unwrap().0.len(), 6);
     }
 
+    /// `readelf` and `bpftool prog load` take the same bytes; here they are read back.
+    #[test]
+    fn declared_maps_are_symbols_and_relocations() {
+        let text = ".map hits hash 4 8 16\n.map ring ringbuf 0 0 4096\nr1 = map[ring]\ncall pc+2\nr0 = 0\nexit\n\
+                    r1 = map[hits]\nr0 = 0\nexit\n";
+        let bytes = object(text).unwrap();
+        let sections = read(&bytes).unwrap();
+        let of = |at: usize| {
+            let (insns, maps) = sections[at].insns().unwrap();
+            (insns[0], maps)
+        };
+        let load = |idx| Insn::LoadImm64 {
+            dst: crate::asm::Reg::R1,
+            imm: Imm64::MapIdx(idx),
+        };
+        assert_eq!(of(0), (load(0), vec!["ring".to_owned()]));
+        assert_eq!(of(1), (load(0), vec!["hits".to_owned()]));
+        // What is called by its distance alone has a name too.
+        assert_eq!(sections[0].externs(), [(2, "f5")]);
+        let elf = Elf::parse(&bytes).unwrap();
+        let named = |name: &str| {
+            let found = elf
+                .syms
+                .iter()
+                .find(|s| elf.strtab.get_at(s.st_name) == Some(name));
+            found.map(|s| (s.st_value, s.st_size)).unwrap()
+        };
+        assert_eq!((named("hits"), named("ring")), ((0, 32), (32, 16)));
+        let btf = elf
+            .section_headers
+            .iter()
+            .find(|s| elf.shdr_strtab.get_at(s.sh_name) == Some(".BTF"));
+        assert!(btf.is_some());
+    }
+
     #[test]
     fn what_an_object_cannot_say_is_refused() {
         let error = object("r1 = map[hits]\nr0 = 0\nexit\n").unwrap_err();

@@ -104,13 +104,15 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     };
     let section = matches.get_one::<String>("section").map(String::as_str);
     let program = Runnable::new(input, dialect(matches), section)?;
-    let judged = loader::check_exec(&program.insns, mem.len());
+    let judged = loader::check_exec(&program.insns, &program.maps, mem.len());
     let r0 = if on_kernel {
         judged.map_err(|(insn, error)| would_be_refused(&program, insn, &error))?;
-        loader::exec(&program.insns, &mut mem).map_err(|err| refused(&program, &err))?
+        loader::exec(&program.insns, &program.maps, &mut mem)
+            .map_err(|err| refused(&program, &err))?
     } else {
         let steps = matches.get_flag("trace").then(Steps::default);
         let mut options = vm::Options {
+            maps: program.maps.clone(),
             trace: steps.as_ref().map(|steps| steps.tracer(&program.insns)),
             ..vm::Options::default()
         };
@@ -156,7 +158,10 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
             vm::What::CrossesFunction => "reach functions by `call` only, and leave them by `exit`",
             vm::What::Target { .. } => "distances count 8-byte slots from the next instruction",
             vm::What::NoMap(_) | vm::What::NoValue(_) => {
-                "`exec` runs a program without maps; give it memory with --mem"
+                "declare maps in the text: `.map NAME hash 4 8 1024`; a value's address needs an array of one entry"
+            }
+            vm::What::MapShape(_) => {
+                "an array has keys of 4 bytes, a ring buffer no sizes; values and entries are at least 1"
             }
             _ => "the kernel may be able to: try --on kernel",
         },
@@ -168,11 +173,12 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
 
 /// A program that is not even loaded, because the verifier would refuse it.
 fn would_be_refused(program: &Runnable, insn: Option<usize>, error: &CheckError) -> CliError {
+    let memory = format!("a value of map {}", program.maps.len() + 1);
     let known: Vec<String> = error
         .state
         .iter()
         // The memory is a map's value there.
-        .map(|(reg, holds)| format!("{reg} = {}", holds.replace("a value of map 1", "--mem")))
+        .map(|(reg, holds)| format!("{reg} = {}", holds.replace(&memory, "--mem")))
         .collect();
     let is_exit = insn.and_then(|at| program.insns.get(at)) == Some(&Insn::Exit);
     let known = match known.as_slice() {

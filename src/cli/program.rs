@@ -10,6 +10,7 @@ use crate::{
     },
     lang::{Diagnostic, diag},
     span::Span,
+    spec::MapSpec,
     suggest,
     sys::errno::Described,
 };
@@ -306,6 +307,8 @@ pub(super) fn sections(
 /// A program to run, with the text that says it.
 pub(super) struct Runnable {
     pub(super) insns: Vec<Insn>,
+    /// The maps that it declares, by index.
+    pub(super) maps: Vec<MapSpec>,
     pub(super) source: Source,
     /// For each instruction its place in the text.
     pub(super) spans: Vec<Span>,
@@ -321,13 +324,25 @@ impl Runnable {
         match input {
             Input::Text(source) => {
                 let program = source.assemble(dialect)?;
-                if let Some(map) = program.maps.first() {
-                    return Err(CliError::with_help(
-                        format!("execute `{}`: it uses the map `{map}`", source.name),
-                        "`exec` runs a program without maps; give it memory with --mem",
-                    ));
+                let mut maps = Vec::new();
+                for (name, decl) in program.maps.iter().zip(&program.declared) {
+                    match decl.as_ref().and_then(MapSpec::declared) {
+                        Some(spec) => maps.push(spec),
+                        None => {
+                            return Err(CliError::with_help(
+                                format!(
+                                    "execute `{}`: it uses the map `{name}`, which it does not declare",
+                                    source.name
+                                ),
+                                format!(
+                                    "put a line `.map {name} hash 4 8 1024` before it: kind, size of key and value, entries"
+                                ),
+                            ));
+                        }
+                    }
                 }
                 Ok(Runnable {
+                    maps,
                     insns: program.insns,
                     spans: program.spans,
                     source,
@@ -384,6 +399,7 @@ impl Runnable {
         let source = Source::new(&format!("{name} (disassembled)"), &text);
         text::check(&insns, &spans, &source.text).map_err(|errors| source.text_errors(&errors))?;
         Ok(Runnable {
+            maps: Vec::new(),
             insns,
             source,
             spans,

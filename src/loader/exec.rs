@@ -19,6 +19,7 @@
 use std::{error, fmt, io, os::fd::AsFd};
 
 use super::{
+    LoadError,
     btf::{self, Btf},
     verifier_log::telling,
 };
@@ -43,6 +44,10 @@ pub enum ExecError {
     Encode(EncodeError),
     /// A map for memory or result could not be made or read.
     Map(&'static str, io::Error),
+    /// A map that the program declares could not be made.
+    Maps(Box<LoadError>),
+    /// The program names a map that is not declared.
+    NoMap(i32),
     /// The memory is longer than a map's value may be.
     TooLong(usize),
     /// The kernel refused the program.
@@ -76,6 +81,8 @@ impl fmt::Display for ExecError {
             ExecError::Map(call, error) => {
                 write!(f, "memory as a map: {call}: {}", Described(error))
             }
+            ExecError::Maps(error) => write!(f, "{error}"),
+            ExecError::NoMap(index) => write!(f, "no map {index} is declared"),
             ExecError::TooLong(len) => {
                 write!(
                     f,
@@ -99,7 +106,8 @@ impl error::Error for ExecError {
             ExecError::Encode(error) => Some(error),
             ExecError::Map(_, error) | ExecError::Run(error) => Some(error),
             ExecError::Refused { source, .. } => Some(source),
-            ExecError::TooLong(_) => None,
+            ExecError::Maps(error) => Some(error.as_ref()),
+            ExecError::TooLong(_) | ExecError::NoMap(_) => None,
         }
     }
 }
@@ -108,8 +116,11 @@ impl error::Error for ExecError {
 ///
 /// # Errors
 /// [`ExecError`]; `mem` is unchanged then.
-pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
+pub fn exec(insns: &[Insn], maps: &[MapSpec], mem: &mut [u8]) -> Result<u64, ExecError> {
     let len = i32::try_from(mem.len()).map_err(|_| ExecError::TooLong(mem.len()))?;
+    let maps = super::map::create_all(maps).map_err(|e| ExecError::Maps(Box::new(e)))?;
+    let fds: Vec<i32> = maps.iter().map(Map::raw_fd).collect();
+    let insns = &super::reloc::resolve(insns, &fds).map_err(|none| ExecError::NoMap(none.map))?[..];
     let result = one("result", 8)?;
     let memory = match mem.len() {
         0 => None,
@@ -158,7 +169,11 @@ pub fn exec(insns: &[Insn], mem: &mut [u8]) -> Result<u64, ExecError> {
 /// # Errors
 /// What is wrong, with the index of the program's own instruction; `None` if it is none of them.
 #[expect(clippy::result_large_err, reason = "made once for a program")]
-pub fn check_exec(insns: &[Insn], len: usize) -> Result<(), (Option<usize>, CheckError)> {
+pub fn check_exec(
+    insns: &[Insn],
+    maps: &[MapSpec],
+    len: usize,
+) -> Result<(), (Option<usize>, CheckError)> {
     let size = |len| u32::try_from(len).unwrap_or(u32::MAX);
     let array = |name: &str, value_size| MapSpec {
         name: name.into(),
@@ -170,14 +185,16 @@ pub fn check_exec(insns: &[Insn], len: usize) -> Result<(), (Option<usize>, Chec
         init: Vec::new(),
         role: MapRole::Data,
     };
-    let maps = [array("result", 8), array("memory", size(len.max(1)))];
+    let mut maps = maps.to_vec();
+    let result = i32::try_from(maps.len()).unwrap_or(i32::MAX - 1);
+    maps.extend([array("result", 8), array("memory", size(len.max(1)))]);
     let value = |idx| {
         let imm = Imm64::MapIdxValue { idx, off: 0 };
         Insn::LoadImm64 { dst: Reg::R1, imm }
     };
-    let memory = (len > 0).then(|| value(1));
+    let memory = (len > 0).then(|| value(result + 1));
     let len = i32::try_from(len).unwrap_or(i32::MAX);
-    let (code, origins) = whole(insns, memory, len, value(0));
+    let (code, origins) = whole(insns, memory, len, value(result));
     let mut env = Env::new(ProgType::Syscall, &maps);
     env.limit = QUICK;
     let Err(error) = check::program(&code, &env) else {

@@ -1,6 +1,7 @@
 //! Maps to create.
 
 use super::types::Type;
+use crate::asm::MapDecl;
 use serde::{Deserialize, Serialize};
 
 /// Map type as the kernel numbers it (`enum bpf_map_type` in `include/uapi/linux/bpf.h`).
@@ -17,6 +18,26 @@ pub enum MapKind {
     LruHash = 9,
     LruPercpuHash = 10,
     Ringbuf = 27,
+}
+
+impl MapKind {
+    const ALL: [MapKind; 10] = [
+        MapKind::Hash,
+        MapKind::Array,
+        MapKind::ProgArray,
+        MapKind::PerfEventArray,
+        MapKind::PercpuHash,
+        MapKind::PercpuArray,
+        MapKind::StackTrace,
+        MapKind::LruHash,
+        MapKind::LruPercpuHash,
+        MapKind::Ringbuf,
+    ];
+
+    /// The kind with the kernel's number.
+    pub fn from_number(number: u32) -> Option<MapKind> {
+        MapKind::ALL.into_iter().find(|kind| *kind as u32 == number)
+    }
 }
 
 /// What a map is for.
@@ -43,6 +64,22 @@ pub enum MapRole {
     Stacks,
 }
 
+impl MapSpec {
+    /// A map that a text declares; `None` for a kind that has no number here.
+    pub fn declared(decl: &MapDecl) -> Option<MapSpec> {
+        Some(MapSpec {
+            name: decl.name.clone(),
+            kind: MapKind::from_number(decl.kind)?,
+            key_size: decl.key_size,
+            value_size: decl.value_size,
+            max_entries: decl.max_entries,
+            flags: 0,
+            init: Vec::new(),
+            role: MapRole::Data,
+        })
+    }
+}
+
 /// A map to create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapSpec {
@@ -62,4 +99,18 @@ pub struct MapSpec {
     pub init: Vec<u8>,
     /// What it is for.
     pub role: MapRole,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asm::MAP_KINDS;
+
+    #[test]
+    fn every_kind_that_a_text_can_declare_is_known() {
+        for (name, number) in MAP_KINDS {
+            assert!(MapKind::from_number(*number).is_some(), "{name}");
+        }
+        assert_eq!(MAP_KINDS.len(), MapKind::ALL.len());
+    }
 }

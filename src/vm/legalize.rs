@@ -121,10 +121,10 @@ impl<'a> Links<'a> {
         }
     }
 
-    /// No maps; the memory is a packet too.
-    pub(super) fn to_memory() -> Self {
+    /// These maps; the memory is a packet too.
+    pub(super) fn to_memory(maps: &'a [MapSpec]) -> Self {
         Links {
-            maps: Some(&[]),
+            maps: Some(maps),
             packet: true,
         }
     }

@@ -26,6 +26,8 @@ pub struct Options {
     pub fuel: u64,
     /// Called after each instruction.
     pub trace: Option<Tracer>,
+    /// The maps that it names by index, empty at the start.
+    pub maps: Vec<MapSpec>,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
         Options {
             fuel: FUEL,
             trace: None,
+            maps: Vec::new(),
         }
     }
 }
@@ -191,12 +194,19 @@ fn run(
 /// # Errors
 /// Where and why it stopped; [`FaultKind::Unsupported`] if it cannot run at all. `mem` holds what was written till then.
 pub fn exec(insns: &[Insn], mem: &mut [u8], options: Options) -> Result<u64, Fault> {
-    let code =
-        compile(insns, 2, &Links::to_memory(), options.trace.is_some()).map_err(|why| Fault {
-            insn: why.insn.unwrap_or(0),
-            kind: FaultKind::Unsupported(why),
-        })?;
-    let mut engine = Box::new(Engine::new(Vec::new(), 1, Rc::clone(&code)));
+    let unsupported = |why: Unsupported| Fault {
+        insn: why.insn.unwrap_or(0),
+        kind: FaultKind::Unsupported(why),
+    };
+    let links = Links::to_memory(&options.maps);
+    let code = compile(insns, 2, &links, options.trace.is_some()).map_err(unsupported)?;
+    let stores: Result<Vec<_>, _> = options
+        .maps
+        .iter()
+        .map(|spec| MapStore::new(spec, 1))
+        .collect();
+    let stores = stores.map_err(|why| unsupported(Unsupported::whole(why)))?;
+    let mut engine = Box::new(Engine::new(stores, 1, Rc::clone(&code)));
     engine.mem.extend_from_slice(mem);
     engine.tracer = options.trace;
     let args = [space::MEM, mem.len() as u64, 0, 0, 0];

@@ -106,6 +106,7 @@ fn fault(insns: &[Insn], mem: &mut [u8]) -> Fault {
     let options = Options {
         fuel: 10_000,
         trace: None,
+        ..Options::default()
     };
     exec(insns, mem, options).unwrap_err()
 }
@@ -499,6 +500,7 @@ fn far_jumps_and_may_goto() {
     let options = Options {
         fuel: u64::MAX,
         trace: None,
+        ..Options::default()
     };
     assert_eq!(exec(&may, &mut [], options), Ok(0xffff));
 }
@@ -939,6 +941,7 @@ fn a_trace_shows_each_instruction_and_what_it_changed() {
     let options = Options {
         fuel: 1000,
         trace: Some(Box::new(move |step: &Step| sink.borrow_mut().push(*step))),
+        ..Options::default()
     };
     let program = [
         mov(3, Src::Imm(2)),
@@ -972,6 +975,7 @@ fn a_traced_negative_compare_is_the_same() {
     let options = Options {
         fuel: 1000,
         trace: Some(Box::new(|_| ())),
+        ..Options::default()
     };
     assert_eq!(exec(&program, &mut [], options), Ok(1));
 }

@@ -417,13 +417,16 @@ fn what_cannot_be_read_or_is_something_else() {
             &["exec"],
             "r1 = map[hits]\nexit",
             2,
-            &["it uses the map `hits`", "--mem"],
+            &["it uses the map `hits`", ".map hits hash"],
         ),
         (
             &["asm", "--format", "elf"],
             "r1 = map[hits]\nexit",
             2,
-            &["loads a map", "--format raw or hex"],
+            &[
+                "loads a map that is not declared",
+                ".map NAME hash 4 8 1024",
+            ],
         ),
     ] {
         Case {

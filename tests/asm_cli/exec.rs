@@ -227,6 +227,80 @@ fn fuel_is_a_limit() {
     .check();
 }
 
+/// Counts key 7 of a hash up from 40 by 2, and adds 3 from the value of an array.
+const WITH_MAPS: &str = "\
+.map hits hash 4 8 4
+.map one array 4 16 1
+  *(u32 *)(r10 -4) = 7
+  *(u64 *)(r10 -16) = 40
+  r1 = map[hits]
+  r2 = r10
+  r2 += -4
+  r3 = r10
+  r3 += -16
+  r4 = 0
+  call bpf_map_update_elem
+  r1 = map[hits]
+  r2 = r10
+  r2 += -4
+  call bpf_map_lookup_elem
+  if r0 == 0 goto out
+  r1 = 2
+  lock *(u64 *)(r0 +0) += r1
+  r0 = *(u64 *)(r0 +0)
+  r1 = map[one][0]+8
+  *(u64 *)(r1 +0) = 3
+  r2 = *(u64 *)(r1 +0)
+  r0 += r2
+  exit
+out:
+  r0 = 0
+  exit
+";
+
+#[test]
+fn declared_maps_are_there() {
+    let machines: &[&str] = if can_trace() {
+        &["rbpf", "kernel"]
+    } else {
+        &["rbpf"]
+    };
+    for machine in machines {
+        let args = ["exec", "--on", machine];
+        let out = run(Command::new(EXE).args(args), WITH_MAPS.as_bytes());
+        assert_eq!(
+            text(&out.stdout),
+            "0x2d\n",
+            "{machine}: {}",
+            text(&out.stderr)
+        );
+        assert!(out.stderr.is_empty(), "{}", text(&out.stderr));
+    }
+    for (code, program, message, help) in [
+        (
+            2,
+            "r1 = map[x]\nr0 = 0\nexit",
+            "uses the map `x`",
+            ".map x hash 4 8 1024",
+        ),
+        (
+            1,
+            ".map x hash 4 0 4\nr1 = map[x]\nr0 = 0\nexit",
+            "map `x` has sizes",
+            "ring buffer",
+        ),
+    ] {
+        Case {
+            args: &["exec"],
+            stdin: program.as_bytes(),
+            code,
+            stderr: &[message, help],
+            ..Case::default()
+        }
+        .check();
+    }
+}
+
 /// A program that the verifier would refuse is refused before; in user space it runs, with a note.
 #[test]
 fn what_the_verifier_would_refuse_is_not_loaded() {
