@@ -213,6 +213,33 @@ fn payloads_come_when_asked_for() {
     assert!(event.bytes("bytes").is_err());
 }
 
+/// Blocks of 4 MB, many times what a buffer in the kernel holds: whole, and the same as the target says they are.
+#[test]
+fn payloads_of_megabytes_arrive_whole() {
+    if !may_trace() {
+        return;
+    }
+    let mut node = Node::start("--rounds 2 --payload 4000000");
+    let subscription = Binary::of_process(node.pid()).unwrap();
+    let subscription = subscription.subscribe(MESSAGES).unwrap();
+    let mut events = subscription.payload(4_000_000).start().unwrap();
+    node.go();
+    let all: Vec<Event> = events.by_ref().map(|event| event.unwrap()).collect();
+    let lost: u64 = events.lost().unwrap().iter().map(|(_, count)| count).sum();
+    let mut blocks = 0;
+    for event in &all {
+        let size = usize::try_from(event.int("size").unwrap()).unwrap();
+        let bytes = event.bytes("bytes").unwrap();
+        assert_eq!(bytes.len(), size);
+        // Random numbers: what is missing or doubled repeats or is zero.
+        let numbers = bytes.as_chunks::<8>().0;
+        let different: std::collections::HashSet<_> = numbers.iter().collect();
+        assert_eq!(different.len(), numbers.len());
+        blocks += usize::from(size == 4_000_000);
+    }
+    assert!(blocks > 0 || lost > 0, "{blocks} blocks, {lost} lost");
+}
+
 #[test]
 fn other_arguments_can_be_told() {
     if !may_trace() {

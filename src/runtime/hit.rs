@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::record::{RecordError, u32_at};
+use super::record::u32_at;
 use crate::spec::{BLOB_TAG, CHUNK, CHUNK_HEADER, LAST, RECORD_HEADER};
 
 /// Largest record that is put together. No ring holds as much; a script that prints without end is stopped here.
@@ -64,23 +64,16 @@ impl Head {
 
 impl Hits {
     /// Takes what a ring delivered from `cpu`. Gives the whole record once all of it is there.
-    ///
-    /// # Errors
-    /// Bytes that are no chunk although they say so.
-    pub fn put<'a>(
-        &'a mut self,
-        cpu: u32,
-        data: &'a [u8],
-    ) -> Result<Option<&'a [u8]>, RecordError> {
+    pub fn put<'a>(&'a mut self, cpu: u32, data: &'a [u8]) -> Option<&'a [u8]> {
         let Some(head) = Head::read(data) else {
-            return Ok(Some(data));
+            return Some(data);
         };
         let len = u32_at(data, 0).unwrap_or(0) as usize;
-        let payload = data.get(CHUNK_HEADER as usize..len);
-        let payload = payload.ok_or(RecordError::Short {
-            need: len.max(CHUNK_HEADER as usize),
-            have: data.len(),
-        })?;
+        let Some(payload) = data.get(CHUNK_HEADER as usize..len) else {
+            // No program sends this.
+            self.count_torn(head.program);
+            return None;
+        };
         let key = (cpu, head.slot);
         if head.index == 0 {
             // Memory of a record that came to no end, or of the one before.
@@ -105,15 +98,18 @@ impl Hits {
                 // The program believes that all of it arrived.
                 self.count_torn(head.program);
             }
-            return Ok(None);
+            return None;
         };
         begun.bytes.extend_from_slice(payload);
         begun.index += 1;
-        if head.blob != 0 {
-            set_length(&mut begun.bytes, head.blob, head.blob_len)?;
+        let known = head.blob == 0 || set_length(&mut begun.bytes, head.blob, head.blob_len);
+        if !known {
+            self.begun.remove(&key);
+            self.count_torn(head.program);
+            return None;
         }
         if !head.last {
-            return Ok(None);
+            return None;
         }
         if let Some(done) = self.begun.remove(&key) {
             self.whole = done.bytes;
@@ -121,10 +117,10 @@ impl Hits {
         let len = u32::try_from(self.whole.len()).unwrap_or(u32::MAX);
         let header = [len, u32::from(head.program)].map(u32::to_ne_bytes);
         self.whole[..RECORD_HEADER as usize].copy_from_slice(header.as_flattened());
-        Ok(Some(&self.whole))
+        Some(&self.whole)
     }
 
-    /// How many records of that program ended without all of their chunks, though none was refused by its ring: two
+    /// How many records of that program could not be put together, though its ring refused none of their chunks: two
     /// programs wrote into one buffer, which only kernels without atomic exchange (before 5.12) let happen.
     pub fn torn(&self, program: usize) -> u64 {
         self.torn.get(program).copied().unwrap_or(0)
@@ -139,17 +135,18 @@ impl Hits {
     }
 }
 
-/// Gives the blob at `at` its length, with zeros where its bytes were left out.
-fn set_length(bytes: &mut Vec<u8>, at: u32, len: u32) -> Result<(), RecordError> {
+/// Gives the blob at `at` its length, with zeros where its bytes were left out; false if it is not there.
+fn set_length(bytes: &mut Vec<u8>, at: u32, len: u32) -> bool {
     let start = at as usize;
-    let tag = bytes.get_mut(start..start + 4);
-    let tag = tag.ok_or(RecordError::Blob(at))?;
+    let Some(tag) = bytes.get_mut(start..start + 4) else {
+        return false;
+    };
     tag.copy_from_slice(&(BLOB_TAG | len).to_ne_bytes());
     let end = start + 4 + len as usize;
     if end > bytes.len() {
         bytes.resize(end, 0);
     }
-    Ok(())
+    true
 }
 
 #[cfg(test)]
@@ -184,7 +181,7 @@ mod tests {
     }
 
     fn put(hits: &mut Hits, cpu: u32, data: &[u8]) -> Option<Vec<u8>> {
-        hits.put(cpu, data).unwrap().map(<[u8]>::to_vec)
+        hits.put(cpu, data).map(<[u8]>::to_vec)
     }
 
     #[test]
@@ -247,16 +244,17 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_make_no_sense_are_errors() {
+    fn bytes_that_make_no_sense_are_counted() {
         let mut hits = Hits::default();
         let mut long = chunk(CHUNK, (0, 1), (0, 0), 0, 0, b"");
         long[..4].copy_from_slice(&1000u32.to_ne_bytes());
-        assert!(hits.put(0, &long).is_err());
+        assert_eq!(hits.put(0, &long), None);
         long[..4].copy_from_slice(&31u32.to_ne_bytes());
-        assert!(hits.put(0, &long).is_err());
+        assert_eq!(hits.put(0, &long), None);
         let outside = chunk(CHUNK, (0, 1), (100, 1), 0, 0, b"abc");
-        assert!(hits.put(0, &outside).is_err());
+        assert_eq!(hits.put(0, &outside), None);
         let huge = chunk(CHUNK | LAST, (0, 1), (8, u32::MAX), 0, 0, b"abcd");
-        assert_eq!(hits.put(0, &huge).unwrap(), None);
+        assert_eq!(hits.put(0, &huge), None);
+        assert_eq!(hits.torn(3), 4);
     }
 }

@@ -25,9 +25,10 @@ use crate::sys::{
 pub const SETTLE_NS: u64 = 100_000;
 
 /// Bytes of all rings together, shared out among the CPUs.
-const TOTAL: usize = 8 << 20;
-/// Least and most bytes of one ring.
-const RANGE: (usize, usize) = (256 << 10, 4 << 20);
+const TOTAL: usize = 16 << 20;
+/// Least and most bytes of one ring. The most holds what a busy probe sends in the 40 ms that a reader may be kept from
+/// its CPU on a loaded machine.
+const RANGE: (usize, usize) = (256 << 10, 8 << 20);
 
 /// Long records that a ring holds, and most bytes of a ring because of them.
 const BURST: usize = 16;
@@ -351,14 +352,14 @@ mod tests {
 
     #[test]
     fn rings_share_a_budget() {
-        assert_eq!(default_size(1), 4 << 20);
-        assert_eq!(default_size(2), 4 << 20);
-        assert_eq!(default_size(8), 1 << 20);
-        assert_eq!(default_size(24), 512 << 10);
+        assert_eq!(default_size(1), 8 << 20);
+        assert_eq!(default_size(2), 8 << 20);
+        assert_eq!(default_size(8), 2 << 20);
+        assert_eq!(default_size(24), 1 << 20);
         assert_eq!(default_size(512), 256 << 10);
-        assert_eq!(default_size(0), 4 << 20);
-        assert_eq!(size_for(2, 0), 4 << 20);
-        assert_eq!(size_for(2, 100 << 10), 4 << 20);
+        assert_eq!(default_size(0), 8 << 20);
+        assert_eq!(size_for(2, 0), 8 << 20);
+        assert_eq!(size_for(2, 100 << 10), 8 << 20);
         assert_eq!(size_for(2, 1_000_000), 16 << 20);
         assert_eq!(size_for(2, u64::MAX), 64 << 20);
     }

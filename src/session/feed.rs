@@ -13,6 +13,7 @@ use crate::{
     runtime::{
         MapReader,
         attach::{self, AttachOptions, Attachment},
+        hit::Hits,
         perf_ring::{Drained, Record, Rings},
     },
     spec::{AttachSpec, MapRole, Object},
@@ -32,6 +33,7 @@ pub struct Feed {
     attached: Vec<Attachment>,
     timers: Vec<(Timer, usize)>,
     rings: Option<Rings>,
+    hits: Hits,
     loaded: Loaded,
     compiled: Compiled,
     ended: bool,
@@ -65,6 +67,7 @@ impl Feed {
             attached: Vec::new(),
             timers: Vec::new(),
             rings,
+            hits: Hits::default(),
             loaded,
             compiled,
             ended: false,
@@ -124,7 +127,7 @@ impl Feed {
             .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
     }
 
-    /// Hands over, in order of kernel time, the records that there are.
+    /// Hands over, in order of kernel time, the records that there are; those that came in chunks when they are whole.
     ///
     /// `maps` of the script can be read while a record is looked at.
     pub fn drain(
@@ -132,7 +135,11 @@ impl Feed {
         mut deliver: impl FnMut(Record<'_>, &mut dyn MapReader) -> ControlFlow<()>,
     ) -> Drained {
         let mut maps = KernelMaps(&self.loaded);
-        let deliver = |record: Record<'_>| deliver(record, &mut maps);
+        let hits = &mut self.hits;
+        let deliver = |record: Record<'_>| match hits.put(record.cpu, record.data) {
+            Some(data) => deliver(Record { data, ..record }, &mut maps),
+            None => ControlFlow::Continue(()),
+        };
         match &mut self.rings {
             Some(rings) if self.ended => rings.flush(deliver),
             Some(rings) => rings.drain(deliver),
@@ -200,7 +207,8 @@ impl Feed {
         let (counts, _) = counts.as_chunks::<8>();
         Ok(counts
             .iter()
-            .map(|count| u64::from_ne_bytes(*count))
+            .enumerate()
+            .map(|(index, count)| u64::from_ne_bytes(*count) + self.hits.torn(index))
             .collect())
     }
 }

@@ -707,9 +707,8 @@ impl<'a> Run<'a> {
                 pid: None,
             };
             let played = match hits.put(record.cpu, record.data) {
-                Ok(Some(whole)) => player.play(whole, ctx, &mut maps),
-                Ok(None) => Ok(Flow::Continue),
-                Err(err) => Err(err.into()),
+                Some(whole) => player.play(whole, ctx, &mut maps),
+                None => Ok(Flow::Continue),
             };
             match played {
                 Ok(Flow::Continue) => return ControlFlow::Continue(()),

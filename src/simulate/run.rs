@@ -10,7 +10,7 @@ use super::{
     plan::{self, Place, SitePlan},
 };
 use crate::{
-    runtime::{Flow, PlayError, Player, RecordCtx, Sent, hit::Hits},
+    runtime::{Flow, Player, RecordCtx, Sent, hit::Hits},
     spec::{AttachSpec, Interval, MapRole, Object, ProgramSpec, Target},
     vm::{Machine, World},
 };
@@ -433,8 +433,7 @@ impl<'a> Run<'a> {
                 time: record.time,
                 pid: None,
             };
-            let whole = self.hits.put(record.cpu, record.data);
-            let Some(whole) = whole.map_err(PlayError::from)? else {
+            let Some(whole) = self.hits.put(record.cpu, record.data) else {
                 continue;
             };
             match self.player.play(whole, about, &mut maps)? {

@@ -8,8 +8,8 @@ use std::fmt::Write;
 const TEXT: u32 = 1024;
 /// Most bytes of a documented string: it may be longer than documented (an address that is a host's name).
 const SHORT: u32 = 256;
-/// Most bytes that are kept of a payload, if nothing else is said.
-const PAYLOAD: u32 = 8000;
+/// Most bytes that are kept of a payload.
+const PAYLOAD: u32 = 64 << 20;
 
 /// An argument of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,9 @@ impl Subscription {
         self
     }
 
-    /// Takes the bytes of [`Kind::Bytes`] arguments too, at most `limit` of each: without this they stay behind.
+    /// Takes the bytes of [`Kind::Bytes`] arguments too, at most `limit` of each (up to 64 MiB): without this they stay
+    /// behind. An event arrives with all of them or is counted as lost; the ring is sized by `limit`, see
+    /// [`Subscription::ring_pages`].
     #[must_use]
     pub fn payload(mut self, limit: u32) -> Subscription {
         self.payload = Some(limit.clamp(1, PAYLOAD));

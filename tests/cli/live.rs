@@ -153,13 +153,7 @@ fn every_event_is_printed_or_counted() {
         .lines()
         .filter(|line| line.starts_with("inbound 'ping'"))
         .count();
-    let lost: usize = stderr
-        .lines()
-        .filter_map(|line| {
-            let (count, _) = line.split_once(" events lost at usdt:")?;
-            count.parse::<usize>().ok()
-        })
-        .sum();
+    let lost = lost_in(&stderr);
     assert_eq!(
         printed + lost,
         EVENTS,
@@ -169,6 +163,125 @@ fn every_event_is_printed_or_counted() {
         printed > EVENTS / 10,
         "{printed} printed, {lost} said to be lost"
     );
+}
+
+/// The number of events that are said to be lost.
+fn lost_in(stderr: &str) -> usize {
+    let count = |line: &str| {
+        line.split_once(" events lost at usdt:")?
+            .0
+            .parse::<usize>()
+            .ok()
+    };
+    stderr.lines().filter_map(count).sum()
+}
+
+/// Two threads fire at once: what one hit prints in 33 pieces is one line, and lines are in order of the kernel's time.
+#[test]
+fn the_output_of_a_hit_stays_together() {
+    if !can_trace() {
+        return;
+    }
+    let body = r#"usdt:EXE:net:inbound_message {
+  printf("%d %d ", nsecs, arg0);
+  unroll(32) { printf("%d,", arg0); }
+  printf("%d|%d\n", arg4, arg4);
+}"#;
+    let target = format!("{EXE} demo-target --threads 2 --messages 2000 --pause-us 0");
+    let out = run(
+        Command::new(EXE).args(["-q", "-e", &script(body), "-c", &target]),
+        b"",
+    );
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    let mut next = [0; 2];
+    let mut last = 0u64;
+    let mut late = 0;
+    for line in stdout.lines().filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [time, thread, rest] = words[..] else {
+            panic!("torn: {line}");
+        };
+        let count = next.get_mut(usize::from(thread == "1")).expect("a thread");
+        let want = format!("{}{count}|{count}", format!("{thread},").repeat(32));
+        assert_eq!(rest, want);
+        *count += 1;
+        let time: u64 = time.parse().expect("a time");
+        // The time is taken where the hit begins, the order is that of the ends.
+        late += usize::from(time + 1_000_000 < last);
+        last = last.max(time);
+    }
+    assert_eq!((next, late), ([2000, 2000], 0), "{stderr}");
+}
+
+/// Rings of a page: what fits is printed whole, the rest is counted, in text and in JSON, and fatal where asked for.
+#[test]
+fn losses_are_counted_and_can_be_fatal() {
+    if !can_trace() {
+        return;
+    }
+    const EVENTS: usize = 20_000;
+    let body = script(
+        "config = { perf_rb_pages = 1 } usdt:EXE:net:inbound_message { printf(\"<%s %d %s>\\n\", str(arg1), arg4, str(arg2)); }",
+    );
+    let target = format!("{EXE} demo-target --messages {EVENTS} --pause-us 0");
+    let out = run(
+        Command::new(EXE).args(["-q", "-e", &body, "-c", &target]),
+        b"",
+    );
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    let lines: Vec<&str> = stdout.lines().filter(|line| !line.is_empty()).collect();
+    for line in &lines {
+        assert!(line.starts_with("<192.0.2.17:8333 "), "{line}");
+        assert!(line.ends_with(" outbound-full-relay>"), "{line}");
+    }
+    let lost = lost_in(&stderr);
+    assert_eq!(lines.len() + lost, EVENTS, "{stderr}");
+    assert!(lost > 0 && out.status.success());
+    let out = run(
+        Command::new(EXE).args(["-q", "-f", "json", "-e", &body, "-c", &target]),
+        b"",
+    );
+    let stdout = text(&out.stdout);
+    let said = stdout
+        .lines()
+        .find(|line| line.contains("\"lost_events\""))
+        .expect("losses in JSON");
+    let printed = stdout.matches("\"printf\"").count();
+    let want = format!(
+        "\"data\": {{\"events\": {}, \"probe\": \"usdt:",
+        EVENTS - printed
+    );
+    assert!(said.contains(&want), "{said}");
+    let out = run(
+        Command::new(EXE).args(["-q", "--no-loss", "-e", &body, "-c", &target]),
+        b"",
+    );
+    let (lost, status) = (lost_in(&text(&out.stderr)), out.status.code());
+    assert_eq!(lost > 0, status != Some(0), "{lost} lost, {status:?}");
+}
+
+/// Nobody reads the output for a while: no line is torn, and what found no room meanwhile is counted.
+#[test]
+fn a_blocked_pipe_loses_whole_events() {
+    if !can_trace() {
+        return;
+    }
+    const EVENTS: usize = 50_000;
+    let body = format!("config = {{ perf_rb_pages = 16 }} {P2P}");
+    let target = format!("{EXE} demo-target --messages {EVENTS} --pause-us 0");
+    let tracer = start(&["-q", "-e", &script(&body), "-c", &target]);
+    std::thread::sleep(Duration::from_millis(1500));
+    let out = finish(tracer);
+    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    let lines: Vec<&str> = stdout.lines().filter(|line| !line.is_empty()).collect();
+    for line in &lines {
+        assert!(
+            line.starts_with("inbound 'ping' msg from peer 0 ("),
+            "{line}"
+        );
+        assert!(line.ends_with(" bytes"), "{line}");
+    }
+    assert_eq!(lines.len() + lost_in(&stderr), EVENTS, "{stderr}");
 }
 
 #[test]

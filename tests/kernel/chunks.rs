@@ -146,7 +146,7 @@ impl Traced {
                 time: record.time,
                 pid: None,
             };
-            if let Some(whole) = hits.put(record.cpu, record.data).expect("sound chunks") {
+            if let Some(whole) = hits.put(record.cpu, record.data) {
                 player.play(whole, ctx, &mut NoMaps).expect("sound records");
             }
             ControlFlow::Continue(())
