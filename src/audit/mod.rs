@@ -3,6 +3,7 @@
 //! Reading order: `bundle` and `read` (the file), `diff`, `summary`, `show` and `html` (for a reviewer), `machine` and `policy`
 //! (before it is loaded), `live` (after). The format is documented in `docs/bundle.md`.
 
+mod attach;
 mod bundle;
 mod diff;
 mod error;

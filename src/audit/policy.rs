@@ -76,12 +76,13 @@ impl Policy {
             let place = super::summary::script_line(bundle, first).map_or(String::new(), |line| {
                 format!(" ({}:{line})", bundle.script.name)
             });
-            if let Some(probes) = &self.probes
-                && !probes
-                    .iter()
-                    .any(|allowed| wildcard::matches(allowed, name))
-            {
-                out.push(format!("rule `probes`: `{name}`{place} is not listed"));
+            if let Some(probes) = &self.probes {
+                let allowed =
+                    |name: &String| probes.iter().any(|rule| wildcard::matches(rule, name));
+                let names = super::attach::names(program);
+                for name in names.iter().filter(|name| !allowed(name)) {
+                    out.push(format!("rule `probes`: `{name}`{place} is not listed"));
+                }
             }
             let summary = Summary::new(bundle, program)?;
             limit(

@@ -79,6 +79,9 @@ impl Bundle {
                 }
                 slot += insn.slots();
             }
+            if let Some(why) = super::attach::contradiction(self, program) {
+                return Err(wrong(None, why));
+            }
             if program.helpers != helpers(&insns) {
                 let why = "the helpers named are not those called".to_string();
                 return Err(wrong(None, why));

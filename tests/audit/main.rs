@@ -366,3 +366,64 @@ fn a_refusal_of_the_verifier_is_explained() {
     }
     .check();
 }
+
+#[test]
+fn a_program_is_attached_where_its_probe_says() {
+    let dir = TempDir::new("audit-places");
+    let (_, good) = bundle(&dir, "a", SCRIPT);
+    let other = format!("\"path\": \"{EXE}\",\n            \"sites\"");
+    assert!(good.contains(&other), "{good}");
+    let kind = "\"Interval\": {\n            \"Nanos\"";
+    assert!(good.contains(kind), "{good}");
+    let cases = [
+        // Another file than the one in the list, under the name of that one.
+        (
+            other.as_str(),
+            other.replace(EXE, "/usr/sbin/sshd"),
+            "attached to `/usr/sbin/sshd` at 0x",
+        ),
+        (
+            kind,
+            kind.replace("Interval", "Profile"),
+            "which is not what its probe says",
+        ),
+        (
+            "\"ret\": false",
+            "\"ret\": true".to_string(),
+            "which is not what its probe says",
+        ),
+    ];
+    for (from, to, want) in &cases {
+        let bad = sealed(&good.replacen(from, to, 1));
+        let file = TempFile::new("audit-places.json", bad.as_bytes());
+        Case {
+            args: &["audit", "show", file.name()],
+            code: 2,
+            stderr: &[want, "do not trust it"],
+            ..Case::default()
+        }
+        .check();
+    }
+    // A policy goes by the file that is opened, whatever path the script has.
+    let relative = good.replace(
+        &format!("\"probe\": \"usdt:{EXE}:"),
+        "\"probe\": \"usdt:./x:",
+    );
+    let file = TempFile::new("audit-relative.json", sealed(&relative).as_bytes());
+    let want = format!("`usdt:{EXE}:net:inbound_message`");
+    let policy = br#"{"probes": ["usdt:./x:*", "interval:*"]}"#;
+    let policy = TempFile::new("audit-places-policy.json", policy);
+    Case {
+        args: &[
+            "run",
+            "--load-exactly",
+            file.name(),
+            "--policy",
+            policy.name(),
+        ],
+        code: 1,
+        stderr: &["rule `probes`", &want],
+        ..Case::default()
+    }
+    .check();
+}
