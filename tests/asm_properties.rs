@@ -1,4 +1,6 @@
 //! Properties of the assembler on random input: identity where it accepts, no panic anywhere.
+//!
+//! `BARETRACE_FUZZ_TIMES` makes a run so many times as long, `BARETRACE_FUZZ_SEED` another one.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -9,7 +11,25 @@ use baretrace::asm::{Insn, Raw, decode, disasm, encode, forms};
 /// Marsaglia's xorshift64.
 struct Random(u64);
 
+/// A number of the environment.
+fn setting(name: &str, default: u64) -> u64 {
+    let text = std::env::var(name).ok();
+    text.map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// How often something is tried.
+fn times(usual: usize) -> usize {
+    usual * setting("BARETRACE_FUZZ_TIMES", 1) as usize
+}
+
 impl Random {
+    fn new(seed: u64) -> Random {
+        // Zero would stay zero.
+        Random(
+            (seed ^ setting("BARETRACE_FUZZ_SEED", 0).wrapping_mul(0x9e37_79b9_7f4a_7c15)).max(1),
+        )
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -60,10 +80,10 @@ fn slots(random: &mut Random, all: &[Insn]) -> Vec<u8> {
 
 #[test]
 fn what_decodes_encodes_and_prints_and_reads_to_itself() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let all = forms::all();
     let mut accepted = 0;
-    for _ in 0..20_000 {
+    for _ in 0..times(20_000) {
         let bytes = slots(&mut random, &all);
         let Ok(insns) = decode(&bytes) else { continue };
         accepted += 1;
@@ -88,8 +108,8 @@ fn what_decodes_encodes_and_prints_and_reads_to_itself() {
 
 #[test]
 fn decode_takes_any_bytes() {
-    let mut random = Random(42);
-    for _ in 0..50_000 {
+    let mut random = Random::new(42);
+    for _ in 0..times(50_000) {
         let length = random.below(40);
         let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
         match decode(&bytes) {
@@ -105,9 +125,9 @@ fn decode_takes_any_bytes() {
 /// Random programs as listings with labels: whatever jumps there are, the text means the same bytes.
 #[test]
 fn listings_of_random_programs_read_back() {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let all = forms::all();
-    for round in 0..300 {
+    for round in 0..times(300) {
         let mut insns = Vec::new();
         while insns.len() < 40 {
             // Maps by index are printed by number and read back as such.
@@ -139,7 +159,7 @@ fn listings_of_random_programs_read_back() {
 
 #[test]
 fn parsers_take_any_text() {
-    let mut random = Random(0xfeed);
+    let mut random = Random::new(0xfeed);
     let all = forms::all();
     let pieces = [
         "r1",
@@ -201,8 +221,11 @@ fn parsers_take_any_text() {
         "@",
         "local",
         "🦀",
+        ".map",
+        "hash",
+        "ringbuf",
     ];
-    for round in 0..6_000 {
+    for round in 0..times(6_000) {
         let mut line = String::new();
         if round % 2 == 0 {
             for _ in 0..random.below(14) {

@@ -9,7 +9,7 @@
 //!     …              fields that are not shown are 0
 //! ```
 //!
-//! Who calls says why ([`because`]); who fills in a pointer says what it leads to ([`note`]). What the kernel wrote
+//! Who calls says why ([`because`]); who fills in a pointer says what it leads to (`note`). What the kernel wrote
 //! into a field is shown behind an arrow.
 
 use super::{errno::Described, names};
