@@ -77,7 +77,7 @@ impl Text<'_> {
 pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lowered, LowerError> {
     let mut shared = shared::Shared::new(checked, target);
     let mut programs = Vec::new();
-    let mut scratch = 0;
+    let mut scratch = [0; 2];
     for probe in &checked.probes {
         let usage = usage::of(checked, probe);
         for point in &probe.points {
@@ -94,7 +94,8 @@ pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lower
                     index: programs.len(),
                 };
                 let lowered = program::lower(&job, &mut shared)?;
-                scratch = scratch.max(lowered.scratch);
+                let most = &mut scratch[usize::from(lowered.large)];
+                *most = lowered.scratch.max(*most);
                 programs.push(LoweredProgram {
                     ir: lowered.ir,
                     probe: point.name.clone(),

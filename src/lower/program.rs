@@ -63,6 +63,8 @@ pub(super) struct Plan {
     pub(super) chunked: bool,
     /// Scratch is taken before the predicate.
     early: bool,
+    /// Scratch is one of the large buffers that all CPUs share.
+    large: bool,
 }
 
 impl Plan {
@@ -78,6 +80,9 @@ const STACK_RECORD_MAX: u32 = 256;
 
 /// Most bytes of a per-CPU value (`PCPU_MIN_UNIT_SIZE` in `include/linux/percpu.h`).
 const SCRATCH_MAX: u32 = 32 * 1024 - 8;
+
+/// Most bytes of a value in an array that is not per CPU (`KMALLOC_MAX_SIZE`, `kernel/bpf/arraymap.c`).
+const LARGE_MAX: u32 = 4 * 1024 * 1024 - 8;
 
 /// A record must hold at least this much.
 const RECORD_LEAST: u32 = 4096;
@@ -170,6 +175,8 @@ pub(super) struct Lowered {
     pub(super) ir: Program,
     /// Bytes of scratch value it uses; 0 for none.
     pub(super) scratch: u32,
+    /// They are in a large buffer.
+    pub(super) large: bool,
 }
 
 pub(super) struct Job<'a> {
@@ -194,6 +201,7 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
         blob_vars: true,
         chunked: false,
         early: false,
+        large: false,
     };
     // Each failed attempt moves one setting one way, so this ends.
     for _ in 0..24 {
@@ -218,11 +226,18 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
                 } else {
                     0
                 };
-                if used > SCRATCH_MAX {
+                if used > if plan.large { LARGE_MAX } else { SCRATCH_MAX } {
                     // A smaller record leaves room for the values.
                     let room = SCRATCH_MAX.saturating_sub(plan.before_record()) & !7;
-                    if room >= RECORD_LEAST && room < plan.record_max {
+                    if !plan.large && room >= RECORD_LEAST && room < plan.record_max {
                         plan.record_max = room;
+                        shared.groups.truncate(groups);
+                        continue;
+                    }
+                    // Shared buffers are safe only where one can be taken in one step.
+                    if !plan.large && job.target.features.atomics {
+                        plan.large = true;
+                        plan.record_max = RECORD_MAX;
                         shared.groups.truncate(groups);
                         continue;
                     }
@@ -238,6 +253,7 @@ pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, Lower
                 return Ok(Lowered {
                     ir: Program { funcs },
                     scratch: used.next_multiple_of(8),
+                    large: plan.large,
                 });
             }
             Err(Restart::NeedRecord) => plan.home = plan.home.max(1),
@@ -373,9 +389,9 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// Takes one of this CPU's free scratch buffers; where all are taken the hit counts as lost.
+    /// Takes one of this CPU's free scratch buffers (or of the large ones); where all are taken the hit counts as lost.
     fn take_scratch(&mut self) -> VReg {
-        let map_index = self.shared.scratch();
+        let map_index = self.shared.scratch(self.plan.large);
         let key_slot = self.f.slot(4, 4);
         let (try_block, found, lost, got) = (
             self.f.block(),

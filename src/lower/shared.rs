@@ -14,7 +14,7 @@ pub(super) struct Shared {
     /// Maps, in the object's order: those of the script first.
     pub(super) maps: Vec<MapSpec>,
     ring: Option<u32>,
-    scratch: Option<u32>,
+    scratch: [Option<u32>; 2],
     lost: Option<u32>,
     stacks: Option<u32>,
     start: Option<u32>,
@@ -78,7 +78,7 @@ impl Shared {
             groups: Vec::new(),
             maps,
             ring: None,
-            scratch: None,
+            scratch: [None; 2],
             lost: None,
             stacks: None,
             start: None,
@@ -101,14 +101,16 @@ impl Shared {
         })
     }
 
-    /// The scratch buffers; the value size is set by [`Shared::finish`].
-    pub(super) fn scratch(&mut self) -> u32 {
+    /// The scratch buffers of each CPU, or the large ones that all share; the value size is set by [`Shared::finish`].
+    pub(super) fn scratch(&mut self, large: bool) -> u32 {
+        let (name, kind) = match large {
+            false => ("scratch", MapKind::PercpuArray),
+            true => ("large", MapKind::Array),
+        };
         let slots = self.slots;
-        *self.scratch.get_or_insert_with(|| {
-            Self::add(
-                &mut self.maps,
-                plain("scratch", MapKind::PercpuArray, 8, slots, MapRole::Scratch),
-            )
+        *self.scratch[usize::from(large)].get_or_insert_with(|| {
+            let spec = plain(name, kind, 8, slots, MapRole::Scratch);
+            Self::add(&mut self.maps, spec)
         })
     }
 
@@ -149,9 +151,12 @@ impl Shared {
     }
 
     /// Sizes that are known only once all programs are lowered.
-    pub(super) fn finish(&mut self, scratch: u32, programs: usize) {
-        if let Some(map) = self.scratch {
-            self.maps[map as usize].value_size = scratch;
+    pub(super) fn finish(&mut self, scratch: [u32; 2], programs: usize) {
+        for (map, size) in self.scratch.iter().zip(scratch) {
+            if let Some(map) = map {
+                // A plan that was given up may have asked for buffers that nobody uses.
+                self.maps[*map as usize].value_size = size.max(8);
+            }
         }
         if let Some(map) = self.lost {
             self.maps[map as usize].value_size = u32::try_from(programs * 8).unwrap_or(8);

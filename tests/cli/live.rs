@@ -176,6 +176,37 @@ fn lost_in(stderr: &str) -> usize {
     stderr.lines().filter_map(count).sum()
 }
 
+/// What has a place of its own may be larger than a per-CPU buffer: map keys, values, strings that are compared.
+#[test]
+fn long_strings_have_a_place_in_maps() {
+    if !can_trace() {
+        return;
+    }
+    let body = r#"config = { max_strlen = 100000; max_map_keys = 16 }
+usdt:EXE:net:inbound_message {
+  $s = str(arg1);
+  @last = $s;
+  @by[str(arg2), arg0] = count();
+  if (str(arg3) == "ping") { printf("%s %d\n", $s, strlen($s)); }
+}"#;
+    let target = format!("{EXE} demo-target --threads 2 --messages 50 --pause-us 100");
+    let out = run(
+        Command::new(EXE).args(["-q", "-e", &script(body), "-c", &target]),
+        b"",
+    );
+    let stdout = text(&out.stdout);
+    let (lines, lost) = (
+        stdout.matches("192.0.2.17:8333 15\n").count(),
+        lost_in(&text(&out.stderr)),
+    );
+    assert_eq!(lines + lost, 100, "{stdout}\n{}", text(&out.stderr));
+    assert!(stdout.contains("@last: 192.0.2.17:8333\n"), "{stdout}");
+    for thread in 0..2 {
+        let want = format!("@by[outbound-full-relay, {thread}]: ");
+        assert!(stdout.contains(&want), "{stdout}");
+    }
+}
+
 /// Two threads fire at once: what one hit prints in 33 pieces is one line, and lines are in order of the kernel's time.
 #[test]
 fn the_output_of_a_hit_stays_together() {
