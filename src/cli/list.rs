@@ -13,25 +13,28 @@ use crate::{
 };
 use std::fmt::Write;
 
-/// Names of the probes that need no file, as they are attached.
+/// Names of the probes that need no file, as bpftrace lists them: without the number.
 const FIXED: &[&str] = &[
     "begin",
     "end",
-    "interval:us:count",
-    "interval:ms:count",
-    "interval:s:count",
-    "interval:hz:rate",
-    "profile:us:count",
-    "profile:ms:count",
-    "profile:s:count",
-    "profile:hz:rate",
+    "interval:us:",
+    "interval:ms:",
+    "interval:s:",
+    "interval:hz:",
+    "profile:us:",
+    "profile:ms:",
+    "profile:s:",
+    "profile:hz:",
     "software:alignment-faults:",
     "software:bpf-output:",
     "software:context-switches:",
     "software:cpu-clock:",
     "software:cpu-migrations:",
+    "software:cpu:",
+    "software:cs:",
     "software:dummy:",
     "software:emulation-faults:",
+    "software:faults:",
     "software:major-faults:",
     "software:minor-faults:",
     "software:page-faults:",
@@ -277,7 +280,7 @@ mod tests {
         assert_eq!(list("begin", None, false).unwrap(), "begin\n");
         assert_eq!(
             list("interval:m*,end", None, false).unwrap(),
-            "interval:ms:count\nend\n"
+            "interval:ms:\nend\n"
         );
         assert!(
             list("", None, false)

@@ -80,6 +80,8 @@ pub struct Row {
     pub needs_unsafe: bool,
     /// Happens later, in user space.
     pub is_async: bool,
+    /// Adds to what the probe's hit prints.
+    pub prints: bool,
     /// Can only be assigned to a map.
     pub aggregation: bool,
     /// Not supported, and why.
@@ -107,6 +109,7 @@ const fn f(
         place: Where::Anywhere,
         needs_unsafe: false,
         is_async: false,
+        prints: false,
         aggregation: false,
         refused: None,
     }
@@ -127,6 +130,12 @@ impl Row {
     }
     const fn later(mut self) -> Row {
         self.is_async = true;
+        self
+    }
+    /// Happens later, as a part of what the hit prints.
+    const fn printed(mut self) -> Row {
+        self.is_async = true;
+        self.prints = true;
         self
     }
     const fn agg(mut self) -> Row {
@@ -215,7 +224,7 @@ pub const ROWS: &[Row] = &[
         "prints a file",
     )
     .many()
-    .later(),
+    .printed(),
     f(
         "cgroup",
         "uint64 cgroup",
@@ -249,7 +258,7 @@ pub const ROWS: &[Row] = &[
         Void,
         "removes all keys of a map",
     )
-    .later(),
+    .printed(),
     f(
         "comm",
         "string comm",
@@ -342,7 +351,7 @@ pub const ROWS: &[Row] = &[
         "prints an error with its place in the script",
     )
     .many()
-    .later(),
+    .printed(),
     f(
         "exit",
         "void exit([int code])",
@@ -491,7 +500,7 @@ pub const ROWS: &[Row] = &[
         Void,
         "prints an array of strings",
     )
-    .later(),
+    .printed(),
     f(
         "kaddr",
         "uint64 kaddr(const string name)",
@@ -707,7 +716,7 @@ pub const ROWS: &[Row] = &[
         Void,
         "prints a value or a map",
     )
-    .later(),
+    .printed(),
     f(
         "printf",
         "void printf(const string fmt, args...)",
@@ -717,7 +726,7 @@ pub const ROWS: &[Row] = &[
         "prints with a format",
     )
     .many()
-    .later(),
+    .printed(),
     f(
         "probe",
         "string probe",
@@ -924,7 +933,7 @@ pub const ROWS: &[Row] = &[
     )
     .many()
     .guarded()
-    .later(),
+    .printed(),
     f(
         "tid",
         "uint32 tid([curr_ns|init])",
@@ -941,7 +950,7 @@ pub const ROWS: &[Row] = &[
         Void,
         "prints the time",
     )
-    .later(),
+    .printed(),
     f(
         "tseries",
         "tseries_t tseries(int64 n, int64 interval_ns, int64 num_intervals, [const string agg])",
@@ -1038,7 +1047,7 @@ pub const ROWS: &[Row] = &[
         "prints a warning with its place in the script",
     )
     .many()
-    .later(),
+    .printed(),
     f(
         "write_user",
         "bool write_user(T *dst, T *src, uint32 len)",
@@ -1057,7 +1066,7 @@ pub const ROWS: &[Row] = &[
         Void,
         "sets all values of a map to zero",
     )
-    .later(),
+    .printed(),
 ];
 
 /// `arg0`, `arg1`, …, as one row.

@@ -2,6 +2,7 @@
 
 use crate::lang::{
     ast::{Arg, Block, Expr, ExprKind, Stmt, StmtKind, UnOp},
+    builtin,
     checked::{Checked, CheckedProbe, Res, VarId},
 };
 use crate::spec::Type;
@@ -96,15 +97,14 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
 
 /// Whether a block (or what it calls) appends to the record or leaves the probe on a path that goes on afterwards.
 pub(super) fn has_output(checked: &Checked, block: &Block) -> bool {
-    calls(checked, block, &["str", "buf"]) || prints(checked, block)
+    calls(checked, block, |name| matches!(name, "str" | "buf")) || prints(checked, block)
 }
 
 /// Whether a block prints: strings that are only read into memory do not count.
 pub(super) fn prints(checked: &Checked, block: &Block) -> bool {
-    const PRINTS: &[&str] = &[
-        "printf", "print", "errorf", "warnf", "cat", "system", "time", "join", "clear", "zero",
-    ];
-    calls(checked, block, PRINTS) || empties(checked, block)
+    calls(checked, block, |name| {
+        builtin::row(name).is_some_and(|row| row.prints)
+    }) || empties(checked, block)
 }
 
 /// Whether a block deletes an aggregation without keys, which user space does.
@@ -123,13 +123,13 @@ fn empties(checked: &Checked, block: &Block) -> bool {
     found
 }
 
-fn calls(checked: &Checked, block: &Block, names: &[&str]) -> bool {
+fn calls(checked: &Checked, block: &Block, wanted: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
     each_expr(block, &mut |expr| {
         if let (ExprKind::Call { .. }, Some(Res::Builtin(name))) =
             (&expr.kind, checked.res.get(&expr.id))
         {
-            found |= names.contains(name);
+            found |= wanted(name);
         }
     });
     found

@@ -67,6 +67,8 @@ pub enum SessionError {
     Import(PathBuf, io::Error),
     /// With `--no-loss`: so many events were lost all the same.
     Lost(u64),
+    /// Output could not be written, which was said when it happened.
+    Output,
     /// Nothing of the script runs in this mode.
     NoProbes,
     /// `--probe-filter` is no regular expression.
@@ -206,6 +208,7 @@ impl fmt::Display for SessionError {
                 None => write!(f, "import `{}`: {err}", path.display()),
             },
             SessionError::Lost(count) => write!(f, "--no-loss: {count} events were lost"),
+            SessionError::Output => f.write_str("output is not complete"),
             SessionError::NoProbes => f.write_str("no probes to attach"),
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
@@ -238,6 +241,7 @@ impl std::error::Error for SessionError {
             | SessionError::Emit(_)
             | SessionError::NoProbes
             | SessionError::Lost(_)
+            | SessionError::Output
             | SessionError::Filter(_) => None,
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     loader::{self, LoadOptions, Loaded},
     record::{End, Meta, Recorded, Recorder},
     runtime::{
-        Flow, Player, RecordCtx,
+        Flow, Player, RecordCtx, Sent,
         attach::{self, AttachOptions, Attachment},
         child::Child,
         clock::Clock,
@@ -311,7 +311,10 @@ fn to_the_end(
     mut child: Option<&mut Child>,
     target: Option<&OwnedFd>,
 ) -> Result<Outcome, SessionError> {
-    run.call(|spec| matches!(spec, AttachSpec::Begin))?;
+    // A dry run attaches, and runs nothing.
+    if !options.dry_run {
+        run.call(|spec| matches!(spec, AttachSpec::Begin))?;
+    }
     // Printed before the kernel has attached the rest, which takes longer than all else.
     if options.as_bpftrace && !options.quiet {
         // There the notice of attachment comes first.
@@ -335,17 +338,18 @@ fn to_the_end(
         // Run times of programs are the administrator's to see.
         privileges::drop_unneeded(compiled, options);
     }
-    if !options.dry_run {
-        match options.mode {
-            Mode::Trace if child.is_none() && run.is_over() => {}
-            Mode::Trace => {
-                let named = privileges::names(compiled, true);
-                let learn = if named { LEARN_ROUNDS } else { 0 };
-                run.events(options, target, child, learn)?;
-            }
-            Mode::Test => run.tests()?,
-            Mode::Bench => run.benchmarks()?,
+    if options.dry_run {
+        return Ok(Outcome::Done);
+    }
+    match options.mode {
+        Mode::Trace if child.is_none() && run.is_over() => {}
+        Mode::Trace => {
+            let named = privileges::names(compiled, true);
+            let learn = if named { LEARN_ROUNDS } else { 0 };
+            run.events(options, target, child, learn)?;
         }
+        Mode::Test => run.tests()?,
+        Mode::Bench => run.benchmarks()?,
     }
     run.finish(compiled)
 }
@@ -769,8 +773,10 @@ impl<'a> Run<'a> {
             self.player.print_maps(&mut maps)?;
         }
         let lost = self.say_lost()?;
-        if self.player.flush() == crate::runtime::Sent::Closed {
-            return Ok(Outcome::PipeClosed);
+        match self.player.flush() {
+            Sent::Fine => {}
+            Sent::Closed => return Ok(Outcome::PipeClosed),
+            Sent::Failed => return Err(SessionError::Output),
         }
         if lost > 0 && self.no_loss {
             return Err(SessionError::Lost(lost));

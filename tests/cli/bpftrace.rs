@@ -161,6 +161,31 @@ fn commands_and_files() {
 }
 
 #[test]
+fn a_full_disk_is_an_error() {
+    if !can_trace() {
+        return;
+    }
+    let (code, _, stderr) = run(&["-q", "-o", "/dev/full", "-e", "begin { print(1) }"]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("ERROR: writing output to /dev/full: No space left"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_dry_run_runs_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let script = "begin { print(1); @a = 1; errorf(\"x\") } end { print(2) }";
+    assert_eq!(
+        run(&["-q", "--dry-run", "-e", script]),
+        (Some(0), String::new(), String::new())
+    );
+}
+
+#[test]
 fn parameters() {
     if !can_trace() {
         return;
