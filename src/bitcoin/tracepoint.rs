@@ -63,6 +63,17 @@ pub struct Tracepoint {
     pub doc: &'static str,
 }
 
+/// The release of Bitcoin Core in which tracepoints came, by context; those of `net` in two steps.
+const SINCE: &[(&str, &str, &str)] = &[
+    ("net", "inbound_message", "22.0"),
+    ("net", "outbound_message", "22.0"),
+    ("net", "", "29.0"),
+    ("validation", "", "22.0"),
+    ("utxocache", "", "23.0"),
+    ("coin_selection", "", "24.0"),
+    ("mempool", "", "25.0"),
+];
+
 /// Values of `network` arguments.
 pub const NETWORKS: &[(i64, &str)] = &[
     (0, "unroutable"),
@@ -332,6 +343,14 @@ pub fn find(context: &str, name: &str) -> Option<&'static Tracepoint> {
 }
 
 impl Tracepoint {
+    /// The first release of Bitcoin Core that has it.
+    pub fn since(&self) -> &'static str {
+        let of = |(context, name, _): &&(&str, &str, &str)| {
+            *context == self.context && (name.is_empty() || *name == self.name)
+        };
+        SINCE.iter().find(of).map_or("22.0", |(_, _, since)| since)
+    }
+
     /// The name of its semaphore, a 16-bit counter.
     pub fn semaphore(&self) -> String {
         format!("{}_{}_semaphore", self.context, self.name)

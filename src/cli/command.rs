@@ -1,8 +1,8 @@
 //! The table of commands, and dispatch.
 
 use super::{
-    CliError, args, asm, audit, check, completions, demo, disasm, exec, explain, features, man,
-    record, replay, run, simulate,
+    CliError, args, asm, audit, bitcoin, check, completions, demo, disasm, exec, explain, features,
+    man, record, replay, run, simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -121,6 +121,12 @@ pub const COMMANDS: &[Command] = &[
         help: "Watch a built-in target's P2P messages; no bitcoind needed",
         args: demo::args,
         run: demo::run,
+    },
+    Command {
+        verb: "bitcoin",
+        help: "Watch a bitcoind: messages, connections, coins, blocks",
+        args: bitcoin::args,
+        run: bitcoin::run,
     },
     Command {
         verb: "asm",

@@ -7,6 +7,7 @@
 mod args;
 mod asm;
 mod audit;
+mod bitcoin;
 mod check;
 mod command;
 mod completions;

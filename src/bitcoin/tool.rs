@@ -1,0 +1,399 @@
+//! The line tools: a table, and the loop that runs one.
+
+use super::{
+    bench::{self, Bench},
+    follow::{Follow, FollowError, Plan},
+    json, lines,
+    node::Which,
+};
+use crate::{
+    runtime::{Buffering, Output, Sent},
+    session::Signals,
+    sys::process::monotonic_ns,
+    trace::{Event, Filter},
+};
+use std::{
+    fmt,
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+/// A tool that prints a line for each event.
+pub struct Tool {
+    /// The word that selects it.
+    pub verb: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    /// The tracepoints that it wants.
+    pub tracepoints: &'static [&'static str],
+    /// It wants the bytes of messages.
+    pub payload: bool,
+    /// It begins by saying which process it looks at.
+    pub hooks: bool,
+    /// What it prints first.
+    pub header: fn(&mut String),
+    /// What it prints for an event.
+    pub line: fn(&mut String, &Event),
+}
+
+/// The tool that takes a range of blocks and keeps numbers.
+pub const CONNECTBLOCK: &str = "connectblock";
+
+const MESSAGES: &[&str] = &["net:inbound_message", "net:outbound_message"];
+
+/// All line tools.
+pub const TOOLS: &[Tool] = &[
+    Tool {
+        verb: "p2p-traffic",
+        help: "Log each P2P message: type, peer, size",
+        tracepoints: MESSAGES,
+        payload: false,
+        hooks: false,
+        header: |out| out.push_str("Logging P2P traffic\n"),
+        line: lines::message,
+    },
+    Tool {
+        verb: "connections",
+        help: "Log opened, closed, evicted and misbehaving connections",
+        tracepoints: &[
+            "net:inbound_connection",
+            "net:outbound_connection",
+            "net:closed_connection",
+            "net:evicted_inbound_connection",
+            "net:misbehaving_connection",
+        ],
+        payload: false,
+        hooks: false,
+        header: |out| {
+            out.push_str("Logging opened, closed, misbehaving, and evicted P2P connections\n");
+        },
+        line: lines::connection,
+    },
+    Tool {
+        verb: "utxos",
+        help: "Log coins that are added to, spent from and dropped from the coins cache",
+        tracepoints: &["utxocache:add", "utxocache:spent", "utxocache:uncache"],
+        payload: false,
+        hooks: false,
+        header: lines::utxo_header,
+        line: lines::utxo,
+    },
+    Tool {
+        verb: CONNECTBLOCK,
+        help: "Measure how fast blocks from START to END are connected, show those over MS milliseconds",
+        tracepoints: &["validation:block_connected"],
+        payload: false,
+        hooks: false,
+        header: |_| {},
+        line: |_, _| {},
+    },
+    Tool {
+        verb: "raw-messages",
+        help: "Log each P2P message with its bytes in hexadecimal",
+        tracepoints: MESSAGES,
+        payload: true,
+        hooks: true,
+        header: |out| out.push_str("Logging raw P2P messages.\n"),
+        line: lines::raw_message,
+    },
+    Tool {
+        verb: "utxocache-flushes",
+        help: "Log when the coins cache is written out, and how long it takes",
+        tracepoints: &["utxocache:flush"],
+        payload: false,
+        hooks: true,
+        header: lines::flush_header,
+        line: lines::flush,
+    },
+    Tool {
+        verb: "coin-selection",
+        help: "Log which coins the wallet chooses, and the transactions it makes",
+        tracepoints: &[
+            "coin_selection:selected_coins",
+            "coin_selection:normal_create_tx_internal",
+            "coin_selection:attempting_aps_create_tx",
+            "coin_selection:aps_create_tx_internal",
+        ],
+        payload: false,
+        hooks: false,
+        header: |out| out.push_str("Logging coin selection\n"),
+        line: lines::coin_selection,
+    },
+];
+
+/// Most bytes of a message.
+pub const MAX_MESSAGE: u32 = 4_000_000;
+
+/// How a tool is to run.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// On which node.
+    pub which: Which,
+    /// Which events.
+    pub filter: Filter,
+    /// JSON instead of text.
+    pub json: bool,
+    /// How long; `None` until it is interrupted.
+    pub duration: Option<Duration>,
+    /// How many events; `None` for any number.
+    pub count: Option<u64>,
+    /// For `connectblock`.
+    pub blocks: bench::Range,
+}
+
+/// Why a tool ended before its end.
+#[derive(Debug)]
+pub enum ToolError {
+    /// The node.
+    Follow(FollowError),
+    /// A system call.
+    Io(&'static str, io::Error),
+    /// The output cannot be written, which has been said.
+    Output,
+}
+
+impl ToolError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            ToolError::Follow(err) => err.help(),
+            ToolError::Io(..) | ToolError::Output => None,
+        }
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ToolError::Follow(err) => err.fmt(f),
+            ToolError::Io(what, err) => write!(f, "{what}: {err}"),
+            ToolError::Output => f.write_str("output could not be written: tracing has ended"),
+        }
+    }
+}
+
+impl std::error::Error for ToolError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ToolError::Follow(err) => Some(err),
+            ToolError::Io(_, err) => Some(err),
+            ToolError::Output => None,
+        }
+    }
+}
+
+impl From<FollowError> for ToolError {
+    fn from(err: FollowError) -> Self {
+        ToolError::Follow(err)
+    }
+}
+
+/// Runs a tool to its end, printing to standard output, and notices to standard error.
+///
+/// # Errors
+/// What stands in the way; a closed standard output is a quiet end.
+pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
+    let signals = Signals::new([]).map_err(|err| ToolError::Io("signalfd", err))?;
+    let plan = Plan {
+        tracepoints: tool
+            .tracepoints
+            .iter()
+            .map(|name| (*name).to_string())
+            .collect(),
+        filter: options.filter.clone(),
+        payload: tool.payload.then_some(MAX_MESSAGE),
+        only: Vec::new(),
+    };
+    let follow = Follow::start(options.which.clone(), plan)?;
+    let mut run = Run {
+        tool,
+        options,
+        follow,
+        bench: (tool.verb == CONNECTBLOCK).then(|| Bench::new(options.blocks, monotonic_ns())),
+        out: Output::stdout(Buffering::Line),
+        text: String::new(),
+        events: 0,
+        lost: Vec::new(),
+    };
+    run.begin();
+    let until = options
+        .duration
+        .and_then(|time| Instant::now().checked_add(time));
+    let mut second = Instant::now() + Duration::from_secs(1);
+    while !run.is_full() {
+        let now = Instant::now();
+        if signals.next().is_some() || until.is_some_and(|until| now >= until) {
+            break;
+        }
+        if now >= second {
+            second = now + Duration::from_secs(1);
+            run.second()?;
+        }
+        if run.next(Duration::ZERO)? {
+            continue;
+        }
+        if run.say_notices() == Sent::Closed {
+            return Ok(());
+        }
+        let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(now));
+        run.next(left.min(second.saturating_duration_since(now)).min(WAIT))?;
+    }
+    run.end()
+}
+
+/// Longest wait for an event: a signal is looked at in between.
+const WAIT: Duration = Duration::from_millis(50);
+
+struct Run<'t> {
+    tool: &'t Tool,
+    options: &'t Options,
+    follow: Follow,
+    bench: Option<Bench>,
+    out: Output,
+    text: String,
+    events: u64,
+    /// Losses that have been said.
+    lost: Vec<(String, u64)>,
+}
+
+impl Run<'_> {
+    fn begin(&mut self) {
+        self.say_notices();
+        if !self.options.json {
+            if let ([node], true) = (self.follow.nodes(), self.tool.hooks) {
+                self.text = format!("Hooking into bitcoind with pid {}\n", node.pid);
+            }
+            (self.tool.header)(&mut self.text);
+            if let Some(bench) = &self.bench {
+                bench.header(&mut self.text);
+            }
+            self.write();
+        }
+        self.out.idle();
+    }
+
+    /// Whether as many events as wanted were printed.
+    fn is_full(&self) -> bool {
+        self.options.count.is_some_and(|count| self.events >= count)
+    }
+
+    /// Prints the next event; false if none came within `time`.
+    fn next(&mut self, time: Duration) -> Result<bool, ToolError> {
+        let Some(event) = self.follow.next(time)? else {
+            return Ok(false);
+        };
+        self.events += 1;
+        if self.options.json {
+            json::event(&mut self.out.buf, &event);
+            if self
+                .bench
+                .as_mut()
+                .is_some_and(|bench| bench.block(&mut self.text, &event))
+            {
+                self.events = self.options.count.unwrap_or(u64::MAX);
+            }
+            self.text.clear();
+        } else {
+            let start = self.text.len();
+            match &mut self.bench {
+                Some(bench) => {
+                    if bench.block(&mut self.text, &event) {
+                        self.events = u64::MAX;
+                    }
+                }
+                None => (self.tool.line)(&mut self.text, &event),
+            }
+            if self.follow.nodes().len() > 1 && self.text.len() > start {
+                self.text.insert_str(start, &format!("[{}] ", event.pid()));
+            }
+        }
+        self.write();
+        match self.out.commit() {
+            Sent::Failed => Err(ToolError::Output),
+            // Seen at the next pause.
+            Sent::Closed | Sent::Fine => Ok(true),
+        }
+    }
+
+    fn write(&mut self) {
+        self.out.buf.extend_from_slice(self.text.as_bytes());
+        self.text.clear();
+        self.out.commit();
+    }
+
+    /// Lets lines be seen, and says what the node does.
+    fn say_notices(&mut self) -> Sent {
+        for notice in self.follow.notices() {
+            // Whoever closed stderr does not want to know.
+            let _ = writeln!(io::stderr(), "{notice}");
+        }
+        self.out.idle()
+    }
+
+    fn second(&mut self) -> Result<(), ToolError> {
+        if let Some(bench) = &mut self.bench {
+            bench.second(&mut self.text);
+            if self.options.json {
+                self.text.clear();
+            }
+            self.write();
+        }
+        self.say_lost()
+    }
+
+    /// Says what was lost since last said.
+    fn say_lost(&mut self) -> Result<(), ToolError> {
+        let now = self.follow.lost()?;
+        for (name, count) in &now {
+            let before = self.lost.iter().find(|(known, _)| known == name);
+            let more = count - before.map_or(0, |(_, count)| *count);
+            if more == 0 {
+                continue;
+            }
+            if self.options.json {
+                json::lost(&mut self.out.buf, name, more);
+                self.out.commit();
+            } else {
+                let _ = writeln!(io::stderr(), "Lost {more} events of {name}");
+            }
+        }
+        self.lost = now;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), ToolError> {
+        self.follow.stop()?;
+        while !self.is_full() && self.next(Duration::ZERO)? {}
+        if let Some(bench) = &self.bench {
+            if self.options.json {
+                json::push(&mut self.out.buf, &bench.json());
+            } else {
+                bench.end(&mut self.text);
+            }
+            self.write();
+        }
+        self.say_lost()?;
+        self.say_notices();
+        match self.out.flush() {
+            Sent::Failed => Err(ToolError::Output),
+            Sent::Closed | Sent::Fine => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bitcoin::tracepoint;
+    use std::collections::HashSet;
+
+    #[test]
+    fn rows_are_sound() {
+        let verbs: HashSet<_> = TOOLS.iter().map(|tool| tool.verb).collect();
+        assert_eq!(verbs.len(), TOOLS.len());
+        for name in TOOLS.iter().flat_map(|tool| tool.tracepoints) {
+            let (context, name) = name.split_once(':').unwrap();
+            assert!(tracepoint::find(context, name).is_some(), "{name}");
+        }
+    }
+}
