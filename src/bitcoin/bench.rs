@@ -154,7 +154,7 @@ impl Bench {
             .collect();
         let mut chart = Vec::new();
         aggregate::combine(&HIST, &[share]).text(&mut chart, 1);
-        let _ = writeln!(out, "@durations: \n{}", String::from_utf8_lossy(&chart));
+        let _ = writeln!(out, "@durations:\n{}", String::from_utf8_lossy(&chart));
     }
 
     /// The histogram as JSON: `{"event":"histogram","unit":"ms","buckets":[{"min":4,"max":7,"count":3},…]}`.

@@ -1,0 +1,360 @@
+//! The Bitcoin tools, on the built-in target: needs the rights to load programs.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use baretrace::kernel::detect;
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+const EXE: &str = env!("CARGO_BIN_EXE_baretrace");
+
+/// A folder of its own with the target in it, named as a node is.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "bitcoin-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let place = Place(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
+        fs::create_dir_all(&place.0).unwrap();
+        place.install();
+        place
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.0.join("bitcoind")
+    }
+
+    /// Puts a new file in the place of the old one.
+    fn install(&self) {
+        let new = self.0.join("new");
+        // By another process: a descriptor open for writing here could be inherited by a child of another test, and
+        // then the file could not be run.
+        assert!(
+            Command::new("cp")
+                .arg(EXE)
+                .arg(&new)
+                .status()
+                .unwrap()
+                .success()
+        );
+        fs::rename(new, self.bin()).unwrap();
+    }
+
+    fn node(&self, rounds: &str) -> Node {
+        let mut command = Command::new(self.bin());
+        command.args([
+            "demo-target",
+            "--hold",
+            "--die-with-parent",
+            "--pause-us",
+            "3000",
+            "--rounds",
+            rounds,
+        ]);
+        Node(
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A node, which holds still until it is let go.
+struct Node(Child);
+
+impl Node {
+    fn run(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A tool whose first line is out: it is attached.
+struct Tool(Child, BufReader<ChildStdout>);
+
+impl Tool {
+    fn start(words: &[&str]) -> Tool {
+        let mut command = Command::new(EXE);
+        let command = command
+            .arg("bitcoin")
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Tool(child, out)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.1.read_line(&mut line).unwrap();
+        line.trim_end_matches('\n').to_string()
+    }
+
+    fn lines(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.line()).collect()
+    }
+
+    /// Interrupts it; what else it said on stdout and stderr.
+    fn end(mut self) -> (String, String) {
+        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.1, &mut rest).unwrap();
+        let output = self.0.wait_with_output().unwrap();
+        assert!(output.status.success());
+        (rest, String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+fn may_trace() -> bool {
+    let missing = detect::missing_rights(false);
+    if !missing.is_empty() {
+        eprintln!("skipped: this process may not trace");
+    }
+    missing.is_empty()
+}
+
+/// All that a tool prints of one round.
+fn round(words: &[&str]) -> (String, String) {
+    let place = Place::new();
+    let bin = place.bin();
+    let mut all = vec![words[0], "--bin", bin.to_str().unwrap()];
+    all.extend(&words[1..]);
+    let mut tool = Tool::start(&all);
+    let mut first = String::new();
+    if !words.contains(&"--json") {
+        first = tool.line() + "\n";
+    } else {
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+    }
+    place.node("1").run();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (rest, errors) = tool.end();
+    (first + &rest, errors)
+}
+
+#[test]
+fn lines_are_those_of_the_scripts() {
+    if !may_trace() {
+        return;
+    }
+    for (words, want) in [
+        (
+            &["p2p-traffic"][..],
+            &[
+                "Logging P2P traffic",
+                "outbound 'version' msg to peer 0 (outbound-full-relay, 192.0.2.17:8333) with 102 bytes",
+            ][..],
+        ),
+        (
+            &["connections"],
+            &[
+                "Logging opened, closed, misbehaving, and evicted P2P connections",
+                "OUTBOUND conn to 192.0.2.17:8333: id=0, type=outbound-full-relay, network=1, total=",
+            ],
+        ),
+        (
+            &["utxos"],
+            &[
+                "OP      Outpoint                                                                           Value  Height Coinbase",
+                "Added   ",
+                "Spent   ",
+                "Uncache ",
+            ],
+        ),
+        (
+            &["raw-messages"],
+            &[
+                "Logging raw P2P messages.",
+                " outbound msg 'version' from peer 0 (outbound-full-relay, 192.0.2.17:8333) with 102 bytes: ",
+            ],
+        ),
+        (
+            &["utxocache-flushes"],
+            &[
+                "Duration (µs)   Mode         Coins Count     Memory Usage    Flush for Prune",
+                " kB    ",
+            ],
+        ),
+        (
+            &["coin-selection"],
+            &[
+                "Logging coin selection",
+                "SELECTED wallet '",
+                "AGAIN wallet '",
+                "CREATED wallet '",
+            ],
+        ),
+        (
+            &["connectblock", "0", "0", "0"],
+            &[
+                "ConnectBlock logging starting at height 0",
+                "Histogram of block connection times in milliseconds (ms).\n@durations",
+            ],
+        ),
+    ] {
+        let (out, errors) = round(words);
+        for want in want {
+            assert!(
+                out.contains(want),
+                "{words:?}: no `{want}` in\n{out}\n{errors}"
+            );
+        }
+        assert!(
+            errors.contains("does not run: waiting for it to start"),
+            "{errors}"
+        );
+        assert!(!errors.contains("Lost"), "{errors}");
+    }
+}
+
+#[test]
+fn json_is_one_object_a_line_and_filters_apply() {
+    if !may_trace() {
+        return;
+    }
+    let (out, errors) = round(&["p2p-traffic", "--json", "--filter", "type=inv,direction=in"]);
+    let all: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(!all.is_empty(), "{errors}");
+    for value in all {
+        assert_eq!(value["event"], "net:inbound_message");
+        assert_eq!(value["args"]["msg_type"], "inv");
+        assert!(value["pid"].as_u64().is_some() && value["time"].as_str().unwrap().ends_with('Z'));
+    }
+}
+
+#[test]
+fn a_node_is_followed_over_restart_and_upgrade() {
+    if !may_trace() {
+        return;
+    }
+    let place = Place::new();
+    let first = place.node("1");
+    let pid = first.0.id().to_string();
+    let mut tool = Tool::start(&["p2p-traffic", "--pid", &pid]);
+    assert_eq!(tool.line(), "Logging P2P traffic");
+    first.run();
+    let line = tool.line();
+    assert!(
+        line.starts_with("outbound 'version' msg to peer 0"),
+        "{line}"
+    );
+    // Another node of the same program with other words is not this one.
+    place.node("2").run();
+    place.node("1").run();
+    place.install();
+    // The new file is attached to within a look.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    place.node("1").run();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (rest, errors) = tool.end();
+    let versions = rest
+        .lines()
+        .filter(|line| line.contains("outbound 'version' msg to peer 0"))
+        .count();
+    assert_eq!(versions, 2, "{errors}\n{rest}");
+    assert!(
+        errors.contains(&format!("tracing bitcoind, pid {pid}")),
+        "{errors}"
+    );
+}
+
+#[test]
+fn two_nodes_are_labelled() {
+    if !may_trace() {
+        return;
+    }
+    let place = Place::new();
+    let (one, other) = (place.node("1"), place.node("1"));
+    let bin = place.bin();
+    let mut tool = Tool::start(&["p2p-traffic", "--bin", bin.to_str().unwrap()]);
+    assert_eq!(tool.line(), "Logging P2P traffic");
+    let label = format!("[{}] outbound 'version'", one.0.id());
+    one.run();
+    let line = tool.lines(1).remove(0);
+    assert!(line.starts_with(&label), "{line}");
+    drop(other);
+    tool.end();
+}
+
+fn fails(words: &[&str]) -> String {
+    let mut command = Command::new(EXE);
+    let Output { status, stderr, .. } = command.arg("bitcoin").args(words).output().unwrap();
+    assert_eq!(status.code(), Some(2), "{words:?}");
+    String::from_utf8(stderr).unwrap()
+}
+
+#[test]
+fn bad_input_is_named() {
+    assert!(fails(&["p2p-traffic", "--filter", "peer"]).contains("it is no comparison"));
+    assert!(fails(&["p2p-traffic", "--bin", "a", "--pid", "1"]).contains("cannot be used with"));
+    assert!(
+        fails(&["connectblock", "9", "3", "0"])
+            .contains("start height (9) larger than end height (3)")
+    );
+    if !may_trace() {
+        return;
+    }
+    let text = fails(&["p2p-traffic", "--bin", "/bin/true"]);
+    assert!(
+        text.contains("built without tracepoints") && text.contains("-DWITH_USDT=ON"),
+        "{text}"
+    );
+    assert!(fails(&["utxos", "--pid", "999999999"]).contains("look at process 999999999"));
+    assert!(fails(&["utxos", "--datadir", "/no/such"]).contains("read data directory"));
+    assert!(fails(&["utxos", "--bin", EXE, "--filter", "size>1"]).contains("no probe has that"));
+}
+
+#[test]
+fn a_missing_node_is_waited_for() {
+    if !may_trace() {
+        return;
+    }
+    let place = Place::new();
+    let dir = place.0.to_str().unwrap();
+    let mut command = Command::new(EXE);
+    let command = command.args(["bitcoin", "utxos", "--datadir", dir, "--duration", "300ms"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("waiting for one to start"), "{said}");
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let output = Command::new(EXE)
+        .args(["bitcoin", "schema", "--json"])
+        .output()
+        .unwrap();
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema.as_array().unwrap().len(), 20);
+}
