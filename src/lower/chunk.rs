@@ -3,7 +3,7 @@
 //! Scratch memory of a program that may send chunks:
 //!
 //! ```text
-//! u64 busy · u32 parked position · u32 zero · u32 sequence · u32 slot       SCRATCH_HEADER
+//! u64 busy · u32 parked position · u32 unused · u32 sequence · u32 slot · u64 zero       SCRATCH_HEADER
 //! values …
 //! u32 length · u32 program · u32 slot · u32 sequence · u32 blob · u32 blob length          CHUNK_EXTRA
 //! u32 index · u32 before · the record's items …           where a record that needs no chunks has its header
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// First byte after the scratch value's own header.
-pub(super) const SCRATCH_HEADER: u32 = 24;
+pub(super) const SCRATCH_HEADER: u32 = 32;
 
 /// Offset in the scratch value of the number of hits it has sent in chunks.
 const SEQUENCE: i16 = 16;

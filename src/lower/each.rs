@@ -67,7 +67,7 @@ impl Lower<'_> {
         if output || leaves {
             self.park()?;
         }
-        self.hide(body)?;
+        self.hide(body);
         // What the body uses of the variables that there are.
         let used = vars_in(self, body);
         let all = vars_in(self, &self.probe.body);

@@ -23,8 +23,8 @@ const LONG: u32 = 6 * 1024;
 /// Offset in the scratch value of the parked position; the busy flag is at 0.
 const PARKED: i16 = 8;
 
-/// Offset in the scratch value of a `u32` that is always 0.
-pub(super) const ZERO: i16 = 12;
+/// Offset in the scratch value of a `u64` that is always 0.
+pub(super) const ZERO: i16 = 24;
 
 /// A place in BPF memory.
 #[derive(Clone, Copy, Debug)]

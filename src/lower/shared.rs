@@ -18,6 +18,7 @@ pub(super) struct Shared {
     lost: Option<u32>,
     stacks: Option<u32>,
     start: Option<u32>,
+    zero: Option<u32>,
     slots: u32,
 }
 
@@ -82,6 +83,7 @@ impl Shared {
             lost: None,
             stacks: None,
             start: None,
+            zero: None,
             slots,
         }
     }
@@ -131,6 +133,15 @@ impl Shared {
                 &mut self.maps,
                 plain("start", MapKind::Array, 8, 1, MapRole::Data),
             )
+        })
+    }
+
+    /// A `u64` that is always 0, which the verifier does not know.
+    pub(super) fn zero(&mut self) -> u32 {
+        *self.zero.get_or_insert_with(|| {
+            let mut spec = plain("zero", MapKind::Array, 8, 1, MapRole::Data);
+            spec.init = vec![0; 8];
+            Self::add(&mut self.maps, spec)
         })
     }
 

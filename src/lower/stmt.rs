@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Turns of a loop that the verifier may walk one by one.
-const WALKED: i64 = 256;
+const WALKED: i64 = 16;
 
 /// Times that an `unroll` may repeat its block.
 const UNROLL_MAX: i64 = 4096;
@@ -303,6 +303,7 @@ impl Lower<'_> {
 
     fn while_loop(&mut self, cond: &Expr, body: &Block) -> Result<(), Restart> {
         let (head, go, stop) = (self.f.block(), self.f.block(), self.f.block());
+        self.hide(body);
         self.loop_body(
             body,
             head,
@@ -310,7 +311,7 @@ impl Lower<'_> {
             |l| {
                 l.f.end(Term::Goto(head));
                 l.f.switch_to(head);
-                l.budget(stop)?;
+                l.budget(stop);
                 l.cond(cond, go, stop)?;
                 l.f.switch_to(go);
                 Ok(())
@@ -335,22 +336,14 @@ impl Lower<'_> {
         let first = self.num(start)?;
         let last = self.num(end)?;
         let turns = match (first, last) {
-            (Opnd::Imm(a), Opnd::Imm(b)) => b.saturating_sub(a),
-            _ => 0,
+            (Opnd::Imm(a), Opnd::Imm(b)) => Some(b.saturating_sub(a)),
+            _ => None,
         };
-        let hidden = self.target.features.may_goto
-            && (turns > WALKED || (turns > 1 && self.scratch.is_some()));
         let (count, limit) = (self.f.mov(first), self.f.mov(last));
-        if hidden {
+        let walked = turns.is_some_and(|n| n <= WALKED) && self.loops.is_empty() && flat(body);
+        if !walked && self.target.features.may_goto {
             // A counter that starts at a number the verifier knows makes it walk each turn.
-            let zero = self.unknown_zero()?;
-            self.f.push(Op::Alu {
-                op: crate::asm::AluOp::Add,
-                width: crate::asm::Width::W64,
-                dst: count,
-                a: count.into(),
-                b: zero,
-            });
+            self.forget(count);
         }
         let (head, go, next, stop) = (
             self.f.block(),
@@ -358,8 +351,9 @@ impl Lower<'_> {
             self.f.block(),
             self.f.block(),
         );
-        let constant =
-            matches!((first, last), (Opnd::Imm(_), Opnd::Imm(_))) && !hidden && turns <= WALKED;
+        if !walked {
+            self.hide(body);
+        }
         self.loop_body(
             body,
             next,
@@ -367,8 +361,8 @@ impl Lower<'_> {
             |l| {
                 l.f.end(Term::Goto(head));
                 l.f.switch_to(head);
-                if !constant {
-                    l.budget(stop)?;
+                if !walked {
+                    l.budget(stop);
                 }
                 l.f.branch(Cond::Slt, count, limit, go, stop);
                 l.f.switch_to(go);
@@ -387,41 +381,31 @@ impl Lower<'_> {
     }
 
     /// Lets the verifier see an end to a loop.
-    fn budget(&mut self, stop: crate::ir::BlockId) -> Result<(), Restart> {
+    fn budget(&mut self, stop: crate::ir::BlockId) {
         if self.target.features.may_goto {
             let go = self.f.block();
             self.f.end(Term::MayGoto { go, stop });
             self.f.switch_to(go);
         }
-        Ok(())
     }
 
-    /// Makes the verifier forget what it knows of the numbers that a loop changes: it would walk each turn.
-    pub(super) fn hide(&mut self, body: &Block) -> Result<(), Restart> {
-        if self.scratch.is_none() || !self.target.features.may_goto {
-            return Ok(());
+    /// Makes the verifier forget what it knows of the numbers that a loop has: it would walk each turn. They lose all
+    /// bounds, so that whatever a turn makes of them is no news.
+    pub(super) fn hide(&mut self, body: &Block) {
+        if !self.target.features.may_goto {
+            return;
         }
         let mut vars = std::collections::BTreeSet::new();
         super::usage::each_expr(body, &mut |expr| {
-            if let Some(Res::Var(var)) = self.checked.res.get(&expr.id)
-                && matches!(self.checked.vars[var.0 as usize], Type::Int { .. })
-            {
+            if let Some(Res::Var(var)) = self.checked.res.get(&expr.id) {
                 vars.insert(*var);
             }
         });
         for var in vars {
             if let Some(VarHome::Reg(reg)) = self.vars.get(&var).copied() {
-                let zero = self.unknown_zero()?;
-                self.f.push(Op::Alu {
-                    op: crate::asm::AluOp::Add,
-                    width: crate::asm::Width::W64,
-                    dst: reg,
-                    a: reg.into(),
-                    b: zero,
-                });
+                self.forget(reg);
             }
         }
-        Ok(())
     }
 
     fn loop_body(
@@ -437,7 +421,6 @@ impl Lower<'_> {
             self.park()?;
         }
         self.close_group();
-        self.hide(body)?;
         let outer = std::mem::replace(&mut self.loop_output, output);
         let cursor = self.cursor.clone();
         // What was fetched before is still right inside; what is fetched inside may not have happened after.
@@ -478,4 +461,22 @@ impl Lower<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a block has statements in a row only: no branches, loops or calls of functions that have them.
+fn flat(body: &Block) -> bool {
+    let simple = |stmt: &Stmt| match &stmt.kind {
+        StmtKind::Expr(_) | StmtKind::Discard(_) | StmtKind::Assign { .. } => true,
+        StmtKind::Let { .. } => true,
+        _ => false,
+    };
+    let mut plain = body.stmts.iter().all(simple);
+    super::usage::each_expr(body, &mut |expr| {
+        plain &= match &expr.kind {
+            ExprKind::Ternary { .. } | ExprKind::Block(_) => false,
+            ExprKind::Binary { op, .. } => !matches!(op, BinOp::LogAnd | BinOp::LogOr),
+            _ => true,
+        };
+    });
+    plain
 }

@@ -8,17 +8,14 @@ use super::{
     value::{Val, is_number, shape},
 };
 use crate::{
-    asm::{AluOp, Cond, Size},
+    asm::{AluOp, Cond, Size, Width},
     ir::{BlockId, Op, Opnd, Term, VReg},
     lang::{ast::Expr, checked::Res},
     spec::Type,
 };
 
-/// Turns of a loop that the verifier may walk one by one, several times in a program.
-const SHORT: u32 = 64;
-
-/// As [`SHORT`] where there is a scratch buffer anyway, which makes it cheap to hide the counter.
-const WALKED: u32 = 1;
+/// Turns of a search that the verifier may walk one by one.
+const WALKED: u32 = 8;
 
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
@@ -29,10 +26,9 @@ impl Lower<'_> {
         body: impl FnOnce(&mut Self, VReg, BlockId, BlockId) -> Result<(), Restart>,
     ) -> Result<VReg, Restart> {
         // A counter that starts at a number the verifier knows makes it walk each turn.
-        let hidden = self.target.features.may_goto
-            && (count > SHORT || (count > WALKED && self.scratch.is_some()));
+        let hidden = self.target.features.may_goto && count > WALKED;
         let i = if hidden {
-            let zero = self.unknown_zero()?;
+            let zero = self.unknown_zero();
             self.f.mov(zero)
         } else {
             self.f.mov(0)
@@ -64,12 +60,30 @@ impl Lower<'_> {
         Ok(i)
     }
 
-    /// A 0 of which the verifier knows only that it is a number: a word of the scratch buffer that is never written.
-    pub(super) fn unknown_zero(&mut self) -> Result<Opnd, Restart> {
-        let Some(base) = self.scratch else {
-            return Err(Restart::NeedScratch);
-        };
-        Ok(self.f.load(Size::W, base, super::record::ZERO).into())
+    /// A 0 of which the verifier knows only that it is a number: a word of a map that is never written.
+    pub(super) fn unknown_zero(&mut self) -> Opnd {
+        if let Some(base) = self.scratch {
+            return self.f.load(Size::DW, base, super::record::ZERO).into();
+        }
+        let (map, at) = (self.shared.zero(), self.f.vreg());
+        self.f.push(Op::MapValue {
+            dst: at,
+            map,
+            off: 0,
+        });
+        self.f.load(Size::DW, at, 0).into()
+    }
+
+    /// Makes the verifier forget what it knows of a number.
+    pub(super) fn forget(&mut self, reg: VReg) {
+        let zero = self.unknown_zero();
+        self.f.push(Op::Alu {
+            op: AluOp::Add,
+            width: Width::W64,
+            dst: reg,
+            a: reg.into(),
+            b: zero,
+        });
     }
 
     /// Byte `i` after `base`; the caller has compared `i` with the size.
@@ -154,10 +168,6 @@ impl Lower<'_> {
                 expr,
                 "searching strings of this size needs a kernel with may_goto (6.9)",
             );
-        }
-        if u64::from(hs) * u64::from(ns) > 64 && self.target.features.may_goto {
-            // One loop in another: neither may be walked.
-            self.unknown_zero()?;
         }
         let found = self.f.mov(-1);
         self.counted(hs, |l, i, next, done| {

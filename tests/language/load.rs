@@ -7,8 +7,10 @@ use baretrace::{
     lang,
     loader::{self, LoadError, LoadOptions},
     spec::{Arch, Features, Object, Target},
+    sys::bpf::program_info,
     vm,
 };
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// Scripts, unless the environment names another number.
@@ -69,6 +71,8 @@ fn no_random_script_is_refused() {
     };
     let first = number("BARETRACE_SEED", 1);
     let depth = u32::try_from(number("BARETRACE_DEPTH", 2)).expect("a small number");
+    let verbose = std::env::var_os("BARETRACE_VERBOSE").is_some();
+    let mut most = (0, 0);
     let mut refused = Vec::new();
     let (mut programs, mut undecided, mut slowest) = (0, 0, (Duration::ZERO, 0, 0));
     for seed in first..first + number("BARETRACE_SCRIPTS", SCRIPTS) {
@@ -99,7 +103,27 @@ fn no_random_script_is_refused() {
                 Err(e) => refused.push(format!("seed {seed}: {}: {e}", spec.probe)),
             }
         }
-        if root && let Err(e) = loader::load(&object, &LoadOptions::default()) {
+        if !root {
+            continue;
+        }
+        let begun = Instant::now();
+        let loaded = loader::load(&object, &LoadOptions::default());
+        let took = begun.elapsed();
+        if let Ok(loaded) = &loaded {
+            let walked = loaded.programs.iter().map(|fd| {
+                program_info(fd.as_fd()).map_or(0, |info| info.verified_insns)
+            });
+            let walked = walked.max().unwrap_or(0);
+            most = most.max((walked, seed));
+            if verbose {
+                let insns = object.programs.iter().map(|p| p.insns.len()).max();
+                println!("seed {seed}: {} instructions, the verifier walked {walked} in {took:?}", insns.unwrap_or(0));
+            }
+        }
+        if let Err(e) = loaded {
+            if verbose {
+                println!("seed {seed}: refused after {took:?}: {e}");
+            }
             let detail = match &e {
                 LoadError::Rejected(r) => format!("{r:?}"),
                 _ => String::new(),
@@ -116,6 +140,7 @@ fn no_random_script_is_refused() {
         "{programs} programs checked, {undecided} of them left to the kernel; the longest took {time:?} \
          ({insns} instructions, seed {seed})"
     );
+    println!("the verifier walked {} instructions at most (seed {})", most.0, most.1);
     if let (Some(_), Some(seed)) = (refused.first(), std::env::var_os("BARETRACE_SEED")) {
         println!("{}", generate::script(first, true, depth));
         println!("seed {}", seed.display());
