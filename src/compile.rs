@@ -1,7 +1,8 @@
 //! The compiler as one function: checked script and target in, everything to load out. No files, no clock, no kernel.
 
 use crate::{
-    codegen,
+    asm::Insn,
+    check, codegen,
     lang::checked::Checked,
     lower::{self, LowerError, Lowered, LoweredProgram},
     span::Span,
@@ -21,6 +22,13 @@ pub enum CompileError {
         /// What the code generator said.
         error: codegen::CodegenError,
     },
+    /// Loops that a kernel without `may_goto` would walk for too long.
+    Loops {
+        /// Name of the attach point.
+        probe: String,
+        /// Where the walk was given up.
+        span: Option<Span>,
+    },
 }
 
 impl CompileError {
@@ -29,6 +37,7 @@ impl CompileError {
         match self {
             CompileError::Lower(e) => Some(e.span),
             CompileError::Codegen { .. } => None,
+            CompileError::Loops { span, .. } => *span,
         }
     }
 
@@ -37,6 +46,9 @@ impl CompileError {
         match self {
             CompileError::Lower(e) => e.help.as_deref(),
             CompileError::Codegen { .. } => None,
+            CompileError::Loops { .. } => {
+                Some("make the loops shorter, or run on a kernel with may_goto (6.9)")
+            }
         }
     }
 }
@@ -46,6 +58,10 @@ impl fmt::Display for CompileError {
         match self {
             CompileError::Lower(e) => e.fmt(f),
             CompileError::Codegen { probe, error } => write!(f, "compile `{probe}`: {error}"),
+            CompileError::Loops { probe, .. } => write!(
+                f,
+                "the loops of `{probe}` have more turns and branches than a kernel without may_goto can be shown to end"
+            ),
         }
     }
 }
@@ -55,6 +71,7 @@ impl std::error::Error for CompileError {
         match self {
             CompileError::Lower(e) => Some(e),
             CompileError::Codegen { error, .. } => Some(error),
+            CompileError::Loops { .. } => None,
         }
     }
 }
@@ -107,14 +124,50 @@ pub(crate) fn generated(
         "" => LICENSE,
         named => named,
     };
-    Ok(Object {
+    let object = Object {
         script_name: script_name.to_owned(),
         source: source.to_owned(),
         license: license.to_owned(),
         maps: lowered.maps,
         programs,
         events: lowered.events,
-    })
+    };
+    if !target.features.may_goto {
+        walkable(&object)?;
+    }
+    Ok(object)
+}
+
+/// Instructions that the loops of a program may take the verifier without `may_goto`; its own limit is 1,000,000, but
+/// older kernels find fewer states alike.
+const LOOPS_WALKED: usize = 200_000;
+
+/// Without `may_goto` the verifier walks every turn of every loop: what may be too much for it is refused here.
+fn walkable(object: &Object) -> Result<(), CompileError> {
+    for spec in &object.programs {
+        let turns_back = |insn: &Insn| match insn {
+            Insn::Ja { off } | Insn::Jmp { off, .. } => *off < 0,
+            Insn::Jal { imm } => *imm < 0,
+            _ => false,
+        };
+        if !spec.insns.iter().any(turns_back) {
+            continue;
+        }
+        let mut env = check::env(object, spec);
+        env.limit = LOOPS_WALKED;
+        if let Err(error) = check::program(&spec.insns, &env)
+            && matches!(
+                error.what,
+                check::What::TooComplex | check::What::TooManyBranches
+            )
+        {
+            return Err(CompileError::Loops {
+                probe: spec.probe.clone(),
+                span: spec.origins.get(error.insn).copied().flatten(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn generate(

@@ -14,8 +14,8 @@ use crate::{
     spec::Type,
 };
 
-/// Turns of a search that the verifier may walk one by one.
-const WALKED: u32 = 8;
+/// Turns of a search that the verifier may walk one by one, outside of other loops.
+const WALKED: u32 = 4;
 
 impl Lower<'_> {
     /// `for (i = 0; i < count; i++) body(i)`: `body` may jump to its second argument for the next turn. What comes
@@ -26,7 +26,8 @@ impl Lower<'_> {
         body: impl FnOnce(&mut Self, VReg, BlockId, BlockId) -> Result<(), Restart>,
     ) -> Result<VReg, Restart> {
         // A counter that starts at a number the verifier knows makes it walk each turn.
-        let hidden = self.target.features.may_goto && count > WALKED;
+        let inside = !self.loops.is_empty();
+        let hidden = self.target.features.may_goto && (inside || count > WALKED);
         let i = if hidden {
             let zero = self.unknown_zero();
             self.f.mov(zero)
@@ -195,6 +196,10 @@ impl Lower<'_> {
             });
             l.f.end(Term::Goto(done));
             l.f.switch_to(miss);
+            // The verifier may have given up the bounds of `i` in the loop inside.
+            let bounded = l.f.block();
+            l.f.branch(Cond::Lt, i, i64::from(hs), bounded, done);
+            l.f.switch_to(bounded);
             let b = l.byte(h, i);
             l.f.branch(Cond::Ne, b, 0, next, done);
             Ok(())
