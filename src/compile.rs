@@ -132,7 +132,7 @@ pub(crate) fn generated(
         programs,
         events: lowered.events,
     };
-    if !target.features.may_goto {
+    if !options.features.may_goto {
         walkable(&object)?;
     }
     Ok(object)
