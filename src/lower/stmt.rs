@@ -465,10 +465,14 @@ impl Lower<'_> {
 
 /// Whether a block has statements in a row only: no branches, loops or calls of functions that have them.
 fn flat(body: &Block) -> bool {
-    let simple = |stmt: &Stmt| match &stmt.kind {
-        StmtKind::Expr(_) | StmtKind::Discard(_) | StmtKind::Assign { .. } => true,
-        StmtKind::Let { .. } => true,
-        _ => false,
+    let simple = |stmt: &Stmt| {
+        matches!(
+            stmt.kind,
+            StmtKind::Expr(_)
+                | StmtKind::Discard(_)
+                | StmtKind::Assign { .. }
+                | StmtKind::Let { .. }
+        )
     };
     let mut plain = body.stmts.iter().all(simple);
     super::usage::each_expr(body, &mut |expr| {
