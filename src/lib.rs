@@ -15,6 +15,7 @@ pub mod explain;
 pub mod ir;
 pub mod kernel;
 pub mod lang;
+pub mod learn;
 pub mod loader;
 pub mod lower;
 pub mod record;

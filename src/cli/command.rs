@@ -2,7 +2,7 @@
 
 use super::{
     CliError, args, asm, audit, bitcoin, check, completions, demo, disasm, exec, explain, features,
-    man, record, replay, run, simulate,
+    learn, man, record, replay, run, simulate,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -151,6 +151,12 @@ pub const COMMANDS: &[Command] = &[
         help: "Say what an instruction, an operator, a helper or a line of a verifier log means",
         args: explain::args,
         run: explain::run,
+    },
+    Command {
+        verb: "learn",
+        help: "Learn what the kernel does, in short lessons on this machine",
+        args: learn::args,
+        run: learn::run,
     },
     Command {
         verb: "features",

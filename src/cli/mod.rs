@@ -18,6 +18,7 @@ mod error;
 mod exec;
 mod explain;
 mod features;
+mod learn;
 mod list;
 mod man;
 mod out;
