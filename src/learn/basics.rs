@@ -13,7 +13,7 @@ use std::{fmt::Write, os::fd::AsFd};
 /// Runs a program, in the kernel if that may be; where it ran.
 fn execute(insns: &[Insn], machine: Machine) -> Result<(u64, &'static str), String> {
     if machine.kernel {
-        let r0 = loader::exec(insns, &mut []).map_err(|err| err.to_string())?;
+        let r0 = loader::exec(insns, &[], &mut []).map_err(|err| err.to_string())?;
         return Ok((r0, "the kernel of this machine"));
     }
     let r0 = vm::exec(insns, &mut [], vm::Options::default()).map_err(|err| err.to_string())?;
@@ -230,12 +230,12 @@ pub(super) fn verifier(machine: Machine) -> Result<Page, String> {
     for Refusal(what, bad, how, good) in REFUSALS {
         let (bad, good) = (bad(), good());
         let _ = write!(text, "\n{what}\n{}", listing(&bad));
-        let Err((_, error)) = loader::check_exec(&bad, 8) else {
+        let Err((_, error)) = loader::check_exec(&bad, &[], 8) else {
             return Err(format!("{what}: this was to be refused"));
         };
         let _ = writeln!(text, "  checked here: {}", error.what);
         if machine.kernel {
-            let said = match loader::exec(&bad, &mut [0; 8]) {
+            let said = match loader::exec(&bad, &[], &mut [0; 8]) {
                 Err(loader::ExecError::Refused { line, source, .. }) if line.is_empty() => {
                     source.to_string()
                 }
@@ -244,9 +244,9 @@ pub(super) fn verifier(machine: Machine) -> Result<Page, String> {
                 Ok(_) => return Err(format!("{what}: the kernel took it")),
             };
             let _ = writeln!(text, "  the kernel:   {}", super::folded(&said, 16));
-            loader::exec(&good, &mut [0; 8]).map_err(|err| format!("{what}: {err}"))?;
+            loader::exec(&good, &[], &mut [0; 8]).map_err(|err| format!("{what}: {err}"))?;
         }
-        loader::check_exec(&good, 8).map_err(|(_, error)| error.what.to_string())?;
+        loader::check_exec(&good, &[], 8).map_err(|(_, error)| error.what.to_string())?;
         let _ = writeln!(text, "  mend: {how}");
     }
     Ok(Page {
@@ -261,7 +261,7 @@ pub(super) fn verifier(machine: Machine) -> Result<Page, String> {
             if insns.len() != 3 {
                 return Err("that is not one instruction".to_owned());
             }
-            loader::check_exec(&insns, 8).map_err(|(_, error)| error.what.to_string())?;
+            loader::check_exec(&insns, &[], 8).map_err(|(_, error)| error.what.to_string())?;
             Ok(())
         }),
     })

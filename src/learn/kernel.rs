@@ -31,7 +31,7 @@ pub(super) fn syscall(machine: Machine) -> Result<Page, String> {
             .push(line.to_owned());
     });
     calls();
-    let ran = loader::exec(&[mov64_imm(Reg::R0, 42), exit()], &mut []);
+    let ran = loader::exec(&[mov64_imm(Reg::R0, 42), exit()], &[], &mut []);
     let mut text = String::from(
         "One system call does it all: bpf(cmd, attr, size). To run `r0 = 42; exit`\nthis process just made these:\n\n",
     );
