@@ -63,7 +63,14 @@ fn every_lesson_runs_and_takes_its_own_answer() {
 }
 
 /// Right answers, as people write them, and wrong ones with what is said.
-const ANSWERS: &[(&str, &[&str], &[(&str, &str)])] = &[
+type Row = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
+/// By lesson.
+const ANSWERS: &[Row] = &[
     (
         "insn",
         &["07 01 00 00 02 00 00 00", "0701000002000000"],
