@@ -17,6 +17,7 @@ pub mod peers;
 mod peers_columns;
 mod peers_screen;
 pub mod shared;
+pub mod source;
 mod terminal;
 #[cfg(test)]
 mod tests;
