@@ -11,13 +11,14 @@
 //! them, `null` if they could not be read; bytes are hexadecimal; text that is no UTF-8 has `U+FFFD` where it is not.
 //! New keys may come, these stay.
 
-use super::date;
+use super::{date, message::Message, wire};
 use crate::trace::{Event, Value};
 use serde_json::{Map, Number, Value as Json, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Appends an event and the end of its line.
-pub fn event(out: &mut Vec<u8>, event: &Event) {
+/// Appends an event and the end of its line; `decode` adds a message's fields as `decoded`, or why there are none as
+/// `undecoded`.
+pub fn event(out: &mut Vec<u8>, event: &Event, decode: bool) {
     let mut args = Map::new();
     for (arg, value) in event.values() {
         args.insert(arg.name.clone(), json(&value));
@@ -25,10 +26,17 @@ pub fn event(out: &mut Vec<u8>, event: &Event) {
             args.insert(format!("{}_name", arg.name), name.into());
         }
     }
-    let line = json!({
+    let mut line = json!({
         "event": event.name(), "time": time(event.wall()), "time_ns": event.time(), "cpu": event.cpu(),
         "pid": event.pid(), "tid": event.tid(), "args": args,
     });
+    if decode && let Some(message) = Message::of(event) {
+        match wire::decode(&message.msg_type, &message.payload) {
+            Some(Ok(fields)) => line["decoded"] = fields.json(),
+            Some(Err(err)) => line["undecoded"] = err.to_string().into(),
+            None => line["undecoded"] = "unknown message type".into(),
+        }
+    }
     push(out, &line);
 }
 

@@ -1,5 +1,6 @@
 //! Lines of the tools that print one for each event, as the scripts in Bitcoin Core's `contrib/tracing` print them.
 
+use super::{message::Message, wire};
 use crate::trace::{Event, Value};
 use std::fmt::{self, Display, Write};
 
@@ -66,6 +67,28 @@ pub fn raw_message(out: &mut String, e: &Event) {
     );
     hex(out, bytes);
     out.push('\n');
+}
+
+/// The line of [`raw_message`], with the message's fields instead of its bytes; with its bytes if it cannot be decoded.
+pub fn decoded_message(out: &mut String, e: &Event) {
+    let start = out.len();
+    raw_message(out, e);
+    let Some(message) = Message::of(e) else {
+        return;
+    };
+    let head = out.len() - 1 - 2 * message.payload.len();
+    let name = message.msg_type.as_str();
+    match wire::decode(name, &message.payload) {
+        Some(Ok(fields)) => {
+            out.truncate(head.max(start));
+            let _ = writeln!(out, "{fields}");
+        }
+        Some(Err(err)) => {
+            out.pop();
+            let _ = writeln!(out, " (not a whole `{name}`: {err})");
+        }
+        None => {}
+    }
 }
 
 /// Appends bytes in hexadecimal.

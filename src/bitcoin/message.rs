@@ -1,5 +1,8 @@
 //! One P2P message as it was seen.
 
+use crate::trace::Event;
+use std::time::UNIX_EPOCH;
+
 /// A message that a node received or sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -17,4 +20,20 @@ pub struct Message {
     pub inbound: bool,
     /// What it holds, without the 24-byte header of the v1 transport.
     pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// The message of a hit of `net:inbound_message` or `net:outbound_message` with its payload; `None` of any other.
+    pub fn of(hit: &Event) -> Option<Message> {
+        let since = hit.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Message {
+            unix_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            peer_id: hit.int("peer_id").ok()?,
+            addr: hit.text("addr").ok()?.into_owned(),
+            conn_type: hit.text("conn_type").ok()?.into_owned(),
+            msg_type: hit.text("msg_type").ok()?.into_owned(),
+            inbound: hit.short_name() == "inbound_message",
+            payload: hit.bytes("bytes").ok()?.to_vec(),
+        })
+    }
 }

@@ -14,6 +14,7 @@ pub mod monitor;
 pub mod node;
 pub mod pcapng;
 pub mod schema;
+mod sinks;
 pub mod tool;
 pub mod tracepoint;
 pub mod wire;

@@ -37,6 +37,13 @@ pub const CHAINS: &[Chain] = &[
     chain("regtest", [0xfa, 0xbf, 0xb5, 0xda], 18444),
 ];
 
+impl Default for Chain {
+    /// Bitcoin's own.
+    fn default() -> Self {
+        CHAINS[0]
+    }
+}
+
 const fn chain(name: &'static str, magic: [u8; 4], port: u16) -> Chain {
     Chain { name, magic, port }
 }

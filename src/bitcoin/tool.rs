@@ -3,8 +3,10 @@
 use super::{
     bench::{self, Bench},
     follow::{Follow, FollowError, Plan},
-    json, lines,
+    json, lines, monitor,
     node::Which,
+    pcapng::Chain,
+    sinks::Sinks,
 };
 use crate::{
     runtime::{Buffering, Output, Sent},
@@ -15,6 +17,7 @@ use crate::{
 use std::{
     fmt,
     io::{self, Write},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -34,6 +37,8 @@ pub struct Tool {
     pub header: fn(&mut String),
     /// What it prints for an event.
     pub line: fn(&mut String, &Event),
+    /// It is a screen of its own, unless JSON is asked for.
+    pub screen: Option<fn(&Options) -> Result<(), ToolError>>,
 }
 
 /// The tool that takes a range of blocks and keeps numbers.
@@ -51,6 +56,7 @@ pub const TOOLS: &[Tool] = &[
         hooks: false,
         header: |out| out.push_str("Logging P2P traffic\n"),
         line: lines::message,
+        screen: None,
     },
     Tool {
         verb: "connections",
@@ -68,6 +74,7 @@ pub const TOOLS: &[Tool] = &[
             out.push_str("Logging opened, closed, misbehaving, and evicted P2P connections\n");
         },
         line: lines::connection,
+        screen: None,
     },
     Tool {
         verb: "utxos",
@@ -77,6 +84,7 @@ pub const TOOLS: &[Tool] = &[
         hooks: false,
         header: lines::utxo_header,
         line: lines::utxo,
+        screen: None,
     },
     Tool {
         verb: CONNECTBLOCK,
@@ -86,6 +94,7 @@ pub const TOOLS: &[Tool] = &[
         hooks: false,
         header: |_| {},
         line: |_, _| {},
+        screen: None,
     },
     Tool {
         verb: "raw-messages",
@@ -95,6 +104,7 @@ pub const TOOLS: &[Tool] = &[
         hooks: true,
         header: |out| out.push_str("Logging raw P2P messages.\n"),
         line: lines::raw_message,
+        screen: None,
     },
     Tool {
         verb: "utxocache-flushes",
@@ -104,6 +114,7 @@ pub const TOOLS: &[Tool] = &[
         hooks: true,
         header: lines::flush_header,
         line: lines::flush,
+        screen: None,
     },
     Tool {
         verb: "coin-selection",
@@ -118,6 +129,27 @@ pub const TOOLS: &[Tool] = &[
         hooks: false,
         header: |out| out.push_str("Logging coin selection\n"),
         line: lines::coin_selection,
+        screen: None,
+    },
+    Tool {
+        verb: "p2p-monitor",
+        help: "Watch peers and their messages on a live screen",
+        tracepoints: monitor::source::PEERS,
+        payload: false,
+        hooks: false,
+        header: |_| {},
+        line: |_, _| {},
+        screen: Some(monitor::peers_tool),
+    },
+    Tool {
+        verb: "mempool-monitor",
+        help: "Watch what comes into the mempool, leaves it and is refused on a live screen",
+        tracepoints: monitor::source::MEMPOOL,
+        payload: false,
+        hooks: false,
+        header: |_| {},
+        line: |_, _| {},
+        screen: Some(monitor::mempool_tool),
     },
 ];
 
@@ -139,6 +171,21 @@ pub struct Options {
     pub count: Option<u64>,
     /// For `connectblock`.
     pub blocks: bench::Range,
+    /// For `raw-messages`.
+    pub raw: Raw,
+}
+
+/// What becomes of raw messages, besides or instead of hexadecimal.
+#[derive(Debug, Default)]
+pub struct Raw {
+    /// They are printed decoded.
+    pub decode: bool,
+    /// They go there as Bitcoin Core captures them, see [`super::capture`].
+    pub capture: Option<PathBuf>,
+    /// They go there as packets, see [`super::pcapng`].
+    pub pcapng: Option<PathBuf>,
+    /// The chain whose packets these are to be.
+    pub chain: Chain,
 }
 
 /// Why a tool ended before its end.
@@ -150,6 +197,12 @@ pub enum ToolError {
     Io(&'static str, io::Error),
     /// The output cannot be written, which has been said.
     Output,
+    /// A capture could not be begun.
+    Capture(PathBuf, io::Error),
+    /// A capture could not be written to its end, which has been said.
+    CaptureCut,
+    /// The screen.
+    Monitor(monitor::Error),
 }
 
 impl ToolError {
@@ -157,7 +210,14 @@ impl ToolError {
     pub fn help(&self) -> Option<String> {
         match self {
             ToolError::Follow(err) => err.help(),
-            ToolError::Io(..) | ToolError::Output => None,
+            ToolError::Monitor(monitor::Error::NoTerminal) => {
+                Some("--json prints the same events, an object a line, anywhere".to_string())
+            }
+            ToolError::Io(..)
+            | ToolError::Output
+            | ToolError::Capture(..)
+            | ToolError::CaptureCut
+            | ToolError::Monitor(_) => None,
         }
     }
 }
@@ -168,6 +228,11 @@ impl fmt::Display for ToolError {
             ToolError::Follow(err) => err.fmt(f),
             ToolError::Io(what, err) => write!(f, "{what}: {err}"),
             ToolError::Output => f.write_str("output could not be written: tracing has ended"),
+            ToolError::Capture(path, err) => write!(f, "begin capture `{}`: {err}", path.display()),
+            ToolError::CaptureCut => {
+                f.write_str("a capture is not whole: it could not be written to its end")
+            }
+            ToolError::Monitor(err) => err.fmt(f),
         }
     }
 }
@@ -176,8 +241,9 @@ impl std::error::Error for ToolError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ToolError::Follow(err) => Some(err),
-            ToolError::Io(_, err) => Some(err),
-            ToolError::Output => None,
+            ToolError::Io(_, err) | ToolError::Capture(_, err) => Some(err),
+            ToolError::Monitor(err) => Some(err),
+            ToolError::Output | ToolError::CaptureCut => None,
         }
     }
 }
@@ -193,18 +259,17 @@ impl From<FollowError> for ToolError {
 /// # Errors
 /// What stands in the way; a closed standard output is a quiet end.
 pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
+    if let Some(screen) = tool.screen
+        && !options.json
+    {
+        return screen(options);
+    }
+    let sinks = Sinks::create(&options.raw)?;
     let signals = Signals::new([]).map_err(|err| ToolError::Io("signalfd", err))?;
-    let plan = Plan {
-        tracepoints: tool
-            .tracepoints
-            .iter()
-            .map(|name| (*name).to_string())
-            .collect(),
-        filter: options.filter.clone(),
-        payload: tool.payload.then_some(MAX_MESSAGE),
-        only: Vec::new(),
-    };
-    let follow = Follow::start(options.which.clone(), plan)?;
+    let follow = Follow::start(
+        options.which.clone(),
+        plan(tool.tracepoints, tool.payload, options),
+    )?;
     let mut run = Run {
         tool,
         options,
@@ -212,6 +277,7 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
         bench: (tool.verb == CONNECTBLOCK).then(|| Bench::new(options.blocks, monotonic_ns())),
         out: Output::stdout(Buffering::Line),
         text: String::new(),
+        sinks,
         events: 0,
         lost: Vec::new(),
     };
@@ -241,6 +307,16 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
     run.end()
 }
 
+/// What is wanted of a node: these tracepoints with all their arguments, payloads too if asked for.
+pub(super) fn plan(tracepoints: &[&str], payload: bool, options: &Options) -> Plan {
+    Plan {
+        tracepoints: tracepoints.iter().map(|name| (*name).to_string()).collect(),
+        filter: options.filter.clone(),
+        payload: payload.then_some(MAX_MESSAGE),
+        only: Vec::new(),
+    }
+}
+
 /// Longest wait for an event: a signal is looked at in between.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -251,6 +327,7 @@ struct Run<'t> {
     bench: Option<Bench>,
     out: Output,
     text: String,
+    sinks: Sinks,
     events: u64,
     /// Losses that have been said.
     lost: Vec<(String, u64)>,
@@ -283,8 +360,11 @@ impl Run<'_> {
             return Ok(false);
         };
         self.events += 1;
+        for problem in self.sinks.write(&event) {
+            let _ = writeln!(io::stderr(), "warning: {problem}");
+        }
         if self.options.json {
-            json::event(&mut self.out.buf, &event);
+            json::event(&mut self.out.buf, &event, self.options.raw.decode);
             if self
                 .bench
                 .as_mut()
@@ -301,6 +381,7 @@ impl Run<'_> {
                         self.events = u64::MAX;
                     }
                 }
+                None if self.options.raw.decode => lines::decoded_message(&mut self.text, &event),
                 None => (self.tool.line)(&mut self.text, &event),
             }
             if self.follow.nodes().len() > 1 && self.text.len() > start {
@@ -376,6 +457,7 @@ impl Run<'_> {
         self.say_notices();
         match self.out.flush() {
             Sent::Failed => Err(ToolError::Output),
+            Sent::Closed | Sent::Fine if self.sinks.is_cut() => Err(ToolError::CaptureCut),
             Sent::Closed | Sent::Fine => Ok(()),
         }
     }

@@ -5,8 +5,9 @@ use crate::{
     bitcoin::{
         bench,
         node::Which,
+        pcapng::CHAINS,
         schema,
-        tool::{self, CONNECTBLOCK, Options, TOOLS, Tool, ToolError},
+        tool::{self, CONNECTBLOCK, Options, Raw, TOOLS, Tool, ToolError},
     },
     kernel::detect,
     session::SessionError,
@@ -18,10 +19,10 @@ use std::{path::PathBuf, time::Duration};
 pub(super) fn args(command: clap::Command) -> clap::Command {
     let tools = TOOLS.iter().map(|tool| {
         let command = common(clap::Command::new(tool.verb).about(tool.help));
-        if tool.verb == CONNECTBLOCK {
-            blocks(command)
-        } else {
-            command
+        match tool.verb {
+            CONNECTBLOCK => blocks(command),
+            _ if tool.payload => raw(command),
+            _ => command,
         }
     });
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
@@ -80,6 +81,25 @@ fn blocks(command: clap::Command) -> clap::Command {
             "MS",
             "Show blocks that take longer than this many milliseconds",
         ),
+    ])
+}
+
+/// What the tool with payloads takes.
+fn raw(command: clap::Command) -> clap::Command {
+    let file = |id: &'static str, help: &'static str| {
+        let arg = Arg::new(id).long(id).value_name("FILE").help(help);
+        arg.value_parser(value_parser!(PathBuf))
+    };
+    command.args([
+        Arg::new("decode").long("decode").action(ArgAction::SetTrue).help("Print the fields of messages instead of their bytes"),
+        file("capture", "Write them as bitcoind's -capturemessages does; into a directory by peer if FILE is one or ends in /"),
+        file("pcapng", "Write them as packets that Wireshark opens"),
+        Arg::new("chain")
+            .long("chain")
+            .value_name("CHAIN")
+            .value_parser(clap::builder::PossibleValuesParser::new(CHAINS.iter().map(|chain| chain.name)))
+            .default_value(CHAINS[0].name)
+            .help("The chain whose messages the packets of --pcapng are"),
     ])
 }
 
@@ -164,6 +184,21 @@ fn options(tool: &Tool, matches: &ArgMatches) -> Result<Options, CliError> {
             )));
         }
     }
+    let raw = if tool.payload {
+        let chain: Option<&String> = matches.get_one("chain");
+        Raw {
+            decode: matches.get_flag("decode"),
+            capture: path("capture"),
+            pcapng: path("pcapng"),
+            chain: CHAINS
+                .iter()
+                .find(|row| chain.is_some_and(|name| *name == row.name))
+                .copied()
+                .unwrap_or_default(),
+        }
+    } else {
+        Raw::default()
+    };
     Ok(Options {
         which,
         filter,
@@ -171,6 +206,7 @@ fn options(tool: &Tool, matches: &ArgMatches) -> Result<Options, CliError> {
         duration: matches.get_one("duration").copied(),
         count: matches.get_one("count").copied(),
         blocks,
+        raw,
     })
 }
 

@@ -22,6 +22,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod watch;
 pub mod window;
 
 pub use app::run;
@@ -30,3 +31,4 @@ pub use peers_screen::PeersScreen;
 pub use shared::Shared;
 pub use terminal::Error;
 pub use theme::Theme;
+pub use watch::{mempool_tool, peers_tool};
