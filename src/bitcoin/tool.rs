@@ -38,8 +38,11 @@ pub struct Tool {
     /// What it prints for an event.
     pub line: fn(&mut String, &Event),
     /// It is a screen of its own, unless JSON is asked for.
-    pub screen: Option<fn(&Options) -> Result<(), ToolError>>,
+    pub screen: Option<Show>,
 }
+
+/// Shows a tool's screen until its user or the options end it.
+pub type Show = fn(&Options) -> Result<(), ToolError>;
 
 /// The tool that takes a range of blocks and keeps numbers.
 pub const CONNECTBLOCK: &str = "connectblock";

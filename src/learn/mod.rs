@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn names_are_unique_and_found() {
         for (at, lesson) in LESSONS.iter().enumerate() {
-            assert!(std::ptr::eq(find(lesson.name).unwrap(), lesson));
-            assert!(std::ptr::eq(find(&(at + 1).to_string()).unwrap(), lesson));
+            assert_eq!(find(lesson.name).unwrap().name, lesson.name);
+            assert_eq!(find(&(at + 1).to_string()).unwrap().name, lesson.name);
         }
         assert!(find("0").is_none() && find("99").is_none() && find("x").is_none());
     }
