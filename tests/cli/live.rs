@@ -214,16 +214,21 @@ fn the_output_of_a_hit_stays_together() {
         return;
     }
     let body = r#"usdt:EXE:net:inbound_message {
-  printf("%d %d ", nsecs, arg0);
+  printf("%llu %d ", nsecs, arg0);
   unroll(32) { printf("%d,", arg0); }
   printf("%d|%d\n", arg4, arg4);
 }"#;
     let target = format!("{EXE} demo-target --threads 2 --messages 2000 --pause-us 0");
+    // A file of its own: the target prints too, in between.
+    let file = std::env::temp_dir().join(format!("baretrace-together-{}", std::process::id()));
+    let path = file.to_str().expect("UTF-8");
     let out = run(
-        Command::new(EXE).args(["-q", "-e", &script(body), "-c", &target]),
+        Command::new(EXE).args(["-q", "-o", path, "-e", &script(body), "-c", &target]),
         b"",
     );
-    let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
+    let stdout = std::fs::read_to_string(&file).expect("the output");
+    std::fs::remove_file(&file).expect("remove the output");
+    let stderr = text(&out.stderr);
     let mut next = [0; 2];
     let mut last = 0u64;
     let mut late = 0;
