@@ -23,6 +23,7 @@ fn target() -> Target {
             ref_ctr: 0,
             args,
         }],
+        names: Vec::new(),
     };
     Target {
         arch: Arch::X86_64,

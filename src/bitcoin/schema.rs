@@ -1,7 +1,10 @@
 //! The schema as text and JSON, and how a binary's notes differ from it.
 
 use super::tracepoint::{self, Argument, Kind, TRACEPOINTS, Tracepoint, Unit};
-use crate::trace::Probe;
+use crate::{
+    spec::{ArgMeans, ArgName, UsdtProbe},
+    trace::Probe,
+};
 use serde_json::{Value, json};
 use std::fmt::{self, Write};
 
@@ -48,10 +51,7 @@ pub fn drift(probe: &Probe) -> Vec<Drift> {
     let differs = |n: usize| {
         let (want, found) = (point.args.get(n), probe.operands.get(n).copied());
         let same = match (want, found) {
-            (Some(arg), Some((size, signed))) => {
-                let sign_counts = matches!(arg.kind, Kind::Int | Kind::Enum(_));
-                arg.size == size && (!sign_counts || arg.signed == signed)
-            }
+            (Some(arg), Some((size, signed))) => arg_name(arg).fits(size, signed),
             _ => false,
         };
         (!same).then(|| Drift {
@@ -62,6 +62,56 @@ pub fn drift(probe: &Probe) -> Vec<Drift> {
         })
     };
     (0..count).filter_map(differs).collect()
+}
+
+/// Most bytes, with the NUL, that scripts read of a string that is documented to be shorter: it may be longer than
+/// documented (an address that is a host's name).
+const TEXT: u32 = 256;
+
+/// Tells the compiler what the arguments of a tracepoint are; leaves probes of other programs as they are.
+pub fn name(probe: &mut UsdtProbe) {
+    probe.names = arg_names(&probe.provider, &probe.name);
+}
+
+/// What the arguments of a tracepoint are; nothing if it is none of the table.
+pub fn arg_names(provider: &str, name: &str) -> Vec<ArgName> {
+    let point = tracepoint::find(provider, name);
+    point.map_or_else(Vec::new, |point| point.args.iter().map(arg_name).collect())
+}
+
+fn arg_name(arg: &Argument) -> ArgName {
+    ArgName {
+        name: arg.name.to_string(),
+        means: match arg.kind {
+            Kind::Int => ArgMeans::Number,
+            Kind::Bool => ArgMeans::Bool,
+            Kind::Enum(values) => {
+                let values = values
+                    .iter()
+                    .map(|(value, name)| (*value, (*name).to_string()));
+                ArgMeans::Enum(values.collect())
+            }
+            Kind::Str(0) => ArgMeans::Text(None),
+            Kind::Str(max) => ArgMeans::Text(Some(TEXT.max(max + 1))),
+            Kind::Hash => ArgMeans::Hash,
+            Kind::Bytes(length) => ArgMeans::Bytes(length),
+        },
+        size: arg.size,
+        signed: arg.signed,
+    }
+}
+
+/// `mode (NONE, IF_NEEDED, …), microseconds`: an argument's name with what it is, in a line of a listing.
+pub fn described(provider: &str, name: &str, index: usize) -> Option<String> {
+    let point = tracepoint::find(provider, name)?;
+    let arg = point.args.get(index)?;
+    let what = match (arg.kind, unit_name(arg.unit)) {
+        (Kind::Int, None) => return Some(arg.name.to_string()),
+        (Kind::Int, Some(unit)) => unit.to_string(),
+        (Kind::Enum(_) | Kind::Bytes(_), _) => note(point, arg),
+        _ => type_name(arg),
+    };
+    Some(format!("{} ({what})", arg.name))
 }
 
 fn type_name(arg: &Argument) -> String {

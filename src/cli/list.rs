@@ -2,6 +2,7 @@
 
 use super::CliError;
 use crate::{
+    bitcoin::schema,
     dwarf, elf,
     session::{
         binary::{self, BinaryError, Located},
@@ -149,7 +150,7 @@ fn list_usdt(
         let _ = write!(
             out,
             "{}",
-            usdt::Listing::new(&image, &shown, provider, name, verbose)
+            usdt::Listing::new(&image, &shown, provider, name, verbose).named(schema::described)
         );
     }
     if out.len() == before {

@@ -208,6 +208,14 @@ pub const ROWS: &[Row] = &[
         "reverses the bytes of an integer",
     ),
     f(
+        "btc",
+        "string btc(int64 satoshis)",
+        &[Int],
+        1,
+        Special,
+        "an amount in bitcoins",
+    ),
+    f(
         "buf",
         "buffer buf(void *data, [int64 length])",
         &[Any, Int],
@@ -308,6 +316,14 @@ pub const ROWS: &[Row] = &[
         0,
         U64,
         "address of the current `task_struct`",
+    ),
+    f(
+        "date",
+        "timestamp date(int64 seconds)",
+        &[Int],
+        1,
+        Special,
+        "date and time of the seconds since 1970",
     ),
     f(
         "default_str_length",
@@ -419,6 +435,15 @@ pub const ROWS: &[Row] = &[
         Bool,
         "whether a map has a key",
     ),
+    f(
+        "hash256",
+        "hash256_t hash256(char[32] hash)",
+        &[Ptr],
+        1,
+        Special,
+        "a hash of blocks or transactions, the last byte first",
+    )
+    .only(Process),
     f(
         "hist",
         "hist_t hist(int64 n, [int k])",

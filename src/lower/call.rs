@@ -146,9 +146,13 @@ impl Lower<'_> {
                 Some(value) => self.num(value)?,
                 None => return self.fail(expr, "strftime() takes a format and a time"),
             },
-            "strerror" | "signal_name" | "syscall_name" | "cgroup_path" => {
+            "strerror" | "signal_name" | "syscall_name" | "cgroup_path" | "btc" => {
                 self.num(self.first(expr, &args)?)?
             }
+            "date" => match self.num(self.first(expr, &args)?)? {
+                Opnd::Imm(n) => Opnd::Imm(n.wrapping_mul(1_000_000_000)),
+                n => self.f.alu(AluOp::Mul, n, 1_000_000_000).into(),
+            },
             "delete" | "has_key" => {
                 let map = self.first(expr, &args)?;
                 let (key, map) = match (&map.kind, args.get(1)) {
@@ -479,6 +483,17 @@ impl Lower<'_> {
                         self.store_bytes(to, &s);
                     }
                     _ => return self.fail(expr, "macaddr() takes an address"),
+                }
+                Ok(true)
+            }
+            ("hash256", Type::Hash) => {
+                match self.value(self.first(expr, &args)?)? {
+                    Val::Num(ptr) | Val::User(ptr) => {
+                        let dst = self.addr_reg(to);
+                        let args = vec![dst.into(), Opnd::Imm(32), ptr];
+                        self.call_read(helper::PROBE_READ_USER, args);
+                    }
+                    _ => return self.fail(expr, "hash256() takes an address"),
                 }
                 Ok(true)
             }

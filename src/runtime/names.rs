@@ -102,12 +102,22 @@ fn signal(out: &mut Vec<u8>, n: i64) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Appends the name that `Type::Named`'s table has for `n`: 0 signals, 1 system calls.
+/// Appends the text that `Type::Named`'s table has for `n`: 0 signals, 1 system calls, 2 bitcoins of satoshis.
 pub fn named(out: &mut Vec<u8>, table: u8, n: u64) {
     match table {
         0 => signal(out, n.cast_signed()),
+        2 => out.extend_from_slice(coins(n.cast_signed()).as_bytes()),
         _ => out.extend_from_slice(syscalls::name(n).unwrap_or("Unknown syscall").as_bytes()),
     }
+}
+
+/// Satoshis in a bitcoin.
+const COIN: u64 = 100_000_000;
+
+/// An amount of satoshis in bitcoins, with all eight digits.
+fn coins(satoshis: i64) -> String {
+    let (sign, amount) = (if satoshis < 0 { "-" } else { "" }, satoshis.unsigned_abs());
+    format!("{sign}{}.{:08}", amount / COIN, amount % COIN)
 }
 
 /// Appends the path of the cgroup whose id is `id`: a version 2 id is the inode of its directory.

@@ -408,6 +408,18 @@ fn values() {
             "\"Operation not permitted\"",
         ),
         (
+            Type::Hash,
+            (0..32).chain([9; 8]).collect(),
+            "1f1e1d1c1b1a191817161514131211100f0e0d0c0b0a09080706050403020100",
+            "\"1f1e1d1c1b1a191817161514131211100f0e0d0c0b0a09080706050403020100\"",
+        ),
+        (
+            Type::Named { table: 2 },
+            (-2_100_000_000_000_001i64).to_ne_bytes().to_vec(),
+            "-21000000.00000001",
+            "\"-21000000.00000001\"",
+        ),
+        (
             Type::Named { table: 1 },
             99_999u64.to_ne_bytes().to_vec(),
             "Unknown syscall",

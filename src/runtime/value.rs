@@ -206,10 +206,17 @@ impl Env<'_> {
             }
             Type::Inet => inet(out, raw.bytes),
             Type::Mac => {
-                for (i, b) in raw.bytes.iter().enumerate() {
+                for (i, b) in raw.bytes.iter().take(6).enumerate() {
                     out.extend_from_slice(if i > 0 { b":" } else { b"" });
                     out.extend_from_slice(
                         &[b >> 4, b & 15].map(|n| b"0123456789ABCDEF"[usize::from(n)]),
+                    );
+                }
+            }
+            Type::Hash => {
+                for b in raw.bytes.iter().take(32).rev() {
+                    out.extend_from_slice(
+                        &[b >> 4, b & 15].map(|n| b"0123456789abcdef"[usize::from(n)]),
                     );
                 }
             }

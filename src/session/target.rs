@@ -6,6 +6,7 @@ use super::{
     functions,
 };
 use crate::{
+    bitcoin::schema,
     elf,
     lang::{Diagnostic, Wanted, ast::Script, brief, diag, points},
     spec::{Binary, UsdtProbe},
@@ -82,6 +83,7 @@ impl Lookup<'_> {
                 of_file.usdt = image
                     .probes(|p, n| wildcard::matches(provider, p) && wildcard::matches(name, n))
                     .map_err(|err| BinaryError::Notes(file.name.clone(), err))?;
+                of_file.usdt.iter_mut().for_each(schema::name);
                 of_file.build_id = image.elf().build_id().map(<[u8]>::to_vec);
                 if of_file.usdt.is_empty() {
                     search.know(image.notes());

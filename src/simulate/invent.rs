@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::events::{Event, EventError, Value};
 use crate::{
-    bitcoin::tracepoint::TRACEPOINTS,
+    bitcoin::{schema, tracepoint::TRACEPOINTS},
     lang::Wanted,
     spec::{Arch, Binary, Site, UsdtProbe},
     usdt, wildcard,
@@ -171,6 +171,7 @@ fn add(arch: Arch, binary: &mut Binary, provider: &str, name: &str, args: &[Shap
         provider: provider.to_owned(),
         name: name.to_owned(),
         sites: vec![site],
+        names: schema::arg_names(provider, name),
     });
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::invent::{self, Shapes};
 use crate::{
+    bitcoin::schema,
     compile::{self, CompileError},
     lang::{self, Diagnostic, Wanted, checked::Config},
     session::binary::{self, BinaryError, Located},
@@ -191,7 +192,8 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
                         .iter()
                         .any(|old| (&old.provider, &old.name) == (&probe.provider, &probe.name))
                 };
-                let probes: Vec<_> = probes.into_iter().filter(fresh).collect();
+                let mut probes: Vec<_> = probes.into_iter().filter(fresh).collect();
+                probes.iter_mut().for_each(schema::name);
                 found.usdt.extend(probes);
             }
             Wanted::Uprobe {

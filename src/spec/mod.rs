@@ -17,5 +17,7 @@ pub use event::{
 };
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};
-pub use target::{Arch, ArgLoc, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe};
+pub use target::{
+    Arch, ArgLoc, ArgMeans, ArgName, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe,
+};
 pub use types::{Agg, Field as StructField, StructDef, StructId, Type, hist_buckets};

@@ -171,6 +171,47 @@ pub struct UsdtProbe {
     pub name: String,
     /// Its sites, in file order.
     pub sites: Vec<Site>,
+    /// What its arguments are called, first one first, where that is known: notes do not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<ArgName>,
+}
+
+/// What is known of a USDT argument beyond its note.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArgName {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub means: ArgMeans,
+    /// Bytes that its operand is expected to have.
+    pub size: u8,
+    /// Sign that its operand is expected to have.
+    pub signed: bool,
+}
+
+/// What a USDT argument is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ArgMeans {
+    /// A number.
+    Number,
+    /// 0 or 1.
+    Bool,
+    /// A number with names.
+    Enum(Vec<(i64, String)>),
+    /// The address of a string, of which as many bytes with the NUL are read; `None`: as many as strings may have.
+    Text(Option<u32>),
+    /// The address of 32 bytes, the last of which is printed first.
+    Hash,
+    /// The address of bytes, as many as the argument of that number says.
+    Bytes(usize),
+}
+
+impl ArgName {
+    /// Whether an operand of `size` bytes and that sign is what is expected. The sign of a flag or address means nothing.
+    pub fn fits(&self, size: u8, signed: bool) -> bool {
+        let sign_counts = matches!(self.means, ArgMeans::Number | ArgMeans::Enum(_));
+        self.size == size && (!sign_counts || self.signed == signed)
+    }
 }
 
 /// What is known of one binary that the script names.

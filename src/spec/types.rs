@@ -122,6 +122,8 @@ pub enum Type {
     Inet,
     /// `macaddr`: 6 bytes.
     Mac,
+    /// `hash256`: 32 bytes, the last of which is printed first.
+    Hash,
     /// `strftime`: `u64` nanoseconds since boot (`clock` 0 monotonic, 1 boot, 2 realtime, 3 tai), formatted when printed.
     Strftime {
         /// strftime format.
@@ -135,7 +137,7 @@ pub enum Type {
     Errno,
     /// `signal_name`, `syscall_name` and the like: `u64` number, name looked up when printed.
     Named {
-        /// 0 signal, 1 syscall.
+        /// 0 signal, 1 syscall, 2 satoshis in bitcoins.
         table: u8,
     },
     /// `cgroup_path`: `u64` cgroup id, resolved when printed.
@@ -169,7 +171,7 @@ impl Type {
     /// Alignment in bytes in a tuple, map key or map value.
     pub fn align(&self, structs: &[StructDef]) -> u32 {
         match self {
-            Type::Void | Type::Bool | Type::Str { .. } | Type::Mac => 1,
+            Type::Void | Type::Bool | Type::Str { .. } | Type::Mac | Type::Hash => 1,
             Type::Int { bits, .. } | Type::Enum { bits, .. } => u32::from(*bits) / 8,
             Type::Buf { .. } | Type::Stack { .. } => 4,
             Type::Ptr(_)
@@ -213,6 +215,7 @@ impl Type {
             Type::Stack { .. } | Type::Sym { .. } => 16,
             Type::Inet => 24,
             Type::Mac => 6,
+            Type::Hash => 32,
             Type::Agg(agg) => agg.size(),
         }
     }

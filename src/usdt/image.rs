@@ -76,6 +76,7 @@ impl<'a> Image<'a> {
                 provider: provider.to_owned(),
                 name: name.to_owned(),
                 sites,
+                names: Vec::new(),
             }
         };
         Ok(found.into_iter().map(probe).collect())

@@ -14,7 +14,11 @@ pub struct Listing<'i, 'a> {
     path: &'i str,
     probes: BTreeMap<(&'a str, &'a str), Vec<&'i Note<'a>>>,
     verbose: bool,
+    described: Described,
 }
+
+/// What an argument is called and means, by provider, name and number, where that is known.
+type Described = fn(&str, &str, usize) -> Option<String>;
 
 impl<'i, 'a> Listing<'i, 'a> {
     /// The probes of `image` whose provider and name match the patterns (`*` for all). `path` is how to print the file.
@@ -37,7 +41,15 @@ impl<'i, 'a> Listing<'i, 'a> {
             path,
             probes,
             verbose,
+            described: |_, _, _| None,
         }
+    }
+
+    /// With the names of arguments that `described` knows.
+    #[must_use]
+    pub fn named(mut self, described: Described) -> Listing<'i, 'a> {
+        self.described = described;
+        self
     }
 
     /// Number of probes (not sites).
@@ -78,7 +90,14 @@ impl<'i, 'a> Listing<'i, 'a> {
                 (_, false) => "uint",
             };
             let kind = format!("{kind}{}", u32::from(arg.size) * 8);
-            writeln!(f, "        arg{number} {kind:<7} {}", arg.text)?;
+            match (self.described)(note.provider, note.name, number) {
+                Some(what) => writeln!(
+                    f,
+                    "        arg{number} {kind:<7} {:<24} args.{what}",
+                    arg.text
+                )?,
+                None => writeln!(f, "        arg{number} {kind:<7} {}", arg.text)?,
+            }
         }
         Ok(())
     }

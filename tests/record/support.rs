@@ -117,6 +117,7 @@ pub(crate) fn meta() -> Meta {
                 provider: "app".to_owned(),
                 name: "hit".to_owned(),
                 sites: vec![site],
+                names: Vec::new(),
             }],
             functions: Vec::new(),
         }],

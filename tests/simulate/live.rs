@@ -14,13 +14,13 @@ use std::process::Command;
 
 /// Prints, by probes of several kinds of arguments, what does not depend on the run: no pids, no times.
 const SCRIPT: &str = r#"
-usdt:"PATH":net:*_message { printf("%s %ld %s %s %s %ld\n", probe, arg0, str(arg1), str(arg2), str(arg3), arg4); @types[str(arg3)] = count(); @sizes = hist(arg4); }
+usdt:"PATH":net:*_message { printf("%s %ld %s %s %s %ld\n", probe, arg0, str(arg1), str(arg2), str(arg3), arg4); @types[str(arg3)] = count(); @sizes = hist(arg4); printf("%d %s %s %s %d\n", args.peer_id, args.addr, args.conn_type, args.msg_type, args.size); }
 usdt:"PATH":net:*_connection { printf("%s %ld %s\n", probe, arg0, str(arg1)); }
 usdt:"PATH":utxocache:add,
-usdt:"PATH":utxocache:spent { printf("%r:%d %d %ld %d\n", buf(arg0, 32), arg1, arg2, arg3, arg4); @value = stats(arg3); }
-usdt:"PATH":utxocache:flush { printf("%ld %d %ld %ld %d\n", arg0, arg1, arg2, arg3, arg4); @last = arg2; }
-usdt:"PATH":validation:block_connected / arg1 > 930001 / { printf("%d %ld %d %ld %ld\n", arg1, arg2, arg3, arg4, arg5); }
-usdt:"PATH":mempool:replaced { printf("%r %d %ld %ld %r %d %ld %d\n", buf(arg0, 8), arg1, arg2, arg3, buf(arg4, 8), arg5, arg6, arg7); }
+usdt:"PATH":utxocache:spent { printf("%r:%d %d %ld %d\n", buf(arg0, 32), arg1, arg2, arg3, arg4); @value = stats(arg3); printf("%s:%d %s %s\n", args.txid, args.vout, btc(args.value), args.coinbase); @coins[args.txid] = args.height; }
+usdt:"PATH":utxocache:flush { printf("%ld %d %ld %ld %d\n", arg0, arg1, arg2, arg3, arg4); @last = arg2; print(args); }
+usdt:"PATH":validation:block_connected / args.height > 930001 / { print((args.hash, args.duration)); printf("%d %ld %d %ld %ld\n", arg1, arg2, arg3, arg4, arg5); }
+usdt:"PATH":mempool:replaced { printf("%r %d %ld %ld %r %d %ld %d\n", buf(arg0, 8), arg1, arg2, arg3, buf(arg4, 8), arg5, arg6, arg7); print(args); @replaced = args.new_id; }
 usdt:"PATH":mempool:removed { @removed[str(arg1), arg2] = sum(arg3); }
 END { printf("end\n"); }
 "#;

@@ -6,6 +6,7 @@ mod bad;
 mod command;
 mod events;
 mod live;
+mod names;
 mod scripts;
 mod speed;
 mod support;

@@ -23,6 +23,8 @@ pub(super) struct Binder<'a> {
     /// Expressions that name an argument: it may be on the stack.
     pub(super) made: HashSet<ExprId>,
     pub(super) diags: Vec<Diagnostic>,
+    /// Longest string that is read.
+    pub(super) max_strlen: u32,
 }
 
 impl Binder<'_> {
@@ -30,6 +32,9 @@ impl Binder<'_> {
     pub(super) fn probe(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
         self.addresses(probe, points);
         let target = self.target;
+        if self.named(probe, points) {
+            return;
+        }
         let signatures: Option<Vec<&Signature>> =
             points.iter().map(|p| signature(target, p)).collect();
         let Some(signatures) = signatures.filter(|s| !s.is_empty()) else {
@@ -241,7 +246,7 @@ impl Binder<'_> {
         }
     }
 
-    fn cast(&mut self, e: &Expr, ty: &Type, expr: Expr) -> ExprKind {
+    pub(super) fn cast(&mut self, e: &Expr, ty: &Type, expr: Expr) -> ExprKind {
         ExprKind::Cast {
             ty: TypeExpr {
                 kind: TypeExprKind::Named(self.structs.name_type(ty)),
@@ -251,7 +256,7 @@ impl Binder<'_> {
         }
     }
 
-    fn expr(&mut self, at: &Expr, kind: ExprKind) -> Expr {
+    pub(super) fn expr(&mut self, at: &Expr, kind: ExprKind) -> Expr {
         let id = ExprId(self.next);
         self.next += 1;
         Expr {
@@ -283,7 +288,7 @@ fn places(target: &Target, point: &CheckedPoint) -> Option<(usize, Vec<u64>)> {
     }
 }
 
-fn is_args(e: &Expr) -> bool {
+pub(super) fn is_args(e: &Expr) -> bool {
     matches!(&e.kind, ExprKind::Ident(word) if word == "args")
 }
 

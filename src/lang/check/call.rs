@@ -548,6 +548,12 @@ impl Checker<'_> {
                 _ => Type::U64,
             },
             "macaddr" => Type::Mac,
+            "hash256" => Type::Hash,
+            "btc" => Type::Named { table: 2 },
+            "date" => Type::Strftime {
+                format: "%Y-%m-%d %H:%M:%S".to_string(),
+                clock: 2,
+            },
             "usym" | "func" => Type::Sym { user: true },
             "ksym" => Type::Sym { user: false },
             "username" => Type::Username,

@@ -18,6 +18,7 @@ mod prune;
 mod stmt;
 mod structs;
 mod unify;
+mod usdt_args;
 mod words;
 
 #[cfg(test)]
@@ -61,6 +62,7 @@ pub fn check(
         next: script.exprs,
         made: HashSet::new(),
         diags: Vec::new(),
+        max_strlen: settings.max_strlen,
     };
     for item in &mut items {
         if let Item::Probe(probe) = item {

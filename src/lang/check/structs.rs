@@ -22,6 +22,7 @@ const NAMED: &[(&str, Type)] = &[
     ("inet", Type::Inet),
     ("username", Type::Username),
     ("macaddr_t", Type::Mac),
+    ("hash256_t", Type::Hash),
     ("usym_t", Type::Sym { user: true }),
     ("ksym_t", Type::Sym { user: false }),
     ("cgroup_path_t", Type::CgroupPath),

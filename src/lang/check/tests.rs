@@ -33,6 +33,7 @@ fn target() -> Target {
             ref_ctr: 0,
             args,
         }],
+        names: crate::bitcoin::schema::arg_names(provider, name),
     };
     let mut odd = regs(1);
     odd.push(arg(
