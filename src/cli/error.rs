@@ -1,6 +1,6 @@
 //! Why a command did not succeed.
 
-use crate::lang::brief;
+use crate::lang::diag;
 use std::{fmt, io};
 
 /// Why a command did not succeed, with what the user may do about it.
@@ -57,7 +57,7 @@ impl CliError {
     pub fn text(&self, as_bpftrace: bool) -> String {
         let text = self.to_string();
         if as_bpftrace {
-            brief::words(&text)
+            diag::bpftrace::words(&text)
         } else {
             text
         }

@@ -54,11 +54,6 @@ impl<'t> Converter<'t> {
         }
         match self.types.get(ty) {
             CType::Void | CType::Function | CType::Typedef(..) | CType::Qualified(..) => Type::Void,
-            CType::Int {
-                bytes: 1,
-                boolean: true,
-                ..
-            } => Type::Bool,
             CType::Int { bytes, signed, .. } => scalar(*bytes, *signed),
             CType::Float { bytes, .. } => scalar(*bytes, false),
             CType::Ptr { to, .. } => Type::Ptr(Box::new(self.one(*to, depth + 1))),

@@ -89,7 +89,7 @@ fn layouts() {
     let ty = |name: &str| &shape.fields.iter().find(|f| f.name == name).unwrap().ty;
     assert_eq!(*ty("name"), Type::Str { size: 16 });
     assert_eq!(*ty("count"), Type::U64);
-    assert_eq!(*ty("done"), Type::Bool);
+    assert_eq!(*ty("done"), Type::U8);
     assert_eq!(*ty("draw"), Type::Ptr(Box::new(Type::Void)));
     let short = Type::Int {
         bits: 16,

@@ -368,6 +368,9 @@ pub enum Tag {
     Enum,
 }
 
+/// What `a ?: b` calls.
+pub const OR_ELSE: &str = "?:";
+
 /// Prefix operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnOp {

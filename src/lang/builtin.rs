@@ -276,6 +276,14 @@ pub const ROWS: &[Row] = &[
         "name of the current thread",
     ),
     f(
+        "comptime",
+        "T comptime expression",
+        &[Any],
+        1,
+        Special,
+        "a value that must be known at compile time",
+    ),
+    f(
         "config",
         "Record config",
         &[],
@@ -987,13 +995,12 @@ pub const ROWS: &[Row] = &[
     .agg(),
     f(
         "typeinfo",
-        "typeinfo(value)",
+        "record typeinfo(TYPE or expression)",
         &[Type],
         1,
         Special,
         "a type as a value",
-    )
-    .no("it is unstable and undocumented"),
+    ),
     f(
         "uaddr",
         "T *uaddr(const string sym)",

@@ -26,6 +26,8 @@ pub enum Res {
     Int(i64),
     /// Known at compile time: string.
     Str(Vec<u8>),
+    /// Known at compile time: fields of a record, in its type's order.
+    Record(Vec<Res>),
     /// Member of a struct: byte offset, type and bit-field (first bit, width).
     Member {
         #[expect(missing_docs)]
@@ -139,6 +141,7 @@ pub struct Config {
     pub cpp_demangle: bool,
     pub show_debug_info: bool,
     pub lazy_symbolication: bool,
+    pub unstable_typeinfo: bool,
 }
 
 /// `missing_probes`.

@@ -93,7 +93,12 @@ const VARIABLES: &[(&str, Take)] = &[
     ("unstable_macro", Take::Nothing),
     ("unstable_map_decl", Take::Nothing),
     ("unstable_tseries", Take::Nothing),
-    ("unstable_typeinfo", Take::Nothing),
+    (
+        "unstable_typeinfo",
+        Take::Word(&["error", "warn", "enable"], |c, i| {
+            c.unstable_typeinfo = i > 0
+        }),
+    ),
 ];
 
 /// Environment variables that start like config variables but are none.
@@ -123,6 +128,7 @@ impl Default for Config {
             cpp_demangle: true,
             show_debug_info: true,
             lazy_symbolication: false,
+            unstable_typeinfo: false,
         }
     }
 }

@@ -262,6 +262,13 @@ impl Expander {
         }
         self.depth += 1;
         children_mut(&mut e.kind, &mut |c| self.child(c));
+        if let ExprKind::Call { name, args } = &mut e.kind
+            && name.text == OR_ELSE
+        {
+            let args = std::mem::take(args);
+            self.fresh += 1;
+            e.kind = or_else(args, e.span, self.fresh);
+        }
         let call = match &e.kind {
             ExprKind::Call { name, args } if self.macros.contains_key(&name.text) => {
                 Some((name.clone(), args.clone()))
@@ -395,6 +402,38 @@ impl Expander {
         self.expr(e);
         self.active.pop();
     }
+}
+
+/// `{ let $v = a; $v ? $v : b }` for `a ?: b`: the condition is evaluated once.
+fn or_else(args: Vec<Arg>, span: Span, fresh: usize) -> ExprKind {
+    let make = |kind| Expr {
+        id: ExprId(0),
+        kind,
+        span,
+    };
+    let var = || make(ExprKind::Var(format!("__or_{fresh}")));
+    let mut values = args.into_iter().filter_map(|arg| match arg {
+        Arg::Expr(e) => Some(e),
+        Arg::Type(_) => None,
+    });
+    let (first, second) = (values.next(), values.next());
+    let chosen = ExprKind::Ternary {
+        cond: Box::new(var()),
+        then: Box::new(var()),
+        els: Box::new(second.unwrap_or_else(|| make(ExprKind::Int(0)))),
+    };
+    ExprKind::Block(Block {
+        stmts: vec![Stmt {
+            kind: StmtKind::Let {
+                var: var(),
+                ty: None,
+                value: first,
+            },
+            span,
+        }],
+        value: Some(Box::new(make(chosen))),
+        span,
+    })
 }
 
 /// What a parameter wants, if the argument is not that.

@@ -2,10 +2,9 @@
 //!
 //! In this order: [`parse()`] reads a text; [`expand()`] puts in imports and macros; [`wanted()`] says what must be looked up
 //! in binaries; [`check()`] resolves names and types against a target. [`diag::render`] shows what any of them had to say,
-//! [`brief::render`] in the form of bpftrace.
+//! [`diag::bpftrace::render`] in the form of bpftrace.
 
 pub mod ast;
-pub mod brief;
 pub mod builtin;
 mod check;
 pub mod checked;

@@ -464,6 +464,18 @@ impl Printer {
                 }
             }
             ExprKind::Ident(name) => self.put(name),
+            ExprKind::Call { name, args } if name.text == OR_ELSE => {
+                self.put("(");
+                for (i, arg) in args.iter().enumerate() {
+                    if i > 0 {
+                        self.put(" ?: ");
+                    }
+                    if let Arg::Expr(expr) = arg {
+                        self.expr(expr, 1);
+                    }
+                }
+                self.put(")");
+            }
             ExprKind::Call { name, args } => {
                 self.put(&name.text);
                 self.put("(");

@@ -43,8 +43,8 @@ pub(super) const SYMBOLS: &[&str] = &[
 
 /// Words that name no variable, map, macro or builtin.
 pub(super) const KEYWORDS: &[&str] = &[
-    "break", "config", "continue", "else", "for", "if", "import", "let", "macro", "offsetof",
-    "return", "sizeof", "typeof", "unroll", "while",
+    "break", "comptime", "config", "continue", "else", "for", "if", "import", "let", "macro",
+    "offsetof", "return", "sizeof", "typeof", "unroll", "while",
 ];
 
 impl std::fmt::Display for Tok {

@@ -428,6 +428,15 @@ impl Lower<'_> {
             ("usym" | "func" | "uaddr", Type::Sym { .. }) => {
                 let addr: Opnd = match args.first() {
                     Some(arg) => self.num(arg)?,
+                    // At its return the function is not where the thread stands.
+                    None if matches!(
+                        self.point.point,
+                        crate::lang::checked::Point::Uprobe { ret: true, .. }
+                    ) =>
+                    {
+                        let ctx = self.ctx();
+                        self.f.call(helper::GET_FUNC_IP, &[ctx.into()]).into()
+                    }
                     None => {
                         let ctx = self.ctx();
                         self.f.load(Size::DW, ctx, self.abi.ip.cast_signed()).into()

@@ -25,6 +25,7 @@ pub(super) const JIFFIES64: u32 = 118;
 pub(super) const KTIME_GET_BOOT_NS: u32 = 125;
 pub(super) const KTIME_GET_COARSE_NS: u32 = 160;
 pub(super) const FOR_EACH_MAP_ELEM: u32 = 164;
+pub(super) const GET_FUNC_IP: u32 = 173;
 pub(super) const MAP_LOOKUP_PERCPU_ELEM: u32 = 195;
 pub(super) const KTIME_GET_TAI_NS: u32 = 208;
 

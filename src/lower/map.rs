@@ -746,12 +746,8 @@ impl Lower<'_> {
         );
         self.f.switch_to(done);
         Ok(Val::Num(match agg {
-            Agg::Avg { signed } => {
-                self.arith(BinOp::Div, total.into(), count.into(), *signed, *signed)
-            }
-            Agg::Stats { signed } => {
-                self.arith(BinOp::Div, total.into(), count.into(), *signed, *signed)
-            }
+            Agg::Avg { signed } => self.arith(BinOp::Div, total.into(), count.into(), *signed),
+            Agg::Stats { signed } => self.arith(BinOp::Div, total.into(), count.into(), *signed),
             _ => total.into(),
         }))
     }

@@ -223,7 +223,13 @@ impl Lower<'_> {
                     Val::User(addr) => {
                         let max = Opnd::Imm(i64::from(size));
                         let blob = self.read_blob(helper::PROBE_READ_USER_STR, max, size, addr)?;
-                        Ok(Ready::Blob(blob, ty))
+                        let whole = matches!(
+                            self.checked.res.get(&arg.id),
+                            Some(Res::Member { .. } | Res::Item(_))
+                        );
+                        // An array that is full of text is not a text that was cut.
+                        let size = size + u32::from(whole);
+                        Ok(Ready::Blob(blob, Type::Str { size }))
                     }
                     Val::Blob(blob) => Ok(Ready::Blob(blob, ty)),
                     Val::Num(_) => self.fail(arg, "this is not a string"),

@@ -208,12 +208,12 @@ impl Lower<'_> {
                         v = if size == 1 {
                             v
                         } else {
-                            self.arith(BinOp::Mul, v, Opnd::Imm(size), false, false)
+                            self.arith(BinOp::Mul, v, Opnd::Imm(size), false)
                         };
                     }
                     let signed = matches!(ty, Type::Int { signed: true, .. });
                     let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-                    v = self.arith(op, old, v, signed, signed && other);
+                    v = self.arith(op, old, v, signed && other);
                 }
                 let v = self.fit(v, &ty);
                 self.set_number(var, v);
@@ -246,7 +246,7 @@ impl Lower<'_> {
             }
             Some(BinOp::Sub) if is_number(self.checked.ty(target)) => {
                 let by = self.num(value)?;
-                let by = self.arith(BinOp::Sub, Opnd::Imm(0), by, false, false);
+                let by = self.arith(BinOp::Sub, Opnd::Imm(0), by, false);
                 self.add_to_map(target, by).map(drop)
             }
             Some(op) => self.compound(target, op, value),
@@ -263,7 +263,7 @@ impl Lower<'_> {
         };
         let by = self.num(value)?;
         let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-        let new = self.arith(op, old, by, signed, signed && other);
+        let new = self.arith(op, old, by, signed && other);
         let new = self.fit(new, &ty);
         self.put_number(target, new)
     }

@@ -121,6 +121,12 @@ impl Lower<'_> {
             Some(Res::Str(s)) => return Ok(Val::Lit(s)),
             Some(Res::Arg(n)) => return Ok(Val::Num(self.arg(expr, n)?)),
             Some(Res::Builtin(name)) => return self.builtin(expr, name),
+            Some(Res::Record(fields)) => {
+                let ty = self.checked.ty(expr).clone();
+                let addr = self.alloc(ty.size(&self.checked.structs))?;
+                self.store_known(expr, &fields, &ty, addr)?;
+                return Ok(Val::Mem(addr));
+            }
             _ => {}
         }
         match &expr.kind {
@@ -354,7 +360,17 @@ impl Lower<'_> {
             UnOp::BitNot => {
                 let v = self.num(inner)?;
                 let n = self.f.alu(AluOp::Xor, v, -1);
-                Ok(Val::Num(self.fit(n.into(), &ty)))
+                let bits = match self.checked.ty(inner) {
+                    Type::Int { bits, .. } | Type::Enum { bits, .. } => *bits,
+                    Type::Bool => 8,
+                    _ => 64,
+                };
+                let unsigned = Type::Int {
+                    bits,
+                    signed: false,
+                };
+                let n = self.fit(n.into(), &unsigned);
+                Ok(Val::Num(n))
             }
             UnOp::Not => Ok(Val::Num(self.truth(expr)?)),
             UnOp::Deref => {
@@ -477,9 +493,11 @@ impl Lower<'_> {
         }
         let a = self.num(left)?;
         let b = self.num(right)?;
-        let signed = (is_signed(&lt) || matches!(lt, Type::Agg(_)))
-            && (is_signed(&rt) || matches!(b, Opnd::Imm(0..)));
-        let signed = signed || (is_signed(&rt) && matches!(a, Opnd::Imm(0..)));
+        // As bpftrace compares: unsigned when no signed number takes part; positive constants take the other's sign.
+        let has_sign = |ty: &Type, n: Opnd| {
+            (is_signed(ty) || matches!(ty, Type::Agg(_))) && !matches!(n, Opnd::Imm(0..))
+        };
+        let signed = has_sign(&lt, a) || has_sign(&rt, b);
         let cond = match (op, signed) {
             (BinOp::Eq, _) => Cond::Eq,
             (BinOp::Ne, _) => Cond::Ne,
@@ -522,13 +540,7 @@ impl Lower<'_> {
         } else if let (Type::Ptr(elem), false) = (&rt, matches!(lt, Type::Ptr(_))) {
             a = self.scaled(a, elem);
         }
-        let n = self.arith(
-            op,
-            a,
-            b,
-            is_signed(&lt) || is_signed(&ty),
-            is_signed(&lt) && is_signed(&rt),
-        );
+        let n = self.arith(op, a, b, is_signed(&lt) && is_signed(&rt));
         Ok(Val::Num(self.fit(n, &ty)))
     }
 
@@ -541,15 +553,9 @@ impl Lower<'_> {
         }
     }
 
-    /// `a op b` on 64 bits. `signed_shift`: `>>` keeps the sign; `signed_div`: division of signed numbers.
-    pub(super) fn arith(
-        &mut self,
-        op: BinOp,
-        a: Opnd,
-        b: Opnd,
-        signed_shift: bool,
-        signed_div: bool,
-    ) -> Opnd {
+    /// `a op b` on 64 bits; `signed_div`: division of signed numbers. `>>` fills with zeros whatever the sign, as in
+    /// bpftrace.
+    pub(super) fn arith(&mut self, op: BinOp, a: Opnd, b: Opnd, signed_div: bool) -> Opnd {
         let alu = match op {
             BinOp::Add => AluOp::Add,
             BinOp::Sub => AluOp::Sub,
@@ -558,7 +564,6 @@ impl Lower<'_> {
             BinOp::Or => AluOp::Or,
             BinOp::Xor => AluOp::Xor,
             BinOp::Shl => AluOp::Lsh,
-            BinOp::Shr if signed_shift => AluOp::Arsh,
             BinOp::Shr => AluOp::Rsh,
             BinOp::Div | BinOp::Mod if signed_div => {
                 return self.signed_div(op == BinOp::Div, a, b);
@@ -689,7 +694,16 @@ impl Lower<'_> {
                 let (size, signed) = shape(&ty);
                 self.load_at(addr.plus(offset), size, signed && bits.is_none())
             }
-            Val::Mem(addr) => return Ok(Val::Mem(addr.plus(offset))),
+            Val::Mem(addr) => match (&ty, self.checked.res.get(&expr.id)) {
+                (Type::Str { size }, Some(Res::Member { .. })) => {
+                    let size = *size;
+                    let to = self.alloc(size + 1)?;
+                    self.copy(addr.plus(offset), to, size);
+                    self.store_at(to.plus(size), Size::B, Opnd::Imm(0));
+                    return Ok(Val::Mem(to));
+                }
+                _ => return Ok(Val::Mem(addr.plus(offset))),
+            },
             Val::Num(ptr) | Val::User(ptr) => {
                 let at = if offset == 0 {
                     ptr
@@ -970,6 +984,30 @@ impl Lower<'_> {
         let from = self.checked.ty(expr).clone();
         let val = self.value(expr)?;
         self.store_val(val, &from, ty, to)
+    }
+
+    /// Stores a record whose fields are known.
+    fn store_known(
+        &mut self,
+        expr: &Expr,
+        fields: &[Res],
+        ty: &Type,
+        to: Addr,
+    ) -> Result<(), Restart> {
+        let Type::Record(types) = ty else {
+            return Ok(());
+        };
+        self.clear_padding(ty, to);
+        let offsets = ty.offsets(&self.checked.structs);
+        for ((value, (_, ty)), off) in fields.iter().zip(types).zip(offsets) {
+            let val = match value {
+                Res::Int(v) => Val::Num(Opnd::Imm(*v)),
+                Res::Str(s) => Val::Lit(s.clone()),
+                _ => return self.fail(expr, "this field is not known"),
+            };
+            self.store_val(val, ty, ty, to.plus(off))?;
+        }
+        Ok(())
     }
 
     /// Zeroes what lies between the elements of a tuple: map keys are compared byte by byte.

@@ -13,7 +13,6 @@ use crate::{
     lang::{
         self, Diagnostic,
         ast::Script,
-        brief,
         checked::{Checked, Point},
         diag,
     },
@@ -336,15 +335,21 @@ fn parse(options: &Options) -> Result<Script, SessionError> {
 }
 
 fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {
-    SessionError::Script(render(diagnostics, options).trim_end().to_string())
+    SessionError::Script(
+        render(diagnostics, options)
+            .trim_end_matches('\n')
+            .to_string(),
+    )
 }
 
 fn render(diagnostics: &[Diagnostic], options: &Options) -> String {
-    if options.as_bpftrace {
-        return brief::render(diagnostics, &options.script.name, &options.script.text);
-    }
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    diag::render(
+    let show = if options.as_bpftrace {
+        diag::bpftrace::render
+    } else {
+        diag::render
+    };
+    show(
         diagnostics,
         &options.script.name,
         &options.script.text,

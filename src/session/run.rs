@@ -368,13 +368,9 @@ pub fn watch(pid: u32) -> Result<Option<OwnedFd>, SessionError> {
     }
 }
 
-/// With `-c`, USDT probes fire in the command only.
+/// With `-c`, user probes fire in the command only.
 pub(super) fn only_in(object: &mut Object, child: u32) {
-    let usdt = object
-        .programs
-        .iter_mut()
-        .filter(|p| p.probe.starts_with("usdt:"));
-    for spec in usdt.flat_map(|program| &mut program.attach) {
+    for spec in object.programs.iter_mut().flat_map(|p| &mut p.attach) {
         if let AttachSpec::User {
             pid: pid @ None, ..
         } = spec
@@ -502,12 +498,17 @@ impl<'a> Run<'a> {
     fn attach(&mut self, multi: bool) -> Result<(), SessionError> {
         let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
         let how = AttachOptions { multi, cpus: &cpus };
-        for (index, spec) in specs(self.object) {
-            let program: &ProgramSpec = &self.object.programs[index];
-            if self.verbose {
+        if self.verbose {
+            for (index, _) in specs(self.object) {
+                let probe = &self.object.programs[index].probe;
                 // Whoever closed stderr does not want to know.
-                let _ = writeln!(io::stderr(), "Attaching {}", program.probe);
+                let _ = writeln!(io::stderr(), "Attaching {probe}");
             }
+        }
+        // Of programs at one place the kernel runs the one attached last first; they run in the script's order.
+        let specs_in_order: Vec<(usize, &AttachSpec)> = specs(self.object).collect();
+        for (index, spec) in specs_in_order.into_iter().rev() {
+            let program: &ProgramSpec = &self.object.programs[index];
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let _why = trace::because(|| format!("attach `{}`", program.probe));

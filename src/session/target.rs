@@ -8,7 +8,7 @@ use super::{
 use crate::{
     bitcoin::schema,
     elf,
-    lang::{Diagnostic, Wanted, ast::Script, brief, diag, points},
+    lang::{Diagnostic, Wanted, ast::Script, diag, points},
     spec::{Binary, UsdtProbe},
     suggest, usdt, wildcard,
 };
@@ -147,7 +147,7 @@ impl Lookup<'_> {
         };
         let diagnostic = Diagnostic::error(self.place(want), message).help(help);
         SessionError::Missing(if self.as_bpftrace {
-            brief::render(&[diagnostic], self.name, self.source)
+            diag::bpftrace::render(&[diagnostic], self.name, self.source, false)
         } else {
             diag::render(&[diagnostic], self.name, self.source, false)
         })

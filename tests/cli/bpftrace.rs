@@ -39,6 +39,10 @@ fn begin_alone_ends_by_itself() {
             "\n\n",
         ),
         (
+            "config = { unstable_typeinfo = enable } begin { $a = 1; $t = typeinfo($a); print($t); if comptime (typeinfo($a).full_type == \"int8\") { print(\"narrow\") } else { print(@none) } }",
+            "{ .btf_id = 0, .base_type = int, .full_type = int8 }\nnarrow\n\n\n",
+        ),
+        (
             "macro greet() { printf(\"hi\") } macro twice(x) { x; x; } begin { twice({ greet() }) }",
             "hihi\n\n",
         ),
@@ -357,5 +361,16 @@ fn json_keeps_every_digit() {
             serde_json::json!(u64::MAX.to_string()),
             serde_json::json!(-9223372036854775807i64)
         ]
+    );
+}
+
+#[test]
+fn errors_have_its_form() {
+    let (code, _, stderr) = run(&["-e", "begin {\n\t$a = 1; print($b);\n}"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("stdin:2:16-18: ERROR: "), "{stderr}");
+    assert!(
+        stderr.contains("\n    $a = 1; print($b);\n                  ~~\n"),
+        "{stderr}"
     );
 }

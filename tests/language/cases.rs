@@ -54,6 +54,23 @@ const BODIES: &[(&str, &str)] = &[
         "$x = 3; @a[1]=1; for ($kv : @a) { $p = &$x; $x = *$p + 1; } print($x); clear(@a)",
         "4",
     ),
+    // Integers: 64 bits computed, comparisons signed unless both sides are unsigned, `>>` without a sign.
+    (
+        "$a = (uint32)4294967295; $b = (uint32)1; print($a + $b); $c = (int32)2147483647; print($c * 2)",
+        "4294967296|4294967294",
+    ),
+    (
+        "$a = (int32)-1; $b = (uint32)1; print($a < $b); $c = (int64)-1; $d = (uint64)1; print($c < $d)",
+        "true|true",
+    ),
+    (
+        "$a = -8; print($a >> 1); print(~(uint8)1); print(~0); $b = 1; print(-$b); print(-7 / 2)",
+        "9223372036854775804|254|18446744073709551615|-1|-3",
+    ),
+    (
+        "$z = 0; print($z ?: 9); print(7 ?: 5); print(\"\" == \"x\" ?: true)",
+        "9|7|true",
+    ),
     // Other loops.
     ("for ($i : -2..2) { printf(\"%d \", $i); }", "-2 -1 0 1 "),
     (

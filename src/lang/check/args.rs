@@ -183,7 +183,8 @@ impl Binder<'_> {
                 }
                 e.kind = ExprKind::Record(fields);
             }
-            ExprKind::Ident(word) if word == "retval" && ret => {
+            // By itself it is a uint64; only what has members gets its type.
+            ExprKind::Member { base, .. } if is_retval(base) && ret => {
                 let mut types = signatures.iter().map(|s| s.ret.as_ref().ok());
                 let Some(Some(ty)) = types.next() else {
                     return;
@@ -191,9 +192,12 @@ impl Binder<'_> {
                 if *ty == Type::Void || !types.all(|other| other == Some(ty)) {
                     return;
                 }
-                let value = self.expr(e, e.kind.clone());
+                let value = self.expr(e, base.kind.clone());
                 self.made.insert(value.id);
-                e.kind = self.cast(e, ty, value);
+                let kind = self.cast(e, ty, value);
+                if let ExprKind::Member { base, .. } = &mut e.kind {
+                    base.kind = kind;
+                }
             }
             _ => {}
         }
@@ -286,6 +290,10 @@ fn places(target: &Target, point: &CheckedPoint) -> Option<(usize, Vec<u64>)> {
         }
         _ => None,
     }
+}
+
+fn is_retval(e: &Expr) -> bool {
+    matches!(&e.kind, ExprKind::Ident(word) if word == "retval")
 }
 
 pub(super) fn is_args(e: &Expr) -> bool {

@@ -6,7 +6,7 @@ use super::{
     words,
 };
 use crate::lang::{
-    ast::{BinOp, Expr, ExprKind, TypeExpr},
+    ast::{BinOp, Expr, ExprKind, TypeExpr, UnOp},
     checked::{MapId, Res, VarId},
     diag::Diagnostic,
 };
@@ -60,6 +60,22 @@ fn grow(slot: &mut Slot, ty: &Type, literals: Option<(i128, i128)>) -> Grown {
         (false, true) => Grown::Changed,
         (false, false) => Grown::Fine,
     }
+}
+
+/// Whether this is the address of a variable or map that holds an integer.
+fn points_at_number(value: &Expr, ty: &Type) -> bool {
+    let address = matches!(
+        value.kind,
+        ExprKind::Unary {
+            op: UnOp::AddrOf,
+            ..
+        }
+    );
+    address && is_pointer_to_number(ty)
+}
+
+fn is_pointer_to_number(ty: &Type) -> bool {
+    matches!(ty, Type::Ptr(to) if matches!(**to, Type::Int { .. }))
 }
 
 impl Checker<'_> {
@@ -264,6 +280,18 @@ impl Checker<'_> {
             self.check_range(id, ty, literals, value);
         }
         let what = format!("`${name}`");
+        let slot = &mut self.vars[id.0 as usize];
+        if points_at_number(value, ty)
+            && slot
+                .ty
+                .as_ref()
+                .is_some_and(|old| old != ty && is_pointer_to_number(old))
+            && !slot.fixed
+        {
+            // What it points to has grown meanwhile.
+            slot.ty = Some(ty.clone());
+            self.changed = true;
+        }
         let grown = grow(&mut self.vars[id.0 as usize], ty, literals);
         self.report(grown, &what, ty, value.span);
     }

@@ -148,6 +148,7 @@ impl Checker<'_> {
             Arch::X86_64 => 6,
             Arch::Aarch64 => 8,
         };
+        let mut unsigned = false;
         for point in self.points {
             match &point.point {
                 Point::Uprobe { .. } if index >= registers && !self.by_name.contains(&e.id) => {
@@ -199,10 +200,11 @@ impl Checker<'_> {
                         return Type::I64;
                     }
                 }
+                Point::Uprobe { .. } => unsigned = true,
                 _ => {}
             }
         }
-        Type::I64
+        if unsigned { Type::U64 } else { Type::I64 }
     }
 
     /// Checks the arguments against the row; only expressions.
@@ -334,6 +336,7 @@ impl Checker<'_> {
             "sizeof" => return self.sizeof(e, &args[0]),
             "offsetof" => return self.offsetof(e, args),
             "container_of" => return self.container_of(e, args),
+            "typeinfo" => return self.typeinfo(e, &args[0]),
             _ => {}
         }
         let mut list = Vec::new();
@@ -356,6 +359,24 @@ impl Checker<'_> {
                 self.format(row.name, e, args[0], &args[1..]);
                 self.fail(e, &args);
                 Type::Void
+            }
+            "comptime" => {
+                let errors = self.diags.len();
+                let ty = self.value(args[0]);
+                match self.res.get(&args[0].id).cloned() {
+                    Some(known @ (Res::Int(_) | Res::Str(_) | Res::Record(_))) => {
+                        if let Some(range) = self.literal(args[0]) {
+                            self.literals.insert(e.id, range);
+                        }
+                        self.resolve(e, known);
+                    }
+                    _ if ty == Type::Void || self.diags.len() > errors => {}
+                    _ => self.say(
+                        Diagnostic::error(args[0].span, "this is not known at compile time")
+                            .said_at(e.span, "Unable to resolve comptime expression"),
+                    ),
+                }
+                ty
             }
             "static_assert" => {
                 self.plain_args(row, &args);

@@ -305,7 +305,12 @@ impl Checker<'_> {
                 let at = fields.iter().position(|(n, _)| *n == name.text);
                 return match at {
                     Some(i) => {
-                        self.resolve(e, Res::Item(u32::try_from(i).unwrap_or(0)));
+                        let known = match self.res.get(&base.id) {
+                            Some(Res::Record(values)) => values.get(i).cloned(),
+                            _ => None,
+                        };
+                        let at = Res::Item(u32::try_from(i).unwrap_or(0));
+                        self.resolve(e, known.unwrap_or(at));
                         fields[i].1.clone()
                     }
                     None => {
@@ -348,7 +353,13 @@ impl Checker<'_> {
                         bits,
                     },
                 );
-                ty
+                match ty {
+                    // All of the array may be text; the value has a NUL behind it.
+                    Type::Str { size } => Type::Str {
+                        size: size.saturating_add(1),
+                    },
+                    ty => ty,
+                }
             }
             None => {
                 let help = suggest::did_you_mean(&name.text, self.structs.member_names(id));
@@ -539,10 +550,9 @@ impl Checker<'_> {
                 }
             };
         }
-        let (bits, signed) = match ty {
-            Type::Int { bits, signed } => (bits, signed),
-            Type::Bool => (8, true),
-            Type::Enum { bits, .. } => (bits, true),
+        let bits = match ty {
+            Type::Int { bits, .. } | Type::Enum { bits, .. } => bits,
+            Type::Bool => 8,
             Type::Void => return Type::Void,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
@@ -554,26 +564,23 @@ impl Checker<'_> {
                 return Type::Void;
             }
         };
+        let is_literal = self.literals.contains_key(&inner.id);
+        // The complement is one of the operand's bits; it reads as unsigned.
+        let ty = match op {
+            UnOp::Neg => Type::I64,
+            _ => Type::U64,
+        };
         if let Some(v) = self.konst(inner) {
-            let v = if op == UnOp::Neg { -v } else { !v };
-            if self.literals.contains_key(&inner.id) {
-                return self.set_literal(e, v);
+            if op == UnOp::Neg && is_literal {
+                return self.set_literal(e, -v);
             }
-            let ty = Type::Int {
-                bits,
-                signed: signed || op == UnOp::Neg,
+            let v = match op {
+                UnOp::Neg => constant::wrap(-v, 64, true),
+                _ => constant::wrap(!v, if is_literal { 64 } else { bits }, false),
             };
-            let v = constant::wrap(v, bits, signed || op == UnOp::Neg);
             return self.set_int(e, v, ty);
         }
-        match op {
-            _ if self.literals.contains_key(&inner.id) => Type::I64,
-            UnOp::Neg if !signed => Type::Int {
-                bits: (bits.saturating_mul(2)).min(64),
-                signed: true,
-            },
-            _ => Type::Int { bits, signed },
-        }
+        ty
     }
 
     fn address_of(&mut self, inner: &Expr) -> Type {
@@ -784,31 +791,26 @@ impl Checker<'_> {
         if let (Some((v, w)), true) = (consts, la.is_some() && lb.is_some())
             && let Some(v) = constant::binary(op, v, w)
         {
+            let shifts = matches!(op, BinOp::Shl | BinOp::Shr);
+            if v > i128::from(u64::MAX)
+                || v < i128::from(i64::MIN)
+                || shifts && !(0..64).contains(&w)
+            {
+                self.error(e.span, "the result does not fit in 64 bits");
+                return Type::I64;
+            }
             return self.set_literal(e, v);
         }
-        let ty = if matches!(op, BinOp::Shl | BinOp::Shr) {
-            if la.is_some() { Type::I64 } else { a.clone() }
-        } else {
-            let joined = match (la, lb) {
-                (Some(_), Some(_)) => Type::I64,
-                (Some(range), None) if fits(b, range) => b.clone(),
-                (None, Some(range)) if fits(a, range) => a.clone(),
-                _ => unify::join_ints(x, y).0,
-            };
-            match (op, joined) {
-                (
-                    BinOp::Sub,
-                    Type::Int {
-                        bits,
-                        signed: false,
-                    },
-                ) => Type::Int {
-                    bits: bits.saturating_mul(2).min(64),
-                    signed: true,
-                },
-                (_, joined) => joined,
-            }
+        // What is computed has 64 bits; it is unsigned when no signed number takes part. A positive literal takes the
+        // other side's sign, a difference always has one.
+        let signed = match (la, lb) {
+            _ if op == BinOp::Sub => true,
+            (Some(_), Some(_)) => true,
+            (Some(range), None) if fits(b, range) => y.1,
+            (None, Some(range)) if fits(a, range) => x.1,
+            _ => x.1 || y.1,
         };
+        let ty = Type::Int { bits: 64, signed };
         if let (Some((v, w)), Type::Int { bits, signed }) = (consts, &ty)
             && let Some(v) = constant::binary(op, v, w)
         {

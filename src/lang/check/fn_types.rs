@@ -5,6 +5,7 @@ use crate::{
     lang::{
         ast::{Arg, Expr, ExprKind},
         builtin::Want,
+        checked::Res,
         diag::Diagnostic,
     },
     suggest,
@@ -58,6 +59,37 @@ impl Checker<'_> {
             }
             None => Type::U64,
         }
+    }
+
+    /// A type as a record of its name and kind.
+    pub(super) fn typeinfo(&mut self, e: &Expr, arg: &Arg) -> Type {
+        if !self.config.unstable_typeinfo {
+            self.say(
+                Diagnostic::error(e.span, "`typeinfo` is unstable")
+                    .help("allow it with `config = { unstable_typeinfo = enable }`"),
+            );
+            return Type::Void;
+        }
+        let Some(ty) = self.type_arg(arg) else {
+            return Type::Void;
+        };
+        let kind = words::kind(&ty).into_bytes();
+        let full = words::plain(&ty, &self.structs.defs).into_bytes();
+        let string = |bytes: &[u8]| Type::Str {
+            size: u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX),
+        };
+        let id = Type::Int {
+            bits: 8,
+            signed: true,
+        };
+        let ty = Type::Record(vec![
+            ("btf_id".to_string(), id),
+            ("base_type".to_string(), string(&kind)),
+            ("full_type".to_string(), string(&full)),
+        ]);
+        let fields = vec![Res::Int(0), Res::Str(kind), Res::Str(full)];
+        self.resolve(e, Res::Record(fields));
+        ty
     }
 
     pub(super) fn offsetof(&mut self, e: &Expr, args: &[Arg]) -> Type {

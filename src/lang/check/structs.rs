@@ -18,7 +18,7 @@ use std::collections::HashMap;
 const NAMED: &[(&str, Type)] = &[
     ("void", Type::Void),
     ("bool", Type::Bool),
-    ("_Bool", Type::Bool),
+    ("_Bool", Type::U8),
     ("inet", Type::Inet),
     ("username", Type::Username),
     ("macaddr_t", Type::Mac),

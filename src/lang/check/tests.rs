@@ -188,7 +188,18 @@ fn integers_take_the_documented_types() {
         ),
         ("$a = 1; $a = (uint64)2", "uint64"),
         ("$a = 1; $b = -1000; $a = $b", "int16 int16"),
-        ("$a = (uint32)5 + (uint8)3", "uint32"),
+        (
+            "$a = (uint32)5 + (uint8)3; $b = (int8)5 + (uint8)3",
+            "uint64 int64",
+        ),
+        (
+            "$a = ~(uint8)1; $b = -pid; $c = pid << 2; $d = pid - 1",
+            "uint64 int64 uint64 int64",
+        ),
+        (
+            "$a = arg0 ?: 5; $b = comptime (1 + 1)",
+            "uint64 uint64 int8",
+        ),
         (
             "$a = (uint64)1 - (uint64)2; $b = (uint64)1 + (-2)",
             "int64 int64",
@@ -198,7 +209,7 @@ fn integers_take_the_documented_types() {
         ("$a = 0; while ($a < 100) { $a = $a + 1; }", "int64"),
         (
             "$a = pid; $b = pid + 1; $c = nsecs / 1000",
-            "uint32 uint32 uint64",
+            "uint32 uint64 uint64",
         ),
         (
             "$a = 1 == 1; $b = !5; $c = arg0 > 3 && pid",
@@ -221,7 +232,7 @@ fn composite_types() {
     for (body, want) in [
         (
             "$s = (struct s*)arg0; $a = $s.a; $n = $s->name; $x = $s.next.raw; $y = $x[1]; $b = $s.b",
-            "struct s* int32 string[8] uint8[4] uint8 uint32",
+            "struct s* int32 string[9] uint8[4] uint8 uint32",
         ),
         ("$s = *(struct s*)arg0; $a = $s.a", "struct s int32"),
         (

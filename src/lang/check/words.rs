@@ -72,6 +72,60 @@ pub(super) fn name(ty: &Type, structs: &[StructDef]) -> String {
     }
 }
 
+/// The type as bpftrace writes it.
+pub(super) fn plain(ty: &Type, structs: &[StructDef]) -> String {
+    let sign = |signed: bool| if signed { "" } else { "u" };
+    match ty {
+        Type::Void => "void".to_string(),
+        Type::Ptr(inner) => format!("{} *", plain(inner, structs)),
+        Type::Array(elem, len) => format!("{}[{len}]", plain(elem, structs)),
+        Type::Tuple(elems) => {
+            let names: Vec<String> = elems.iter().map(|t| plain(t, structs)).collect();
+            format!("({})", names.join(","))
+        }
+        Type::Record(fields) => {
+            let names: Vec<String> = fields
+                .iter()
+                .map(|(n, t)| format!(".{n} = {}", plain(t, structs)))
+                .collect();
+            format!("record {{ {} }}", names.join(", "))
+        }
+        Type::Buf { size } => format!("buffer[{}]", size + 4),
+        Type::Inet => "inet[24]".to_string(),
+        Type::Stack { user, mode, depth } => {
+            let mode = crate::lang::config::STACK_MODES
+                .get(usize::from(*mode))
+                .unwrap_or(&"");
+            format!("{}stack_{mode}_{depth}", if *user { "u" } else { "k" })
+        }
+        Type::Agg(
+            Agg::Sum { signed }
+            | Agg::Avg { signed }
+            | Agg::Min { signed }
+            | Agg::Max { signed }
+            | Agg::Stats { signed },
+        ) => format!("{}{}", sign(*signed), name(ty, structs)),
+        _ => name(ty, structs),
+    }
+}
+
+/// The kind of a type, as bpftrace's `typeinfo` names it.
+pub(super) fn kind(ty: &Type) -> String {
+    match ty {
+        Type::Int { .. } | Type::Enum { .. } => "int".to_string(),
+        Type::Str { .. } => "string".to_string(),
+        Type::Buf { .. } => "buffer".to_string(),
+        Type::Ptr(_) => "pointer".to_string(),
+        Type::Array(..) => "array".to_string(),
+        Type::Struct(_) => "c_type".to_string(),
+        Type::Tuple(_) => "tuple".to_string(),
+        Type::Record(_) => "record".to_string(),
+        Type::Stack { user: true, .. } => "ustack".to_string(),
+        Type::Stack { user: false, .. } => "kstack".to_string(),
+        _ => name(ty, &[]),
+    }
+}
+
 /// The function that makes the aggregation.
 pub(super) fn agg_name(agg: &Agg) -> &'static str {
     match agg {

@@ -2,7 +2,7 @@
 
 use super::{Parsed, Parser};
 use crate::lang::{
-    ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, TypeExpr, TypeExprKind, UnOp},
+    ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, OR_ELSE, TypeExpr, TypeExprKind, UnOp},
     builtin,
     diag::Diagnostic,
     token::{KEYWORDS, Tok},
@@ -53,6 +53,9 @@ impl Parser<'_> {
         if !self.eat("?") {
             return Ok(cond);
         }
+        if self.eat(":") {
+            return self.or_else(cond);
+        }
         let then = self.expr()?;
         self.want(":")?;
         let els = self.expr()?;
@@ -67,6 +70,19 @@ impl Parser<'_> {
             span,
             &children,
         )
+    }
+
+    /// `a ?: b`, a call of the function of that name until macros are expanded.
+    fn or_else(&mut self, cond: Expr) -> Parsed<Expr> {
+        let els = self.expr()?;
+        let span = cond.span.to(els.span);
+        let children = [cond.id, els.id];
+        let name = Name {
+            text: OR_ELSE.to_string(),
+            span,
+        };
+        let args = vec![Arg::Expr(cond), Arg::Expr(els)];
+        self.make(ExprKind::Call { name, args }, span, &children)
     }
 
     fn binary(&mut self, least: u8) -> Parsed<Expr> {
@@ -319,6 +335,14 @@ impl Parser<'_> {
         match name.text.as_str() {
             "true" => return self.leaf(ExprKind::Bool(true)),
             "false" => return self.leaf(ExprKind::Bool(false)),
+            "comptime" => {
+                self.next();
+                let inner = self.nested(Self::unary)?;
+                let span = name.span.to(inner.span);
+                let child = [inner.id];
+                let args = vec![Arg::Expr(inner)];
+                return self.make(ExprKind::Call { name, args }, span, &child);
+            }
             "typeof" => {
                 let ty = self.base_type()?;
                 let span = name.span.to(self.last_span());

@@ -1,5 +1,7 @@
 //! What the language has to say about a script: a place, a sentence, and often a remedy.
 
+pub mod bpftrace;
+
 use crate::span::Span;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 
@@ -25,6 +27,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// Error or warning.
     pub severity: Severity,
+    /// bpftrace's words for it, for those who call this program by that name; `None` if ours will do.
+    pub said: Option<Box<bpftrace::Said>>,
 }
 
 impl Diagnostic {
@@ -36,6 +40,7 @@ impl Diagnostic {
             label: String::new(),
             help: None,
             severity: Severity::Error,
+            said: None,
         }
     }
 
@@ -65,6 +70,46 @@ impl Diagnostic {
     #[must_use]
     pub fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help;
+        self
+    }
+
+    /// With bpftrace's words for it.
+    #[must_use]
+    pub fn said(mut self, message: impl Into<String>) -> Self {
+        self.said = Some(Box::new(bpftrace::Said {
+            span: None,
+            message: message.into(),
+            more: Vec::new(),
+            hint: None,
+        }));
+        self
+    }
+
+    /// bpftrace shows another place.
+    #[must_use]
+    pub fn said_at(mut self, span: Span, message: impl Into<String>) -> Self {
+        self = self.said(message);
+        if let Some(said) = &mut self.said {
+            said.span = Some(span);
+        }
+        self
+    }
+
+    /// bpftrace says something of another place after it.
+    #[must_use]
+    pub fn said_more(mut self, span: Span, message: impl Into<String>) -> Self {
+        if let Some(said) = &mut self.said {
+            said.more.push((span, message.into()));
+        }
+        self
+    }
+
+    /// bpftrace gives a hint after it.
+    #[must_use]
+    pub fn said_hint(mut self, hint: impl Into<String>) -> Self {
+        if let Some(said) = &mut self.said {
+            said.hint = Some(hint.into());
+        }
         self
     }
 
