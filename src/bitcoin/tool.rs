@@ -213,7 +213,7 @@ impl ToolError {
     pub fn help(&self) -> Option<String> {
         match self {
             ToolError::Follow(err) => err.help(),
-            ToolError::Monitor(monitor::Error::NoTerminal) => {
+            ToolError::Monitor(monitor::Error::NoTerminal | monitor::Error::Dumb) => {
                 Some("--json prints the same events, an object a line, anywhere".to_string())
             }
             ToolError::Io(..)

@@ -12,12 +12,13 @@ use ratatui::{
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind},
     layout::Rect,
     text::{Line, Span},
-    widgets::{Block, Clear, Paragraph},
+    widgets::Paragraph,
 };
 
 use super::{
-    format::{clock, short},
-    keys::{Action, KEYS, action},
+    format::{clock, safe, short},
+    keys::{Action, action},
+    popup::{Popup, What},
     shared::{Model, Shared},
     terminal::{self, Error},
     theme::Theme,
@@ -74,7 +75,7 @@ pub struct App<S: Screen> {
     /// The model as it was when the screen was held, then, and the events until then.
     held: Option<(S::Model, u64, u64)>,
     prompt: Option<(Query, String)>,
-    help: bool,
+    popup: Option<Popup>,
     message: Option<String>,
 }
 
@@ -88,7 +89,7 @@ impl<S: Screen> App<S> {
             folder: folder.to_owned(),
             held: None,
             prompt: None,
-            help: false,
+            popup: None,
             message: None,
         }
     }
@@ -128,15 +129,19 @@ impl<S: Screen> App<S> {
             self.prompt_key(key.code);
             return false;
         }
-        if self.help {
-            self.help = false;
+        if let Some(popup) = &mut self.popup {
+            if !popup.act(asked) {
+                self.popup = None;
+            }
             return false;
         }
         let Some(asked) = asked else {
             return false;
         };
         match asked {
-            Action::Help => self.help = true,
+            Action::Help => self.popup = Some(Popup::new(What::Keys)),
+            Action::Notices => self.popup = Some(Popup::new(What::Notices)),
+            Action::Redraw => {}
             Action::Filter => self.prompt = Some((Query::Filter, String::new())),
             Action::Search => self.prompt = Some((Query::Search, String::new())),
             Action::Clear => {
@@ -187,6 +192,10 @@ impl<S: Screen> App<S> {
 
     fn export(&mut self) {
         let rows = self.with(|screen, model, now| screen.export(model, now));
+        if rows.is_empty() {
+            self.message = Some("nothing is shown, so nothing was written".to_owned());
+            return;
+        }
         let unix_ms = self.shared.start_unix_ms() + self.shared.now_ms();
         let stamp = format!(
             "{}{:03}",
@@ -230,34 +239,38 @@ impl<S: Screen> App<S> {
         frame.render_widget(line, title);
         self.with(|screen, model, now| screen.draw(model, frame, body, now));
         frame.render_widget(self.foot(), foot);
-        if self.help {
-            help(frame, body, self.theme);
+        if let Some(popup) = &mut self.popup {
+            popup.draw(&self.shared.lock().notices, frame, area, self.theme);
         }
     }
 
+    /// What the user has to know comes before what can be cut on a narrow terminal.
     fn title(&self) -> Line<'static> {
         let inner = self.shared.lock();
-        let mut spans = vec![
-            Span::styled(format!("{} ", S::NAME), self.theme.title()),
-            Span::raw(inner.status.clone()),
-        ];
+        let mut warnings = Vec::new();
+        if let Some(why) = &inner.ended {
+            warnings.push(format!("ended: {}", safe(why)));
+        }
         if let Some((_, ms, events)) = &self.held {
             let at = clock(self.shared.start_unix_ms() + ms);
             let more = short(inner.events - events);
-            spans.push(Span::styled(
-                format!(" held at {at} (+{more} events)"),
-                self.theme.warn(),
-            ));
+            warnings.push(format!("held at {at} (+{more} events)"));
         }
         if inner.lost > 0 {
-            spans.push(Span::styled(
-                format!(" {} events lost", inner.lost),
-                self.theme.warn(),
-            ));
+            warnings.push(format!("{} events lost", inner.lost));
         }
-        if let Some(why) = &inner.ended {
-            spans.push(Span::styled(format!(" ended: {why}"), self.theme.warn()));
+        let said = inner.notices.iter().filter(|n| n.starts_with("warning"));
+        match said.count() {
+            0 => {}
+            1 => warnings.push("1 warning (i)".to_owned()),
+            count => warnings.push(format!("{count} warnings (i)")),
         }
+        let mut spans = vec![Span::styled(S::NAME, self.theme.title())];
+        for warning in warnings {
+            spans.push(Span::raw("  "));
+            spans.push(Span::styled(warning, self.theme.warn()));
+        }
+        spans.push(Span::raw(format!("  {}", safe(&inner.status))));
         Line::from(spans)
     }
 
@@ -287,35 +300,6 @@ impl<S: Screen> App<S> {
     }
 }
 
-fn help(frame: &mut Frame, body: Rect, theme: Theme) {
-    let lines: Vec<Line> = KEYS
-        .iter()
-        .map(|key| {
-            let names = if theme.unicode {
-                key.names.to_owned()
-            } else {
-                key.names
-                    .replace('↑', "Up")
-                    .replace('↓', "Down")
-                    .replace('→', "Right")
-                    .replace('←', "Left")
-            };
-            Line::from(format!(" {names:<9} {}", key.help))
-        })
-        .collect();
-    let width = 62.min(body.width);
-    let height = (lines.len() as u16 + 2).min(body.height);
-    let area = Rect {
-        x: body.x + (body.width - width) / 2,
-        y: body.y + (body.height - height) / 2,
-        width,
-        height,
-    };
-    frame.render_widget(Clear, area);
-    let block = Block::bordered().title(" keys (any key closes) ");
-    frame.render_widget(Paragraph::new(lines).block(block), area);
-}
-
 /// A new file, never an old one written over.
 fn write_rows(path: &Path, rows: &[serde_json::Value]) -> io::Result<()> {
     let mut out = BufWriter::new(File::create_new(path)?);
@@ -325,7 +309,7 @@ fn write_rows(path: &Path, rows: &[serde_json::Value]) -> io::Result<()> {
     out.flush()
 }
 
-/// Shows `screen` on the terminal until the user quits or `stop` says so.
+/// Shows `screen` on the terminal until the user quits or `stop` says so, which it then goes on saying.
 ///
 /// # Errors
 /// [`Error::NoTerminal`], or what the terminal answered.
@@ -334,14 +318,29 @@ pub fn run<S: Screen>(
     shared: Shared<S::Model>,
     theme: Theme,
     folder: &Path,
-    stop: impl Fn() -> bool,
+    stop: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
+    let mut opened = terminal::Screen::open(stop)?;
+    let app = App::new(screen, shared, theme, folder);
+    match show(app, &mut opened, stop) {
+        // A terminal that is gone or takes nothing: that was told by a signal, so it is no news.
+        Err(_) if stop() => Ok(()),
+        shown => shown.map_err(Error::Io),
+    }
+}
+
+fn show<S: Screen>(
+    mut app: App<S>,
+    opened: &mut terminal::Screen,
+    stop: &dyn Fn() -> bool,
+) -> io::Result<()> {
     /// Between two frames if nothing is typed.
     const TICK: Duration = Duration::from_millis(250);
-    let mut opened = terminal::Screen::open()?;
-    let mut app = App::new(screen, shared, theme, folder);
     while !stop() {
-        opened.terminal.draw(|frame| app.draw(frame))?;
+        // A terminal that takes nothing gets the next frame it has room for; keys count meanwhile.
+        if opened.is_ready() {
+            opened.terminal.draw(|frame| app.draw(frame))?;
+        }
         // An interrupted wait is a signal: `stop` knows.
         if !event::poll(TICK).or_else(interrupted)? {
             continue;
@@ -349,6 +348,9 @@ pub fn run<S: Screen>(
         // All that was typed meanwhile, so that a slow terminal draws once for it.
         loop {
             match event::read() {
+                Ok(Event::Key(key)) if action(key) == Some(Action::Redraw) => {
+                    opened.terminal.clear()?;
+                }
                 Ok(Event::Key(key)) if app.key(key) => return Ok(()),
                 Ok(_) => {}
                 Err(e) => {

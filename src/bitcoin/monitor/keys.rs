@@ -16,13 +16,18 @@ pub enum Action {
     Back,
     SortNext,
     SortPrevious,
+    /// Of those shown, from 0.
+    SortBy(u8),
     Reverse,
+    Closed,
     Filter,
     Search,
     Next,
     Clear,
     Pause,
     Export,
+    Notices,
+    Redraw,
     Help,
     Quit,
 }
@@ -34,7 +39,7 @@ pub struct Key {
     pub action: Action,
     /// The keys.
     pub codes: &'static [KeyCode],
-    /// The keys as the help names them.
+    /// The keys as the help names them; nothing if another row tells of them.
     pub names: &'static str,
     /// What it does.
     pub help: &'static str,
@@ -107,29 +112,46 @@ pub const KEYS: &[Key] = &[
     key(
         Action::SortNext,
         &[KeyCode::Char('s'), KeyCode::Char('>')],
-        "s >",
-        "sort by the next column",
+        "s S > <",
+        "peers: sort by the next column, the previous one",
     ),
     key(
         Action::SortPrevious,
         &[KeyCode::Char('S'), KeyCode::Char('<')],
-        "S <",
-        "sort by the previous column",
+        "",
+        "",
+    ),
+    key(
+        Action::SortBy(0),
+        DIGITS,
+        "1 … 9",
+        "peers: sort by that column",
     ),
     key(
         Action::Reverse,
         &[KeyCode::Char('r')],
         "r",
-        "reverse the order",
+        "peers: reverse the order",
+    ),
+    key(
+        Action::Closed,
+        &[KeyCode::Char('o')],
+        "o",
+        "peers: open ones only, or all",
     ),
     key(
         Action::Filter,
         &[KeyCode::Char('f')],
         "f",
-        "show only lines with this text",
+        "show only lines with this text; a,b for either, !a without",
     ),
-    key(Action::Search, &[KeyCode::Char('/')], "/", "search"),
-    key(Action::Next, &[KeyCode::Char('n')], "n", "next match"),
+    key(
+        Action::Search,
+        &[KeyCode::Char('/')],
+        "/ n",
+        "search, and the next match",
+    ),
+    key(Action::Next, &[KeyCode::Char('n')], "", ""),
     key(
         Action::Clear,
         &[KeyCode::Char('c')],
@@ -146,8 +168,15 @@ pub const KEYS: &[Key] = &[
         Action::Export,
         &[KeyCode::Char('e')],
         "e",
-        "write what is shown to a file, a JSON object a line",
+        "export what is shown, a JSON object a line",
     ),
+    key(
+        Action::Notices,
+        &[KeyCode::Char('i')],
+        "i",
+        "what the trace has said",
+    ),
+    key(Action::Redraw, &[], "Ctrl-L", "draw all anew"),
     key(
         Action::Help,
         &[KeyCode::Char('?'), KeyCode::Char('h')],
@@ -160,12 +189,30 @@ pub const KEYS: &[Key] = &[
 /// What a key press asks for.
 pub fn action(event: KeyEvent) -> Option<Action> {
     if event.modifiers.contains(KeyModifiers::CONTROL) {
-        return matches!(event.code, KeyCode::Char('c')).then_some(Action::Quit);
+        return match event.code {
+            KeyCode::Char('c') => Some(Action::Quit),
+            KeyCode::Char('l') => Some(Action::Redraw),
+            _ => None,
+        };
     }
-    KEYS.iter()
-        .find(|key| key.codes.contains(&event.code))
-        .map(|key| key.action)
+    let key = KEYS.iter().find(|key| key.codes.contains(&event.code))?;
+    Some(match (key.action, event.code) {
+        (Action::SortBy(_), KeyCode::Char(digit)) => Action::SortBy(digit as u8 - b'1'),
+        (action, _) => action,
+    })
 }
+
+const DIGITS: &[KeyCode] = &[
+    KeyCode::Char('1'),
+    KeyCode::Char('2'),
+    KeyCode::Char('3'),
+    KeyCode::Char('4'),
+    KeyCode::Char('5'),
+    KeyCode::Char('6'),
+    KeyCode::Char('7'),
+    KeyCode::Char('8'),
+    KeyCode::Char('9'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -179,5 +226,7 @@ mod tests {
         assert_eq!(codes.len(), unique.len());
         let ctrl = |c| action(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
         assert_eq!((ctrl('c'), ctrl('q')), (Some(Action::Quit), None));
+        let three = KeyEvent::new(KeyCode::Char('3'), KeyModifiers::NONE);
+        assert_eq!(action(three), Some(Action::SortBy(2)));
     }
 }

@@ -1,4 +1,6 @@
-//! Which line of a long list is selected, and which are on the screen.
+//! Lists on a screen: which line is selected, which are shown, and lines of cells.
+
+use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::keys::Action;
 
@@ -30,17 +32,18 @@ impl Place {
 
     /// Moves; true if the action was a move.
     pub(super) fn act(&mut self, action: Action, count: usize) -> bool {
+        use Action::{Down, End, Home, PageDown, PageUp, Up};
         let page = self.height.saturating_sub(1).max(1);
         let Some(line) = self.line(count) else {
-            return false;
+            return matches!(action, Up | Down | PageUp | PageDown | Home | End);
         };
         let to = match action {
-            Action::Up => line.saturating_sub(1),
-            Action::Down => line + 1,
-            Action::PageUp => line.saturating_sub(page),
-            Action::PageDown => line + page,
-            Action::Home => 0,
-            Action::End => {
+            Up => line.saturating_sub(1),
+            Down => line + 1,
+            PageUp => line.saturating_sub(page),
+            PageDown => line + page,
+            Home => 0,
+            End => {
                 self.selected = None;
                 return true;
             }
@@ -70,6 +73,32 @@ impl Place {
     }
 }
 
+/// One line at row `row` of `area`, if it has that many.
+pub(super) fn put(frame: &mut Frame, area: Rect, row: u16, line: Line) {
+    if row < area.height {
+        let at = Rect {
+            y: area.y + row,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(line, at);
+    }
+}
+
+/// Text of exactly `width` characters; what is too long ends in `~`.
+pub(super) fn cell(text: &str, width: usize, right: bool) -> String {
+    let long = text.chars().count() > width;
+    if long {
+        let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+        return format!("{kept}~");
+    }
+    if right {
+        format!("{text:>width$}")
+    } else {
+        format!("{text:<width$}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +125,6 @@ mod tests {
         place.act(Action::Down, 17);
         assert_eq!(place.selected, None);
         assert_eq!((place.line(0), place.show(0, 5)), (None, 0..0));
-        assert!(!place.act(Action::Up, 0));
+        assert!(place.act(Action::Up, 0) && !place.act(Action::Open, 0));
     }
 }

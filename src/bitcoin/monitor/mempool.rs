@@ -26,6 +26,8 @@ pub enum Event {
         vsize: i64,
         /// Its fee in satoshi.
         fee: i64,
+        /// Unix seconds at which it came in.
+        entry_s: u64,
     },
     /// A transaction was replaced by another, or by a package.
     Replaced {
@@ -35,6 +37,8 @@ pub enum Event {
         vsize: i64,
         /// Its fee in satoshi.
         fee: i64,
+        /// Unix seconds at which it came in.
+        entry_s: u64,
         /// The new one's id, or the package's hash.
         by: String,
         /// Virtual size of what replaced it.
@@ -64,50 +68,6 @@ impl Event {
             Event::Rejected { .. } => 3,
         }
     }
-
-    /// What happened, in words and numbers.
-    pub fn text(&self) -> String {
-        match self {
-            Event::Added { txid, vsize, fee } => {
-                format!(
-                    "{txid} with feerate {} sat/vB ({fee} sat, {vsize} vbytes)",
-                    feerate(*fee, *vsize)
-                )
-            }
-            Event::Removed {
-                txid,
-                reason,
-                vsize,
-                fee,
-            } => format!(
-                "{txid} ({reason}) with feerate {} sat/vB ({fee} sat, {vsize} vbytes)",
-                feerate(*fee, *vsize)
-            ),
-            Event::Replaced {
-                txid,
-                vsize,
-                fee,
-                by,
-                by_vsize,
-                by_fee,
-            } => format!(
-                "{txid} ({} sat/vB) by {by} ({} sat/vB), fee {:+} sat",
-                feerate(*fee, *vsize),
-                feerate(*by_fee, *by_vsize),
-                by_fee.saturating_sub(*fee)
-            ),
-            Event::Rejected { txid, reason } => format!("{txid}: {reason}"),
-        }
-    }
-}
-
-/// Satoshi a virtual byte with two decimals; `?` for a size that is not positive.
-fn feerate(fee: i64, vsize: i64) -> String {
-    if vsize > 0 {
-        format!("{:.2}", fee as f64 / vsize as f64)
-    } else {
-        "?".to_owned()
-    }
 }
 
 /// One line of the log.
@@ -115,6 +75,8 @@ fn feerate(fee: i64, vsize: i64) -> String {
 pub struct Line {
     /// Milliseconds since the monitor began.
     pub ms: u64,
+    /// Process of the node.
+    pub node: u32,
     /// What happened.
     pub event: Event,
 }
@@ -142,11 +104,19 @@ pub struct Mempool {
     pub lines: VecDeque<Line>,
     /// Lines no longer kept.
     pub forgotten: u64,
+    /// Events were of more than one process.
+    pub several_nodes: bool,
+    /// The first of them.
+    node: Option<u32>,
 }
 
 impl Mempool {
-    /// Takes in an event of `ms` milliseconds after the beginning.
-    pub fn feed(&mut self, ms: u64, event: Event) {
+    /// Takes in an event of process `node`, `ms` milliseconds after the beginning.
+    pub fn feed(&mut self, ms: u64, node: u32, event: Event) {
+        match self.node {
+            None => self.node = Some(node),
+            Some(first) => self.several_nodes |= first != node,
+        }
         let second = ms / 1_000;
         self.counts[event.kind()].add(second, 1);
         match &event {
@@ -164,7 +134,7 @@ impl Mempool {
             self.lines.pop_front();
             self.forgotten += 1;
         }
-        self.lines.push_back(Line { ms, event });
+        self.lines.push_back(Line { ms, node, event });
     }
 }
 
@@ -198,6 +168,7 @@ mod tests {
         let txid = || "ab".repeat(32);
         pool.feed(
             0,
+            7,
             Event::Added {
                 txid: txid(),
                 vsize: 141,
@@ -206,10 +177,12 @@ mod tests {
         );
         pool.feed(
             1_000,
+            7,
             Event::Replaced {
                 txid: txid(),
                 vsize: 141,
                 fee: 282,
+                entry_s: 0,
                 by: "cd".repeat(32),
                 by_vsize: 100,
                 by_fee: 500,
@@ -218,17 +191,20 @@ mod tests {
         for reason in ["block", "expiry", "block"] {
             pool.feed(
                 61_000,
+                7,
                 Event::Removed {
                     txid: txid(),
                     reason: reason.into(),
                     vsize: 141,
                     fee: 282,
+                    entry_s: 0,
                 },
             );
         }
         for i in 0..300 {
             pool.feed(
                 62_000,
+                7,
                 Event::Rejected {
                     txid: txid(),
                     reason: format!("r{i}"),
@@ -246,14 +222,11 @@ mod tests {
             ),
             (3, 0, 1)
         );
-        let text = pool.lines[1].event.text();
-        assert!(text.ends_with("cd (5.00 sat/vB), fee +218 sat"), "{text}");
         let odd = Event::Added {
             txid: txid(),
             vsize: -1,
             fee: i64::MIN,
         };
-        assert!(odd.text().contains("feerate ? sat/vB"), "{}", odd.text());
-        pool.feed(63_000, odd);
+        pool.feed(63_000, 7, odd);
     }
 }

@@ -1,20 +1,15 @@
 //! The mempool: counts and rates, reasons, and a log.
 
-use ratatui::{
-    Frame,
-    layout::Rect,
-    style::Style,
-    text::{Line, Span},
-};
-use serde_json::json;
+use ratatui::{Frame, layout::Rect, style::Style, text::Line};
 
 use super::{
     app::{Now, Query, Screen},
-    format::{bars, clock, rate, safe, short},
+    format::{bars, rate, safe, short},
     keys::Action,
-    list::Place,
-    mempool::{Event, KINDS, Line as Entry, Mempool, by_count},
-    peers_screen::{cell, matches, put},
+    list::{Place, cell, put},
+    mempool::{Event, KINDS, Mempool, by_count},
+    mempool_log::{self, words},
+    query::matches,
     window::Window,
 };
 
@@ -30,13 +25,12 @@ pub struct MempoolScreen {
     open: bool,
 }
 
-/// Rows of the counts, their heading included.
-const COUNTS: u16 = 7;
-
 impl MempoolScreen {
-    fn lines(&self, pool: &Mempool) -> Vec<usize> {
+    fn lines(&self, pool: &Mempool, now: &Now) -> Vec<usize> {
         (0..pool.lines.len())
-            .filter(|&i| self.filter.is_empty() || matches(&self.filter, &words(&pool.lines[i])))
+            .filter(|&i| {
+                self.filter.is_empty() || matches(&self.filter, &words(&pool.lines[i], now))
+            })
             .collect()
     }
 
@@ -49,36 +43,45 @@ impl MempoolScreen {
         self.forgotten = pool.forgotten;
     }
 
-    fn previous_match(&mut self, pool: &Mempool, skip: bool) {
-        let lines = self.lines(pool);
+    fn previous_match(&mut self, pool: &Mempool, now: &Now, skip: bool) {
+        let lines = self.lines(pool, now);
         let Some(at) = self.place.line(lines.len()) else {
             return;
         };
         let found = (0..lines.len())
             .map(|back| (at + 2 * lines.len() - back - usize::from(skip)) % lines.len())
-            .find(|&i| matches(&self.search, &words(&pool.lines[lines[i]])));
+            .find(|&i| matches(&self.search, &words(&pool.lines[lines[i]], now)));
         if found.is_some() {
             self.place.selected = found;
         }
     }
 }
 
-/// A row of counts.
+/// The heading of the counts, or a row of them; a narrow screen has no rates.
+fn count_cells(width: u16, name: &str, cells: [&str; 5], bars: &str) -> String {
+    let [total, minute, ten, rate, rate_ten] = cells;
+    let mut line = format!("{name:<9} {total:>7} {minute:>7} {ten:>7}");
+    if width >= 64 {
+        line += &format!(" {rate:>9} {rate_ten:>9}");
+    }
+    format!("{line} {bars}")
+}
+
 fn counts(name: &str, window: &Window, now: &Now, width: u16) -> String {
     let second = now.ms / 1_000;
     let spark = usize::from(width.saturating_sub(53)).min(60);
-    format!(
-        "{name:<9} {:>7} {:>7} {:>7} {:>9} {:>9} {}",
+    let cells = [
         short(window.total()),
         short(window.last(second, 60)),
         short(window.last(second, 600)),
         rate(window.rate(second, 60)),
         rate(window.rate(second, 600)),
-        bars(
-            &window.bars(second, spark, 60 / spark.clamp(1, 60)),
-            now.theme.unicode
-        )
-    )
+    ];
+    let bars = bars(
+        &window.bars(second, spark, 60 / spark.clamp(1, 60)),
+        now.theme.unicode,
+    );
+    count_cells(width, name, cells.each_ref().map(String::as_str), &bars)
 }
 
 /// Two columns of reasons, as many rows as the longer needs, at most `most`.
@@ -100,55 +103,47 @@ fn reasons(pool: &Mempool, width: u16, most: usize) -> Vec<String> {
         .collect()
 }
 
-/// What filter and search look at.
-fn words(line: &Entry) -> String {
-    format!("{} {}", KINDS[line.event.kind()], line.event.text())
-}
-
 impl Screen for MempoolScreen {
     type Model = Mempool;
     const NAME: &'static str = "mempool-monitor";
 
     fn draw(&mut self, pool: &Mempool, frame: &mut Frame, area: Rect, now: &Now) {
         self.settle(pool);
-        let heading = format!(
-            "{:<9} {:>7} {:>7} {:>7} {:>9} {:>9} {}",
-            "EVENTS", "TOTAL", "1 MIN", "10 MIN", "/s 1 MIN", "/s 10 MIN", "LAST MINUTE"
-        );
+        let titles = ["TOTAL", "1 MIN", "10 MIN", "/s 1 MIN", "/s 10 MIN"];
+        let heading = count_cells(area.width, "EVENTS", titles, "LAST MINUTE");
         put(frame, area, 0, Line::styled(heading, now.theme.heading()));
-        for (i, (name, window)) in KINDS.iter().zip(&pool.counts).enumerate() {
-            put(
-                frame,
-                area,
-                1 + i as u16,
-                Line::raw(counts(name, window, now, area.width)),
-            );
+        let mut rows: Vec<(&str, &Window)> = KINDS.iter().copied().zip(&pool.counts).collect();
+        // On a low screen the log comes first.
+        let room = usize::from(area.height).saturating_sub(13);
+        if room > 0 {
+            rows.extend(["vB in", "vB out"].into_iter().zip(&pool.vbytes));
         }
-        for (i, (name, window)) in ["vB in", "vB out"].iter().zip(&pool.vbytes).enumerate() {
-            put(
-                frame,
-                area,
-                5 + i as u16,
-                Line::raw(counts(name, window, now, area.width)),
-            );
-        }
-        let room = usize::from(area.height.saturating_sub(COUNTS + 6)) / 2;
-        let mut row = COUNTS;
-        for text in reasons(pool, area.width, room.min(12)) {
+        let mut row = 1;
+        for (name, window) in rows {
+            let text = counts(name, window, now, area.width);
             put(frame, area, row, Line::raw(text));
             row += 1;
         }
-        let change = match pool.counts[2].total() {
-            0 => String::new(),
-            _ => format!(", replacements changed fees by {:+} sat", pool.fee_change),
-        };
-        let heading = format!("LOG (UTC){change}");
+        for text in reasons(pool, area.width, (room / 2).min(12)) {
+            put(frame, area, row, Line::raw(text));
+            row += 1;
+        }
+        if room > 0 && pool.counts[2].total() > 0 {
+            let change = format!("replacements changed fees by {:+} sat", pool.fee_change);
+            put(frame, area, row, Line::raw(change));
+            row += 1;
+        }
+        let heading = mempool_log::heading(area.width, pool.several_nodes);
         put(frame, area, row, Line::styled(heading, now.theme.heading()));
         row += 1;
 
-        let lines = self.lines(pool);
+        let lines = self.lines(pool, now);
         let detail = self.open && self.place.line(lines.len()).is_some();
-        let kept = if detail { 4 } else { 0 };
+        let kept = if detail {
+            4.min(area.height.saturating_sub(row + 1))
+        } else {
+            0
+        };
         let height = usize::from(area.height.saturating_sub(row + kept));
         let range = self.place.show(lines.len(), height);
         let selected = self
@@ -163,21 +158,14 @@ impl Screen for MempoolScreen {
                 Event::Replaced { .. } => Style::new(),
                 Event::Rejected { .. } => now.theme.warn(),
             };
-            let text = words(line);
-            if !self.search.is_empty() && matches(&self.search, &text) {
+            if !self.search.is_empty() && matches(&self.search, &words(line, now)) {
                 style = style.patch(now.theme.hit());
             }
             if selected == Some(at) {
                 style = style.patch(now.theme.selected());
             }
-            let time = clock(now.start_unix_ms + line.ms);
-            let text = cell(
-                &safe(&text),
-                usize::from(area.width).saturating_sub(13),
-                false,
-            );
-            let spans = vec![Span::raw(time), Span::raw(" "), Span::styled(text, style)];
-            put(frame, area, row, Line::from(spans));
+            let text = mempool_log::row(line, area.width, pool.several_nodes, now);
+            put(frame, area, row, Line::styled(text, style));
             row += 1;
         }
         if lines.is_empty() {
@@ -189,7 +177,7 @@ impl Screen for MempoolScreen {
             );
         }
         if let Some(at) = selected.filter(|_| detail) {
-            let text = safe(&words(&pool.lines[lines[at]]));
+            let text = safe(&words(&pool.lines[lines[at]], now));
             let chars: Vec<char> = text.chars().collect();
             let from = area.height - kept;
             for (i, part) in chars
@@ -208,21 +196,21 @@ impl Screen for MempoolScreen {
         }
     }
 
-    fn act(&mut self, action: Action, pool: &Mempool, _: &Now) -> bool {
+    fn act(&mut self, action: Action, pool: &Mempool, now: &Now) -> bool {
         self.settle(pool);
         match action {
             Action::Open => self.open = true,
             Action::Back if self.open => self.open = false,
-            Action::Next => self.previous_match(pool, true),
+            Action::Next => self.previous_match(pool, now, true),
             _ => {
-                let count = self.lines(pool).len();
+                let count = self.lines(pool, now).len();
                 return self.place.act(action, count);
             }
         }
         true
     }
 
-    fn query(&mut self, query: Query, text: &str, pool: &Mempool, _: &Now) {
+    fn query(&mut self, query: Query, text: &str, pool: &Mempool, now: &Now) {
         match query {
             Query::Filter => {
                 text.clone_into(&mut self.filter);
@@ -231,7 +219,7 @@ impl Screen for MempoolScreen {
             Query::Search => {
                 text.clone_into(&mut self.search);
                 if !text.is_empty() {
-                    self.previous_match(pool, false);
+                    self.previous_match(pool, now, false);
                 }
             }
         }
@@ -245,39 +233,10 @@ impl Screen for MempoolScreen {
     }
 
     fn export(&self, pool: &Mempool, now: &Now) -> Vec<serde_json::Value> {
-        let lines = self.lines(pool);
+        let lines = self.lines(pool, now);
         lines
             .into_iter()
-            .map(|i| event_json(&pool.lines[i], now))
+            .map(|i| mempool_log::json(&pool.lines[i], now))
             .collect()
     }
-}
-
-fn event_json(line: &Entry, now: &Now) -> serde_json::Value {
-    let fields = match &line.event {
-        Event::Added { txid, vsize, fee } => json!({ "txid": txid, "vsize": vsize, "fee": fee }),
-        Event::Removed {
-            txid,
-            reason,
-            vsize,
-            fee,
-        } => json!({ "txid": txid, "reason": reason, "vsize": vsize, "fee": fee }),
-        Event::Replaced {
-            txid,
-            vsize,
-            fee,
-            by,
-            by_vsize,
-            by_fee,
-        } => json!({
-            "txid": txid, "vsize": vsize, "fee": fee,
-            "replacement": by, "replacement_vsize": by_vsize, "replacement_fee": by_fee,
-        }),
-        Event::Rejected { txid, reason } => json!({ "txid": txid, "reason": reason }),
-    };
-    json!({
-        "time_ms": now.start_unix_ms + line.ms,
-        "event": KINDS[line.event.kind()],
-        "args": fields,
-    })
 }

@@ -56,6 +56,9 @@ pub struct Peer {
     pub conn_type: String,
 }
 
+/// A peer of one of the nodes: the node's process, and its number of the peer.
+pub type Key = (u32, i64);
+
 /// One message of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -87,6 +90,8 @@ pub struct Traffic {
 /// One peer.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// Process of the node that it is a peer of.
+    pub node: u32,
     /// Who it is.
     pub peer: Peer,
     /// Name of its network, by its address as long as no connection event told.
@@ -117,8 +122,8 @@ pub struct State {
 /// All peers.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
-    /// By number.
-    pub by_id: BTreeMap<i64, State>,
+    /// By node and number.
+    pub by_key: BTreeMap<Key, State>,
     /// Message types seen; a [`Line`] has the index.
     pub types: Vec<String>,
     /// Messages of all peers over time.
@@ -128,36 +133,58 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Takes in an event of `ms` milliseconds after the beginning.
-    pub fn feed(&mut self, ms: u64, event: Event) {
+    /// Takes in an event of process `node`, `ms` milliseconds after the beginning.
+    pub fn feed(&mut self, ms: u64, node: u32, event: Event) {
         match event {
             Event::Message {
                 peer,
                 msg_type,
                 size,
                 inbound,
-            } => self.message(ms, peer, &msg_type, size, inbound),
-            Event::Connected { peer, network } => self.state(ms, peer).network = network,
+            } => self.message((ms, node), peer, &msg_type, size, inbound),
+            Event::Connected { peer, network } => {
+                let key = (node, peer.id);
+                // Bitcoin Core gives no number twice; whoever does means another connection.
+                if self.by_key.get(&key).is_some_and(|s| s.closed_ms.is_some()) {
+                    self.by_key.remove(&key);
+                }
+                self.state(ms, node, peer).network = network;
+            }
             Event::Closed { peer, network, .. } => {
-                let state = self.state(ms, peer);
+                let state = self.state(ms, node, peer);
                 state.network = network;
-                state.closed_ms = Some(ms);
+                state.close(ms);
                 self.drop_oldest_closed();
             }
             Event::Misbehaving { id, reason } => {
-                if let Some(state) = self.by_id.get_mut(&id) {
+                if let Some(state) = self.by_key.get_mut(&(node, id)) {
                     state.misbehaved = Some(reason);
                 }
             }
         }
     }
 
-    fn message(&mut self, ms: u64, peer: Peer, msg_type: &str, size: u64, inbound: bool) {
+    /// Connections of a process end with it.
+    pub fn ended(&mut self, ms: u64, node: u32) {
+        for state in self.by_key.values_mut().filter(|s| s.node == node) {
+            state.close(ms);
+        }
+        while self.drop_oldest_closed() {}
+    }
+
+    fn message(
+        &mut self,
+        (ms, node): (u64, u32),
+        peer: Peer,
+        msg_type: &str,
+        size: u64,
+        inbound: bool,
+    ) {
         let second = ms / 1_000;
         self.messages.add(second, 1);
         self.bytes.add(second, size);
         let index = self.type_index(msg_type);
-        let state = self.state(ms, peer);
+        let state = self.state(ms, node, peer);
         let traffic = if inbound {
             &mut state.received
         } else {
@@ -188,13 +215,11 @@ impl Peers {
         });
     }
 
-    /// The peer's state, made if it is new. A number that is seen with another address is another peer: a node restarted.
-    fn state(&mut self, ms: u64, peer: Peer) -> &mut State {
-        let other = |state: &State| state.peer.addr != peer.addr;
-        if self.by_id.get(&peer.id).is_some_and(other) {
-            self.by_id.remove(&peer.id);
-        }
-        self.by_id.entry(peer.id).or_insert_with(|| State {
+    /// The peer's state, made if it is new.
+    fn state(&mut self, ms: u64, node: u32, peer: Peer) -> &mut State {
+        let key = (node, peer.id);
+        self.by_key.entry(key).or_insert_with(|| State {
+            node,
             network: network_of(&peer.addr).to_owned(),
             peer,
             received: Traffic::default(),
@@ -229,18 +254,28 @@ impl Peers {
         u16::try_from(at).unwrap_or(u16::MAX)
     }
 
-    fn drop_oldest_closed(&mut self) {
-        let closed = self.by_id.values().filter(|s| s.closed_ms.is_some());
-        if closed.clone().count() > KEPT_CLOSED
-            && let Some(id) = closed.min_by_key(|s| s.closed_ms).map(|s| s.peer.id)
-        {
-            self.by_id.remove(&id);
+    /// Forgets the peer that left first if more than [`KEPT_CLOSED`] have left; whether it did.
+    fn drop_oldest_closed(&mut self) -> bool {
+        let closed = self.by_key.iter().filter(|(_, s)| s.closed_ms.is_some());
+        if closed.clone().count() <= KEPT_CLOSED {
+            return false;
         }
+        let oldest = closed.min_by_key(|(_, s)| s.closed_ms).map(|(key, _)| *key);
+        oldest.is_some_and(|key| self.by_key.remove(&key).is_some())
+    }
+
+    /// Whether peers of more than one node are known.
+    pub fn several_nodes(&self) -> bool {
+        let nodes = self
+            .by_key
+            .first_key_value()
+            .zip(self.by_key.last_key_value());
+        nodes.is_some_and(|((first, _), (last, _))| first.0 != last.0)
     }
 
     /// Peers whose connection is open.
     pub fn open(&self) -> usize {
-        self.by_id
+        self.by_key
             .values()
             .filter(|s| s.closed_ms.is_none())
             .count()
@@ -251,6 +286,17 @@ impl Peers {
         self.types
             .get(usize::from(line.msg_type))
             .map_or("?", String::as_str)
+    }
+}
+
+impl State {
+    /// The node and its number of the peer.
+    pub fn key(&self) -> Key {
+        (self.node, self.peer.id)
+    }
+
+    fn close(&mut self, ms: u64) {
+        self.closed_ms.get_or_insert(ms);
     }
 }
 
@@ -300,26 +346,29 @@ mod tests {
     #[test]
     fn traffic_and_ping_by_peer() {
         let mut peers = Peers::default();
-        peers.feed(1_000, message(1, "ping", 8, false));
-        peers.feed(1_042, message(1, "pong", 8, true));
-        peers.feed(1_100, message(1, "pong", 8, true));
-        peers.feed(2_000, message(2, "tx", 300, true));
-        let one = &peers.by_id[&1];
+        peers.feed(1_000, 7, message(1, "ping", 8, false));
+        peers.feed(1_042, 7, message(1, "pong", 8, true));
+        peers.feed(1_100, 7, message(1, "pong", 8, true));
+        peers.feed(2_000, 7, message(2, "tx", 300, true));
+        let one = &peers.by_key[&(7, 1)];
         assert_eq!(one.ping_ms, Some(42));
         assert_eq!((one.received.messages, one.sent.bytes), (2, 8));
         assert_eq!(one.network, "IPv4");
         assert_eq!(peers.bytes.total(), 324);
-        assert_eq!(peers.type_of(&peers.by_id[&2].lines[0]), "tx");
+        assert_eq!(peers.type_of(&peers.by_key[&(7, 2)].lines[0]), "tx");
     }
 
     #[test]
     fn memory_has_an_end() {
         let mut peers = Peers::default();
         for i in 0..KEPT as u64 + 10 {
-            peers.feed(i, message(1, &format!("t{i}"), 1, true));
+            peers.feed(i, 7, message(1, &format!("t{i}"), 1, true));
         }
         assert_eq!(
-            (peers.by_id[&1].lines.len(), peers.by_id[&1].forgotten),
+            (
+                peers.by_key[&(7, 1)].lines.len(),
+                peers.by_key[&(7, 1)].forgotten
+            ),
             (KEPT, 10)
         );
         assert_eq!(peers.types.len(), 1_001);
@@ -328,6 +377,7 @@ mod tests {
             let network = "CJDNS".to_owned();
             peers.feed(
                 id as u64,
+                7,
                 Event::Closed {
                     peer,
                     network,
@@ -336,17 +386,32 @@ mod tests {
                 },
             );
         }
-        assert_eq!((peers.by_id.len(), peers.open()), (KEPT_CLOSED + 1, 1));
+        assert_eq!((peers.by_key.len(), peers.open()), (KEPT_CLOSED + 1, 1));
     }
 
     #[test]
-    fn a_number_with_another_address_is_another_peer() {
+    fn nodes_have_peers_of_the_same_number() {
         let mut peers = Peers::default();
-        peers.feed(0, message(1, "tx", 100, true));
-        let peer = peer(1, "abc.onion:8333");
+        peers.feed(0, 7, message(1, "tx", 100, true));
+        assert!(!peers.several_nodes());
+        peers.feed(0, 8, message(1, "tx", 10, true));
+        assert!(peers.several_nodes());
+        assert_eq!(peers.by_key[&(7, 1)].received.bytes, 100);
+        peers.ended(5, 7);
+        assert_eq!(peers.by_key[&(7, 1)].closed_ms, Some(5));
+        assert_eq!((peers.by_key[&(8, 1)].closed_ms, peers.open()), (None, 1));
+    }
+
+    #[test]
+    fn a_closed_number_that_connects_is_another_peer() {
+        let mut peers = Peers::default();
+        peers.feed(0, 7, message(1, "tx", 100, true));
+        peers.ended(3, 7);
         let network = "Onion".to_owned();
-        peers.feed(5, Event::Connected { peer, network });
-        assert_eq!(peers.by_id[&1].received, Traffic::default());
-        assert_eq!(peers.by_id[&1].network, "Onion");
+        let peer = peer(1, "abc.onion:8333");
+        peers.feed(5, 7, Event::Connected { peer, network });
+        let state = &peers.by_key[&(7, 1)];
+        assert_eq!((state.received.bytes, state.closed_ms), (0, None));
+        assert_eq!(state.network, "Onion");
     }
 }

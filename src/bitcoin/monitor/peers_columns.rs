@@ -41,18 +41,31 @@ const fn column(
     }
 }
 
+/// Index of the column that is shown only with several nodes.
+const NODE: usize = 0;
+/// Index of the column that is sorted by at first.
+pub(super) const ID: usize = 1;
 /// Index of the column that takes what width is left.
-pub(super) const WIDE: usize = 1;
+pub(super) const WIDE: usize = 2;
 
-/// All columns, left to right. Those of rank 0 fit 40 characters, those up to 3 fit 80.
+/// All columns, left to right. Those of rank 0 fit 40 characters, those up to 3 fit 80. Each is wider than its title, so
+/// that the sign of the order has room.
 pub(super) const COLUMNS: &[Column] = &[
+    column(
+        "NODE",
+        7,
+        true,
+        0,
+        |s, _| s.node.to_string(),
+        |a, b, _| a.node.cmp(&b.node),
+    ),
     column(
         "ID",
         4,
         true,
         0,
         |s, _| s.peer.id.to_string(),
-        |a, b, _| a.peer.id.cmp(&b.peer.id),
+        |a, b, _| a.key().cmp(&b.key()),
     ),
     column(
         "ADDRESS",
@@ -72,7 +85,7 @@ pub(super) const COLUMNS: &[Column] = &[
     ),
     column(
         "NET",
-        5,
+        6,
         false,
         3,
         |s, _| safe(&s.network),
@@ -87,7 +100,7 @@ pub(super) const COLUMNS: &[Column] = &[
         |a, b, _| a.received.messages.cmp(&b.received.messages),
     ),
     column(
-        "BYTES",
+        "IN B",
         5,
         true,
         0,
@@ -103,8 +116,8 @@ pub(super) const COLUMNS: &[Column] = &[
         |a, b, _| a.sent.messages.cmp(&b.sent.messages),
     ),
     column(
-        "BYTES",
-        5,
+        "OUT B",
+        6,
         true,
         0,
         |s, _| short(s.sent.bytes),
@@ -123,7 +136,7 @@ pub(super) const COLUMNS: &[Column] = &[
     }),
     column(
         "MSG/s",
-        5,
+        6,
         true,
         4,
         |s, now| rate(messages_rate(s, now)),
@@ -181,9 +194,18 @@ fn state(state: &State, now: &Now) -> String {
     }
 }
 
+impl Column {
+    /// Numbers are looked at from the largest on, but for those that are names.
+    pub(super) fn largest_first(&self) -> bool {
+        self.right && !["NODE", "ID"].contains(&self.title)
+    }
+}
+
 /// The columns that fit `width`, in order: those of the lowest ranks, one space between.
-pub(super) fn fitting(width: u16) -> Vec<usize> {
-    let mut ranked: Vec<usize> = (0..COLUMNS.len()).collect();
+pub(super) fn fitting(width: u16, several_nodes: bool) -> Vec<usize> {
+    let mut ranked: Vec<usize> = (0..COLUMNS.len())
+        .filter(|&i| several_nodes || i != NODE)
+        .collect();
     ranked.sort_by_key(|&i| COLUMNS[i].rank);
     let mut left = i32::from(width) + 1;
     let mut chosen: Vec<usize> = ranked
@@ -204,16 +226,24 @@ mod tests {
     #[test]
     fn columns_fit_the_widths_they_promise() {
         let titles = |width| {
-            fitting(width)
+            fitting(width, false)
                 .iter()
                 .map(|&i| COLUMNS[i].title)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(titles(40), ["ID", "ADDRESS", "BYTES", "BYTES"]);
+        assert_eq!(titles(40), ["ID", "ADDRESS", "IN B", "OUT B"]);
         let at_80 = [
-            "ID", "ADDRESS", "TYPE", "NET", "IN", "BYTES", "OUT", "BYTES", "B/s", "PING",
+            "ID", "ADDRESS", "TYPE", "NET", "IN", "IN B", "OUT", "OUT B", "B/s", "PING",
         ];
         assert_eq!(titles(80), at_80);
-        assert_eq!(titles(200).len(), COLUMNS.len());
+        assert_eq!(titles(200).len(), COLUMNS.len() - 1);
+        assert_eq!(fitting(200, true).len(), COLUMNS.len());
+        for column in COLUMNS {
+            assert!(
+                column.title.len() < usize::from(column.width),
+                "{}",
+                column.title
+            );
+        }
     }
 }

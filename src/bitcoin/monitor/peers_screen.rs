@@ -12,9 +12,10 @@ use super::{
     app::{Now, Query, Screen},
     format::{bars, clock, rate, safe, short, span},
     keys::Action,
-    list::Place,
-    peers::{Peers, State},
-    peers_columns::{COLUMNS, WIDE, fitting},
+    list::{Place, cell, put},
+    peers::{Key, Peers, State},
+    peers_columns::{COLUMNS, ID, WIDE, fitting},
+    query::matches,
 };
 
 /// Rows above the list in either view.
@@ -26,8 +27,12 @@ pub struct PeersScreen {
     /// Index into the columns.
     sort: usize,
     descending: bool,
+    /// The columns that were drawn last.
+    columns: Vec<usize>,
+    /// Peers that left are not shown.
+    open_only: bool,
     /// The selected peer: it stays selected when the order changes.
-    selected: Option<i64>,
+    selected: Option<Key>,
     place: Place,
     filter: String,
     search: String,
@@ -37,7 +42,7 @@ pub struct PeersScreen {
 /// One peer's messages.
 #[derive(Debug, Default)]
 struct Conversation {
-    id: i64,
+    key: Key,
     place: Place,
     /// Lines forgotten when it was last drawn or moved in.
     forgotten: u64,
@@ -48,8 +53,10 @@ struct Conversation {
 impl Default for PeersScreen {
     fn default() -> Self {
         PeersScreen {
-            sort: 0,
+            sort: ID,
             descending: false,
+            columns: fitting(80, false),
+            open_only: false,
             selected: None,
             place: Place::first(),
             filter: String::new(),
@@ -60,21 +67,23 @@ impl Default for PeersScreen {
 }
 
 impl PeersScreen {
-    /// The peers of the table in its order.
+    /// The peers of the table in its order; those that left are the last.
     fn rows<'a>(&self, peers: &'a Peers, now: &Now) -> Vec<&'a State> {
         let mut rows: Vec<&State> = peers
-            .by_id
+            .by_key
             .values()
+            .filter(|state| !self.open_only || state.closed_ms.is_none())
             .filter(|state| matches(&self.filter, &words(state)))
             .collect();
         let order = COLUMNS[self.sort].order;
         rows.sort_by(|a, b| {
             let order = order(a, b, now);
-            if self.descending {
+            let order = if self.descending {
                 order.reverse()
             } else {
                 order
-            }
+            };
+            (a.closed_ms.is_some().cmp(&b.closed_ms.is_some())).then(order)
         });
         rows
     }
@@ -83,7 +92,7 @@ impl PeersScreen {
     fn follow(&mut self, rows: &[&State]) {
         let at = self
             .selected
-            .and_then(|id| rows.iter().position(|s| s.peer.id == id));
+            .and_then(|key| rows.iter().position(|s| s.key() == key));
         if let Some(at) = at {
             self.place.selected = Some(at);
         }
@@ -91,7 +100,20 @@ impl PeersScreen {
     }
 
     fn remember(&mut self, rows: &[&State]) {
-        self.selected = self.place.line(rows.len()).map(|line| rows[line].peer.id);
+        self.selected = self.place.line(rows.len()).map(|line| rows[line].key());
+    }
+
+    fn sort_by(&mut self, column: usize) {
+        self.sort = column;
+        self.descending = COLUMNS[column].largest_first();
+    }
+
+    /// Sorts by the column `step` away from the current one, of those shown.
+    fn sort_near(&mut self, step: isize) {
+        let count = self.columns.len();
+        let at = self.columns.iter().position(|&i| i == self.sort);
+        let to = at.map_or(0, |at| (at + count).saturating_add_signed(step) % count);
+        self.sort_by(self.columns[to]);
     }
 
     fn draw_table(&mut self, peers: &Peers, frame: &mut Frame, area: Rect, now: &Now) {
@@ -109,7 +131,8 @@ impl PeersScreen {
         }
         let rows = self.rows(peers, now);
         self.follow(&rows);
-        let columns = fitting(area.width);
+        self.columns = fitting(area.width, peers.several_nodes());
+        let columns = &self.columns;
         let used: u16 = columns.iter().map(|&i| COLUMNS[i].width + 1).sum::<u16>() - 1;
         let spare = area.width - used;
         let cells = |text: &dyn Fn(usize) -> String| {
@@ -151,8 +174,10 @@ impl PeersScreen {
             put(frame, area, HEAD + row as u16, Line::styled(text, style));
         }
         if rows.is_empty() {
-            let text = if peers.by_id.is_empty() {
+            let text = if peers.by_key.is_empty() {
                 "no message or connection seen yet"
+            } else if self.filter.is_empty() {
+                "all peers have left (o shows them)"
             } else {
                 "no peer matches the filter (c drops it)"
             };
@@ -194,8 +219,8 @@ impl Conversation {
     }
 
     fn draw(&mut self, peers: &Peers, frame: &mut Frame, area: Rect, now: &Now) {
-        let Some(state) = peers.by_id.get(&self.id) else {
-            let text = format!("peer {} is not known any more (Esc goes back)", self.id);
+        let Some(state) = peers.by_key.get(&self.key) else {
+            let text = format!("peer {} is not known any more (Esc goes back)", self.key.1);
             put(frame, area, 0, Line::styled(text, now.theme.dim()));
             return;
         };
@@ -204,8 +229,13 @@ impl Conversation {
         let ping = state
             .ping_ms
             .map_or_else(String::new, |ms| format!("  ping {ms} ms"));
+        let node = if peers.several_nodes() {
+            format!("node {}  ", state.node)
+        } else {
+            String::new()
+        };
         let head = format!(
-            "peer {}  {}  {}  {}{ping}",
+            "{node}peer {}  {}  {}  {}{ping}",
             peer.id,
             safe(&peer.addr),
             safe(&peer.conn_type),
@@ -275,7 +305,7 @@ impl Conversation {
 
     /// Selects the nearest line before the selected one that `search` is in.
     fn previous_match(&mut self, peers: &Peers, skip: bool) {
-        let Some(state) = peers.by_id.get(&self.id) else {
+        let Some(state) = peers.by_key.get(&self.key) else {
             return;
         };
         let lines = self.lines(peers, state);
@@ -304,7 +334,7 @@ impl Screen for PeersScreen {
 
     fn act(&mut self, action: Action, peers: &Peers, now: &Now) -> bool {
         if let Some(conversation) = &mut self.open {
-            let Some(state) = peers.by_id.get(&conversation.id) else {
+            let Some(state) = peers.by_key.get(&conversation.key) else {
                 self.open = None;
                 return true;
             };
@@ -327,17 +357,21 @@ impl Screen for PeersScreen {
             self.remember(&rows);
             return true;
         }
-        let columns = COLUMNS.len();
         match action {
             Action::Open => {
-                self.open = self.selected.map(|id| Conversation {
-                    id,
-                    forgotten: peers.by_id.get(&id).map_or(0, |s| s.forgotten),
+                self.open = self.selected.map(|key| Conversation {
+                    key,
+                    forgotten: peers.by_key.get(&key).map_or(0, |s| s.forgotten),
                     ..Conversation::default()
                 });
             }
-            Action::SortNext => self.sort = (self.sort + 1) % columns,
-            Action::SortPrevious => self.sort = (self.sort + columns - 1) % columns,
+            Action::SortNext => self.sort_near(1),
+            Action::SortPrevious => self.sort_near(-1),
+            Action::SortBy(nth) => match self.columns.get(usize::from(nth)) {
+                Some(&column) => self.sort_by(column),
+                None => return false,
+            },
+            Action::Closed => self.open_only = !self.open_only,
             Action::Reverse => self.descending = !self.descending,
             Action::Next => self.next_match(peers, now, 1),
             _ => return false,
@@ -391,7 +425,7 @@ impl Screen for PeersScreen {
                 .map(|state| peer_json(state, now))
                 .collect();
         };
-        let Some(state) = peers.by_id.get(&conversation.id) else {
+        let Some(state) = peers.by_key.get(&conversation.key) else {
             return Vec::new();
         };
         let lines = conversation.lines(peers, state);
@@ -401,6 +435,7 @@ impl Screen for PeersScreen {
                 let line = &state.lines[i];
                 json!({
                     "time_ms": now.start_unix_ms + u64::from(line.ms),
+                    "pid": state.node,
                     "peer_id": state.peer.id,
                     "direction": if line.inbound { "inbound" } else { "outbound" },
                     "msg_type": peers.type_of(line),
@@ -413,6 +448,7 @@ impl Screen for PeersScreen {
 
 fn peer_json(state: &State, now: &Now) -> serde_json::Value {
     json!({
+        "pid": state.node,
         "peer_id": state.peer.id,
         "addr": state.peer.addr,
         "conn_type": state.peer.conn_type,
@@ -428,45 +464,13 @@ fn peer_json(state: &State, now: &Now) -> serde_json::Value {
 
 /// What filter and search look at.
 fn words(state: &State) -> String {
+    let end = match (&state.closed_ms, &state.misbehaved) {
+        (Some(_), _) => "closed",
+        (None, Some(_)) => "open misbehaving",
+        (None, None) => "open",
+    };
     format!(
-        "{} {} {} {}",
-        state.peer.id, state.peer.addr, state.peer.conn_type, state.network
+        "{} {} {} {} {} {end}",
+        state.node, state.peer.id, state.peer.addr, state.peer.conn_type, state.network
     )
-}
-
-/// `text` holds one of the parts of `query` between commas, in either case; an empty query matches.
-pub(super) fn matches(query: &str, text: &str) -> bool {
-    let text = text.to_lowercase();
-    query.is_empty()
-        || query
-            .to_lowercase()
-            .split(',')
-            .map(str::trim)
-            .any(|part| !part.is_empty() && text.contains(part))
-}
-
-/// One line at row `row` of `area`, if it has that many.
-pub(super) fn put(frame: &mut Frame, area: Rect, row: u16, line: Line) {
-    if row < area.height {
-        let at = Rect {
-            y: area.y + row,
-            height: 1,
-            ..area
-        };
-        frame.render_widget(line, at);
-    }
-}
-
-/// Text of exactly `width` characters; what is too long ends in `~`.
-pub(super) fn cell(text: &str, width: usize, right: bool) -> String {
-    let long = text.chars().count() > width;
-    if long {
-        let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-        return format!("{kept}~");
-    }
-    if right {
-        format!("{text:>width$}")
-    } else {
-        format!("{text:<width$}")
-    }
 }

@@ -1,6 +1,7 @@
 //! What the trace and the screen share.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -9,8 +10,10 @@ use std::{
 pub trait Model: Clone + Default + Send {
     /// What it counts.
     type Event;
-    /// Takes in an event of `ms` milliseconds after the beginning.
-    fn feed(&mut self, ms: u64, event: Self::Event);
+    /// Takes in an event of process `node`, `ms` milliseconds after the beginning.
+    fn feed(&mut self, ms: u64, node: u32, event: Self::Event);
+    /// Process `node` has ended.
+    fn ended(&mut self, _ms: u64, _node: u32) {}
 }
 
 /// A model, and how its trace is doing.
@@ -24,8 +27,27 @@ pub struct Inner<M> {
     pub lost: u64,
     /// What is being traced, or waited for.
     pub status: String,
+    /// What the trace had to say, oldest first.
+    pub notices: VecDeque<String>,
     /// The trace has ended; why.
     pub ended: Option<String>,
+}
+
+impl<M> Inner<M> {
+    /// Keeps what the trace has to say; the same in a row once.
+    pub fn say(&mut self, notices: impl IntoIterator<Item = String>) {
+        /// The oldest are forgotten.
+        const KEPT: usize = 200;
+        for notice in notices {
+            if self.notices.back() == Some(&notice) {
+                continue;
+            }
+            if self.notices.len() == KEPT {
+                self.notices.pop_front();
+            }
+            self.notices.push_back(notice);
+        }
+    }
 }
 
 /// A handle to a model; clones are of the same one.
@@ -54,6 +76,7 @@ impl<M: Model> Default for Shared<M> {
                 events: 0,
                 lost: 0,
                 status: String::new(),
+                notices: VecDeque::new(),
                 ended: None,
             })),
             start: Instant::now(),
@@ -73,12 +96,12 @@ impl<M: Model> Shared<M> {
         self.start_unix_ms
     }
 
-    /// Counts an event that was seen `unix_ns` nanoseconds after 1970.
-    pub fn feed(&self, unix_ns: u64, event: M::Event) {
+    /// Counts an event of process `node` that was seen `unix_ns` nanoseconds after 1970.
+    pub fn feed(&self, unix_ns: u64, node: u32, event: M::Event) {
         let ms = (unix_ns / 1_000_000).saturating_sub(self.start_unix_ms);
         let mut inner = self.lock();
         inner.events += 1;
-        inner.model.feed(ms, event);
+        inner.model.feed(ms, node, event);
     }
 
     /// The model and the rest, locked: hold it shortly.
@@ -90,14 +113,17 @@ impl<M: Model> Shared<M> {
 
 impl Model for super::peers::Peers {
     type Event = super::peers::Event;
-    fn feed(&mut self, ms: u64, event: Self::Event) {
-        super::peers::Peers::feed(self, ms, event);
+    fn feed(&mut self, ms: u64, node: u32, event: Self::Event) {
+        super::peers::Peers::feed(self, ms, node, event);
+    }
+    fn ended(&mut self, ms: u64, node: u32) {
+        super::peers::Peers::ended(self, ms, node);
     }
 }
 
 impl Model for super::mempool::Mempool {
     type Event = super::mempool::Event;
-    fn feed(&mut self, ms: u64, event: Self::Event) {
-        super::mempool::Mempool::feed(self, ms, event);
+    fn feed(&mut self, ms: u64, node: u32, event: Self::Event) {
+        super::mempool::Mempool::feed(self, ms, node, event);
     }
 }

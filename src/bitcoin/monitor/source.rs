@@ -84,11 +84,13 @@ pub fn mempool_event(hit: &trace::Event) -> Result<Option<mempool::Event>, Trace
             reason: hit.text("reason")?.into_owned(),
             vsize: hit.int("vsize")?,
             fee: hit.int("fee")?,
+            entry_s: unsigned(hit, "entry_time")?,
         },
         "replaced" => mempool::Event::Replaced {
             txid: txid("txid"),
             vsize: hit.int("vsize")?,
             fee: hit.int("fee")?,
+            entry_s: unsigned(hit, "entry_time")?,
             by: txid("new_id"),
             by_vsize: hit.int("new_vsize")?,
             by_fee: hit.int("new_fee")?,

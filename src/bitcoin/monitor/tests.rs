@@ -37,7 +37,7 @@ impl<S: Screen> Driver<S> {
 
     fn feed(&self, ms: u64, event: <S::Model as super::shared::Model>::Event) {
         self.shared
-            .feed((self.shared.start_unix_ms() + ms) * 1_000_000, event);
+            .feed((self.shared.start_unix_ms() + ms) * 1_000_000, 7, event);
     }
 
     fn keys(&mut self, text: &str) {
@@ -106,9 +106,10 @@ fn the_table_fits_80_by_24_and_sorts() {
     assert_eq!(screen.len(), 24);
     assert_eq!(screen[0], "p2p-monitor");
     assert!(screen[1].starts_with("messages     4 "), "{}", screen[1]);
-    let heading: Vec<&str> = screen[3].split_whitespace().collect();
+    let heading = screen[3].replace(" B", "B");
+    let heading: Vec<&str> = heading.split_whitespace().collect();
     let columns = [
-        "ID+", "ADDRESS", "TYPE", "NET", "IN", "BYTES", "OUT", "BYTES", "B/s", "PING",
+        "ID+", "ADDRESS", "TYPE", "NET", "IN", "INB", "OUT", "OUTB", "B/s", "PING",
     ];
     assert_eq!(heading, columns);
     let ids = |screen: &[String]| -> Vec<String> {
@@ -124,7 +125,20 @@ fn the_table_fits_80_by_24_and_sorts() {
     driver.keys("r");
     assert_eq!(ids(&driver.screen()), ["10", "2", "1"]);
     driver.keys("rsssss");
-    assert_eq!(ids(&driver.screen()), ["1", "10", "2"], "by bytes received");
+    let screen = driver.screen();
+    assert!(screen[3].contains(" IN B- "), "{}", screen[3]);
+    assert_eq!(ids(&screen), ["2", "10", "1"], "by bytes received");
+    driver.keys("3");
+    assert_eq!(ids(&driver.screen()), ["2", "1", "10"], "by type");
+    for _ in 0..10 {
+        driver.keys("s");
+        let heading = &driver.screen()[3];
+        assert!(
+            heading.contains(['+', '-']),
+            "sorted by what is shown: {heading}"
+        );
+    }
+    driver.keys("1");
     assert!(driver.screen()[23].starts_with("? help"));
 }
 
@@ -213,11 +227,11 @@ fn small_terminals_help_and_quit() {
     driver.keys("?");
     let text = driver.text();
     assert!(
-        text.contains("keys (any key closes)") && text.contains("q Ctrl-C"),
+        text.contains("keys (any other closes") && text.contains("q Ctrl-C"),
         "{text}"
     );
     driver.keys("x");
-    assert!(!driver.text().contains("any key closes"));
+    assert!(!driver.text().contains("any other closes"));
     driver.keys("f");
     driver.keys("q");
     let ctrl_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
@@ -296,6 +310,7 @@ fn the_mempool_counts_reasons_and_logs() {
             reason,
             vsize: 141,
             fee: 282,
+            entry_s: 0,
         },
     );
     let by = "cd".repeat(32);
@@ -305,6 +320,7 @@ fn the_mempool_counts_reasons_and_logs() {
             txid,
             vsize: 141,
             fee: 282,
+            entry_s: 0,
             by,
             by_vsize: 141,
             by_fee: 564,
@@ -327,20 +343,27 @@ fn the_mempool_counts_reasons_and_logs() {
         "{text}"
     );
     assert!(
-        screen[22].contains("replaced abab"),
+        screen[22].contains("replaced    4.00      +282"),
         "the last is shown: {text}"
     );
     driver.keys("\n");
     let text = driver.text().replace('\n', "");
-    assert!(text.contains("cdcd (4.00 sat/vB), fee +282 sat"), "{text}");
+    assert!(
+        text.contains("cdcd with feerate 4.00 sat/vB (564 sat, 141 vbytes), fee +282 sat"),
+        "{text}"
+    );
     driver.keys("\x1bfrejected,removed\n");
     let text = driver.text();
     assert!(
-        text.contains("min relay") && !text.contains("added abab"),
+        text.contains("min relay") && !text.contains("added    2.00"),
         "{text}"
     );
     driver.terminal.backend_mut().resize(40, 10);
-    let _ = driver.text();
+    let text = driver.text();
+    assert!(
+        text.contains("block abab") && text.contains("min relay"),
+        "{text}"
+    );
 }
 
 /// With 125 peers and full histories the models stay below what a monitor may take.
@@ -349,10 +372,10 @@ fn an_hour_of_125_peers_stays_small() {
     let mut peers = peers::Peers::default();
     for i in 0..125 * peers::KEPT as u64 * 2 {
         let id = (i % 125) as i64;
-        peers.feed(i / 200, message(id, "192.0.2.17:8333", "tx", 1, true));
+        peers.feed(i / 200, 7, message(id, "192.0.2.17:8333", "tx", 1, true));
     }
     let bytes: usize = peers
-        .by_id
+        .by_key
         .values()
         .map(|state| {
             state.lines.capacity() * size_of::<peers::Line>() + 4_800 + size_of::<peers::State>()

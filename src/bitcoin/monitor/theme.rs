@@ -20,7 +20,9 @@ impl Theme {
             .or_else(|| set("LANG"));
         Theme {
             colour: set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb"),
-            unicode: locale.is_some_and(|l| l.to_uppercase().replace('-', "").contains("UTF8")),
+            // The font of a Linux console has no bars of eight heights.
+            unicode: set("TERM").is_none_or(|term| term != "linux")
+                && locale.is_some_and(|l| l.to_uppercase().replace('-', "").contains("UTF8")),
         }
     }
 
@@ -84,6 +86,10 @@ mod tests {
         assert_eq!(
             theme(&[("LANG", "de_DE.utf8"), ("NO_COLOR", "1")]),
             is(false, true)
+        );
+        assert_eq!(
+            theme(&[("LANG", "C.UTF-8"), ("TERM", "linux")]),
+            is(true, false)
         );
         assert_eq!(
             theme(&[("LC_ALL", "C"), ("LANG", "C.UTF-8"), ("TERM", "dumb")]),

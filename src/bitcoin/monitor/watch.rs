@@ -1,8 +1,8 @@
 //! A monitor as a tool: a thread traces and counts, this one shows.
 
 use std::{
-    io::{IsTerminal, stdin, stdout},
-    path::Path,
+    cell::Cell,
+    panic::{self, AssertUnwindSafe},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc,
@@ -12,9 +12,10 @@ use std::{
 };
 
 use super::{
-    Error, MempoolScreen, PeersScreen, Shared, Theme, app,
+    MempoolScreen, PeersScreen, Shared, Theme, app,
     shared::Model,
     source::{MEMPOOL, PEERS, mempool_event, peer_event},
+    terminal,
 };
 use crate::{
     bitcoin::{
@@ -50,21 +51,19 @@ fn watch<S: app::Screen>(
     convert: Convert<S::Model>,
     options: &Options,
 ) -> Result<(), ToolError> {
-    if !stdin().is_terminal() || !stdout().is_terminal() {
-        return Err(ToolError::Monitor(Error::NoTerminal));
-    }
+    terminal::check().map_err(ToolError::Monitor)?;
     // Before the thread begins, so that signals are this one's.
     let signals = Signals::new([]).map_err(|err| ToolError::Io("signalfd", err))?;
     let shared = Shared::default();
-    let stop = AtomicBool::new(false);
+    let (stop, crashed) = (AtomicBool::new(false), AtomicBool::new(false));
     let until = options
         .duration
         .and_then(|time| Instant::now().checked_add(time));
     let full = |events: u64| options.count.is_some_and(|count| events >= count);
     thread::scope(|scope| {
         let (attached, is_attached) = mpsc::channel();
-        let (feed, stop) = (shared.clone(), &stop);
-        scope.spawn(move || {
+        let (feed, stop, crashed) = (shared.clone(), &stop, &crashed);
+        let follow = move || {
             let plan = plan(tracepoints, false, options);
             match Follow::start(options.which.clone(), plan) {
                 Ok(follow) => {
@@ -75,18 +74,34 @@ fn watch<S: app::Screen>(
                     let _ = attached.send(Err(err));
                 }
             }
+        };
+        let tracing = scope.spawn(move || {
+            panic::catch_unwind(AssertUnwindSafe(follow)).unwrap_or_else(|crash| {
+                crashed.store(true, Ordering::Relaxed);
+                panic::resume_unwind(crash)
+            });
         });
         if let Ok(Err(err)) = is_attached.recv() {
             return Err(ToolError::from(err));
         }
         let theme = Theme::from_env(|name| std::env::var(name).ok());
+        let ended = Cell::new(false);
         let end = || {
-            signals.next().is_some()
+            let now = ended.get()
+                || signals.next().is_some()
                 || until.is_some_and(|until| Instant::now() >= until)
                 || full(shared.lock().events)
+                || crashed.load(Ordering::Relaxed);
+            ended.set(now);
+            now
         };
-        let shown = app::run(screen, shared.clone(), theme, Path::new("."), end);
+        let folder = std::env::current_dir().unwrap_or_default();
+        let shown = app::run(screen, shared.clone(), theme, &folder, &end);
         stop.store(true, Ordering::Relaxed);
+        // It was said when it happened.
+        tracing
+            .join()
+            .unwrap_or_else(|crash| panic::resume_unwind(crash));
         shown.map_err(ToolError::Monitor)
     })
 }
@@ -96,10 +111,11 @@ fn trace<M: Model>(mut follow: Follow, shared: &Shared<M>, convert: Convert<M>, 
     /// Between two looks at what the user wants and how the node is.
     const LOOK: Duration = Duration::from_millis(100);
     let mut look = Instant::now();
+    let mut nodes = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         if Instant::now() >= look {
             look = Instant::now() + LOOK;
-            if let Err(err) = report(&mut follow, shared) {
+            if let Err(err) = report(&mut follow, shared, &mut nodes) {
                 shared.lock().ended = Some(err.to_string());
                 return;
             }
@@ -115,22 +131,43 @@ fn trace<M: Model>(mut follow: Follow, shared: &Shared<M>, convert: Convert<M>, 
         let since = hit.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         match convert(&hit) {
             Ok(Some(event)) => {
-                shared.feed(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), event);
+                let unix_ns = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+                shared.feed(unix_ns, hit.pid(), event);
             }
             Ok(None) => {}
-            Err(err) => shared.lock().status = err.to_string(),
+            Err(err) => shared.lock().say([format!("warning: {err}")]),
         }
     }
 }
 
-/// Which node is traced or waited for, and what was lost.
-fn report<M: Model>(follow: &mut Follow, shared: &Shared<M>) -> Result<(), FollowError> {
+/// Which nodes are traced or waited for, what was said and what was lost. `nodes` are those of the last time.
+fn report<M: Model>(
+    follow: &mut Follow,
+    shared: &Shared<M>,
+    nodes: &mut Vec<u32>,
+) -> Result<(), FollowError> {
     let lost = follow.lost()?.iter().map(|(_, count)| count).sum();
-    let notice = follow.notices().pop();
+    let notices = follow.notices();
+    let now: Vec<u32> = follow.nodes().iter().map(|node| node.pid).collect();
+    let ms = shared.now_ms();
     let mut inner = shared.lock();
-    inner.lost = lost;
-    if let Some(notice) = notice {
-        inner.status = notice;
+    for node in nodes.iter().filter(|node| !now.contains(node)) {
+        inner.model.ended(ms, *node);
     }
+    inner.lost = lost;
+    match follow.nodes() {
+        [] => {
+            if let Some(last) = notices.last() {
+                inner.status.clone_from(last);
+            }
+        }
+        [node] => inner.status = format!("pid {} ({})", node.pid, node.program.display()),
+        several => {
+            let pids: Vec<String> = several.iter().map(|node| node.pid.to_string()).collect();
+            inner.status = format!("{} nodes, pids {}", several.len(), pids.join(" "));
+        }
+    }
+    inner.say(notices);
+    *nodes = now;
     Ok(())
 }
