@@ -3,7 +3,7 @@
 //! ```text
 //! file   := 8 bytes magic · u32 version · u32 machine (ELF e_machine) · block*
 //! block  := u32 kind · u32 bytes · u32 count · u32 CRC-32 of the twelve bytes before and of the body · body
-//! body   := JSON (kind 1: what was recorded, the first block; kind 3: the end) | hit* (kind 2)
+//! body   := JSON (kind 1: what was recorded, the first block; kind 3: the end; kind 4: names and stacks) | hit* (kind 2)
 //! ```
 //!
 //! Numbers are little-endian. Inside hits they are LEB128 (`zigzag` where they may be negative), and differences to
@@ -28,6 +28,7 @@ pub(super) const BLOCK_MAX: usize = 16 << 20;
 pub(super) const META: u32 = 1;
 pub(super) const HITS: u32 = 2;
 pub(super) const END: u32 = 3;
+pub(super) const NOTES: u32 = 4;
 
 /// `e_machine` of an architecture.
 pub(super) fn machine(arch: Arch) -> u32 {
@@ -106,6 +107,8 @@ pub struct Meta {
 pub struct End {
     /// Hits in the file.
     pub hits: u64,
+    /// Blocks of names and stacks.
+    pub notes: u64,
     /// Hits that were not kept, by point.
     pub lost: Vec<u64>,
 }

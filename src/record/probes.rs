@@ -7,6 +7,9 @@ use crate::{
 };
 use std::fmt::Write;
 
+/// Most bytes of a text.
+const TEXT: u32 = 1024;
+
 /// The script that records `probes`, patterns as for `-l`; its text names each probe in full.
 ///
 /// # Errors
@@ -69,7 +72,8 @@ fn body(provider: &str, name: &str, args: &[UsdtArg]) -> String {
             .and_then(|point| point.args.get(number))
             .map(|known| known.kind);
         let (conversion, value) = match kind {
-            Some(Kind::Str(_)) if arg.size == 8 => ("%s", format!("str(arg{number})")),
+            // The longest texts are some hundred bytes; `max_strlen` may be that of a whole block.
+            Some(Kind::Str(_)) if arg.size == 8 => ("%s", format!("str(arg{number}, {TEXT})")),
             Some(Kind::Hash) if arg.size == 8 => ("%r", format!("buf(arg{number}, 32)")),
             Some(Kind::Bytes(len)) if arg.size == 8 => {
                 ("%r", format!("buf(arg{number}, arg{len})"))

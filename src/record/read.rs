@@ -3,10 +3,11 @@
 use super::{
     error::ReadError,
     format::{
-        BLOCK_HEADER, BLOCK_MAX, Cursor, END, End, HEADER, HITS, MAGIC, META, Meta, VERSION,
+        BLOCK_HEADER, BLOCK_MAX, Cursor, END, End, HEADER, HITS, MAGIC, META, Meta, NOTES, VERSION,
         machine, machine_name,
     },
     hit::Hit,
+    notes::Notes,
     write::checksum,
 };
 use crate::{runtime::record::u32_at, sys::file_map::FileMap};
@@ -109,9 +110,27 @@ impl Recording {
             people: Vec::new(),
             last: vec![Last::default(); self.meta.points.len()],
             hits: 0,
+            notes: 0,
             end: None,
             cut: None,
         }
+    }
+
+    /// The names and stacks of all blocks up to the first that is damaged or cut off: reading the hits will say so.
+    pub fn notes(&self) -> Notes {
+        let all = self.bytes.all();
+        let (mut notes, mut at) = (Notes::default(), self.first);
+        while let (Some(kind), Some(len)) = (word(all, at), word(all, at + 4)) {
+            if kind == NOTES
+                && let Ok(Some((block, _))) = block(all, at)
+                && let Ok(more) = serde_json::from_slice::<Notes>(&all[block.body])
+            {
+                notes.names.extend(more.names);
+                notes.stacks.extend(more.stacks);
+            }
+            at += BLOCK_HEADER + len as usize;
+        }
+        notes
     }
 
     /// Bytes of the file.
@@ -144,7 +163,7 @@ fn block(all: &[u8], at: usize) -> Result<Option<(Block, usize)>, ReadError> {
         return Ok(None);
     };
     let len = len as usize;
-    if !matches!(kind, META | HITS | END) || len > BLOCK_MAX {
+    if !matches!(kind, META | HITS | END | NOTES) || len > BLOCK_MAX {
         return Err(ReadError::damaged(at, "no block begins here"));
     }
     let start = at + BLOCK_HEADER;
@@ -186,6 +205,7 @@ pub struct Reader<'r> {
     people: Vec<Person>,
     last: Vec<Last>,
     hits: u64,
+    notes: u64,
     end: Option<End>,
     cut: Option<usize>,
 }
@@ -246,6 +266,12 @@ impl Reader<'_> {
                 self.people.clear();
                 self.last.fill(Last::default());
             }
+            NOTES => {
+                if let Err(err) = serde_json::from_slice::<Notes>(&all[block.body]) {
+                    return damaged(format!("names and stacks: {err}"));
+                }
+                self.notes += 1;
+            }
             END => {
                 let end: End = match serde_json::from_slice(&all[block.body]) {
                     Ok(end) => end,
@@ -255,6 +281,12 @@ impl Reader<'_> {
                     return damaged(format!(
                         "{} hits were written, {} are there: a block is missing",
                         end.hits, self.hits
+                    ));
+                }
+                if end.notes != self.notes {
+                    return damaged(format!(
+                        "{} blocks of names and stacks were written, {} are there",
+                        end.notes, self.notes
                     ));
                 }
                 if next != all.len() {

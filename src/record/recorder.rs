@@ -7,12 +7,16 @@ use super::{
     error::WriteError,
     format::{End, Meta},
     hit::Hit,
-    tap::{LAST, TAP},
+    notes::{Notebook, Notes},
+    tap::{LAST, STACK_ID, TAP},
     write::Writer,
 };
-use crate::{runtime::record::u32_at, spec};
+use crate::{
+    runtime::{MapReader, Symbols, int, record::u32_at},
+    spec,
+};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fs::File,
     path::Path,
 };
@@ -39,6 +43,11 @@ pub struct Recorder {
     error: Option<WriteError>,
     /// Hits of which something is missing, by point.
     broken: Vec<u64>,
+    names: Notebook,
+    /// Index of the map that stacks are in, the ids that were seen, and those of them that are not written yet.
+    stacks: Option<usize>,
+    seen: HashSet<u32>,
+    fresh: Vec<u32>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -50,11 +59,11 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Makes the file.
+    /// Makes the file; `stacks` is the index of the map that stacks are in.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(path: &Path, meta: &Meta) -> Result<Recorder, WriteError> {
+    pub fn create(path: &Path, meta: &Meta, stacks: Option<usize>) -> Result<Recorder, WriteError> {
         Ok(Recorder {
             writer: Writer::create(path, meta)?,
             regs: meta.points.iter().map(|point| point.regs.len()).collect(),
@@ -63,7 +72,16 @@ impl Recorder {
             spare: Vec::new(),
             error: None,
             broken: vec![0; meta.points.len()],
+            names: Notebook::default(),
+            stacks,
+            seen: HashSet::new(),
+            fresh: Vec::new(),
         })
+    }
+
+    /// Names as `symbols` says them, kept as they are said.
+    pub fn listen(&self, symbols: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
+        self.names.listen(symbols)
     }
 
     /// Takes a record from the rings; `false` if it is one of the script's, which is to be played.
@@ -126,6 +144,14 @@ impl Recorder {
         };
         hit.time = time;
         hit.items(data, regs)?;
+        for item in hit.items.iter().filter(|item| item.helper == STACK_ID) {
+            // An error is a very big number.
+            if let Ok(id) = u32::try_from(item.answer)
+                && self.seen.insert(id)
+            {
+                self.fresh.push(id);
+            }
+        }
         if !last {
             self.open.insert(key, hit);
             return Some(());
@@ -164,22 +190,46 @@ impl Recorder {
         }
     }
 
-    /// To be called now and then: writes what is a moment old. `false` if the file takes no more.
-    pub fn idle(&mut self) -> bool {
+    /// To be called now and then: writes what is a moment old, with its stacks from `maps`. `false` if the file takes no
+    /// more.
+    pub fn idle(&mut self, maps: &mut dyn MapReader) -> bool {
+        let notes = self.notes(maps);
         if self.error.is_none()
-            && let Err(err) = self.writer.age()
+            && let Err(err) = self.writer.notes(&notes).and_then(|()| self.writer.age())
         {
             self.error = Some(err);
         }
         self.error.is_none()
     }
 
+    /// Names and stacks that are not in the file yet.
+    fn notes(&mut self, maps: &mut dyn MapReader) -> Notes {
+        let mut stacks = Vec::new();
+        for id in self.fresh.drain(..) {
+            // A stack keeps its place in the map; none is ever removed.
+            let found = self.stacks.map(|map| maps.lookup(map, &id.to_ne_bytes()));
+            if let Some(Ok(Some(values))) = found
+                && let Some(frames) = values.into_iter().next()
+            {
+                let frames = frames.chunks_exact(8).map(|frame| int::read(frame, false));
+                stacks.push((id, frames.take_while(|addr| *addr != 0).collect()));
+            }
+        }
+        let names = self.names.take();
+        Notes { names, stacks }
+    }
+
     /// Writes the end; `lost` are hits that were not sent, by point. The size of the file besides.
     ///
     /// # Errors
     /// The file is full, or was before.
-    pub fn finish(mut self, mut lost: Vec<u64>) -> Result<(End, u64), WriteError> {
+    pub fn finish(
+        mut self,
+        mut lost: Vec<u64>,
+        maps: &mut dyn MapReader,
+    ) -> Result<(End, u64), WriteError> {
         self.write(0);
+        self.idle(maps);
         if let Some(err) = self.error {
             return Err(err);
         }

@@ -5,6 +5,7 @@ use super::{
     error::ReadError,
     format::{Meta, Point},
     hit::Hit,
+    notes::Known,
     read::Recording,
     tap::{self, READS},
     tapped::arguments,
@@ -20,11 +21,14 @@ use crate::{
         CTX_SIZE, Compiled, Outcome, Run, Script, Settings, SimulateError, TRACER, address,
     },
     span::Span,
-    spec::{ArgLoc, AttachSpec, Binary, Features, ProgramSpec, Target, UsdtArg},
+    spec::{ArgLoc, AttachSpec, Binary, Features, MapRole, ProgramSpec, Target, UsdtArg},
     vm::{FaultKind, Told},
     wildcard,
 };
 use std::{fmt, time::Duration};
+
+/// Places for stacks that a replay has at most; what a damaged recording puts beyond prints as no stack.
+const MOST_STACKS: u32 = 1 << 18;
 
 /// Why a recording cannot be replayed.
 #[derive(Debug)]
@@ -166,8 +170,16 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
         features: target.features.clone(),
         optimize: false,
     };
-    let object = compile::generated(lowered, &checked, &options, &script.name, &script.text)
+    let mut object = compile::generated(lowered, &checked, &options, &script.name, &script.text)
         .map_err(ReplayError::Compile)?;
+    if let Some(stacks) = object.map_index(|role| *role == MapRole::Stacks) {
+        // Ids are places in the recorded map, which may have been larger.
+        let notes = recording.notes();
+        let ids = notes.stacks.iter().map(|(id, _)| *id);
+        let last = ids.filter(|id| *id < MOST_STACKS).map(|id| id + 1).max();
+        let entries = &mut object.maps[stacks].max_entries;
+        *entries = last.map_or(*entries, |last| last.max(*entries));
+    }
     let routes = routes(meta, &object.programs);
     for (number, program) in object.programs.iter().enumerate() {
         let points = || {
@@ -364,8 +376,11 @@ impl Replay<'_> {
         player: &mut Player,
     ) -> Result<Replayed, ReplayError> {
         player.set_clock(Clock::recorded(self.recording.meta.clocks));
+        let notes = self.recording.notes();
+        player.set_symbols(Box::new(Known::new(&notes)));
         let (object, target) = (&self.compiled.object, &self.compiled.target);
         let mut run = Run::new(object, target, settings, player)?;
+        run.put_stacks(&notes.stacks);
         let mut replayed = Replayed::default();
         let result = self.all(&mut run, settings, tempo, &mut replayed);
         run.flush();
@@ -590,7 +605,7 @@ fn lay_out(run: &mut Run<'_>, hit: &Hit, point: &Point) {
     told.unreadable.clear();
     for item in &hit.items {
         if !READS.contains(&item.helper) {
-            told.numbers.push((item.helper, item.answer));
+            told.numbers.push((item.helper, item.addr, item.answer));
         } else if item.answer.cast_signed() < 0 {
             told.unreadable.push(item.addr);
         } else if item.len > 0 {

@@ -53,7 +53,7 @@ const COMM: u32 = 16;
 const PID_TGID: u32 = 14;
 const UID_GID: u32 = 15;
 const OUTPUT: u32 = 25;
-const STACK_ID: u32 = 27;
+pub(super) const STACK_ID: u32 = 27;
 const STACK: u32 = 67;
 const READ_USER: u32 = 112;
 const READ_KERNEL: u32 = 113;
@@ -61,8 +61,11 @@ const READ_USER_STR: u32 = 114;
 const BOOT_NS: u32 = 125;
 const COPY_USER: u32 = 148;
 
-/// Helpers whose number is noted: clocks, random numbers, and what the kernel alone knows.
-pub(super) const NUMBERS: &[u32] = &[5, 7, 35, 42, 80, 118, BOOT_NS, 160, 173, 174, 208];
+/// Helpers whose number is noted: clocks, random numbers, and what the kernel alone knows. Of a stack that is its id or
+/// its length, with the flags that ask for it as the address.
+pub(super) const NUMBERS: &[u32] = &[
+    5, 7, STACK_ID, 35, 42, STACK, 80, 118, BOOT_NS, 160, 173, 174, 208,
+];
 /// Helpers whose bytes are noted.
 pub(super) const READS: &[u32] = &[READ_USER, READ_USER_STR, COPY_USER];
 
@@ -123,15 +126,6 @@ pub(super) fn needs(programs: &[&Program]) -> (u32, u32) {
     (room, full)
 }
 
-/// A helper whose answer cannot be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Untold {
-    /// Its number.
-    pub helper: u32,
-    /// The script's text that calls it.
-    pub span: Option<Span>,
-}
-
 /// Offsets into the context that the program reads, 8 bytes each, with the script's text that reads them.
 pub(super) fn context_reads(program: &Program) -> Vec<(u16, Option<Span>)> {
     let mut found = Vec::new();
@@ -162,18 +156,8 @@ pub(super) fn context_reads(program: &Program) -> Vec<(u16, Option<Span>)> {
 
 /// Changes `program`, which is number `index` of its object, to keep what it learns: first `regs`, bytes into its context.
 /// With `mute` its own output is left out.
-///
-/// # Errors
-/// A helper whose answer cannot be kept.
-pub(super) fn tap(
-    program: &mut Program,
-    index: u32,
-    regs: &[u16],
-    plan: &Plan,
-    mute: bool,
-) -> Result<(), Untold> {
+pub(super) fn tap(program: &mut Program, index: u32, regs: &[u16], plan: &Plan, mute: bool) {
     for (number, func) in program.funcs.iter_mut().enumerate() {
-        refuse(func)?;
         if mute {
             silence(func);
         }
@@ -194,21 +178,6 @@ pub(super) fn tap(
             tapper.callback();
         }
     }
-    Ok(())
-}
-
-fn refuse(func: &Func) -> Result<(), Untold> {
-    for inst in func.blocks.iter().flat_map(|block| &block.insts) {
-        if let Op::Call { helper, .. } = inst.op
-            && matches!(helper, STACK_ID | STACK)
-        {
-            return Err(Untold {
-                helper,
-                span: inst.span,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Takes the calls out that send the script's records.
@@ -367,7 +336,10 @@ impl Tapper<'_> {
     fn add(&mut self, helper: u32, args: &[Opnd], answer: VReg, used: VReg) {
         let item = self.alu(AluOp::Add, self.base, used);
         let len = self.mov(Opnd::Imm(0));
-        let mut addr = Opnd::Imm(0);
+        let mut addr = match (helper, args) {
+            (STACK_ID, &[.., flags]) | (STACK, &[.., flags]) => flags,
+            _ => Opnd::Imm(0),
+        };
         if READS.contains(&helper)
             && let &[to, size, from, ..] = args
         {

@@ -2,7 +2,7 @@
 
 use super::{
     format::Point,
-    tap::{self, Plan, SLOTS, Untold},
+    tap::{self, Plan, SLOTS},
 };
 use crate::{
     codegen,
@@ -10,13 +10,11 @@ use crate::{
     ir::{self, Program},
     lang::checked::Checked,
     lower::{LoweredProgram, abi::abi},
-    span::Span,
     spec::{
         ArgLoc, AttachSpec, IndexExt, MapKind, MapRole, MapSpec, Object, ProgramKind, Target,
         UsdtArg,
     },
 };
-use std::fmt;
 
 /// A script compiled to be recorded.
 #[derive(Debug)]
@@ -29,58 +27,18 @@ pub(crate) struct Tapped {
     pub(crate) lost: usize,
 }
 
-/// Why a script cannot be recorded.
-#[derive(Debug)]
-pub enum TapError {
-    /// It does not compile.
-    Compile(CompileError),
-    /// It asks for something that is not kept.
-    Untold(Untold),
-}
-
-impl TapError {
-    /// What to do about it.
-    pub fn help(&self) -> Option<&str> {
-        match self {
-            TapError::Compile(err) => err.help(),
-            TapError::Untold(_) => Some("run the script without recording it"),
-        }
-    }
-
-    /// The place in the script.
-    pub(crate) fn span(&self) -> Option<Span> {
-        match self {
-            TapError::Compile(err) => err.span(),
-            TapError::Untold(untold) => untold.span,
-        }
-    }
-}
-
-impl fmt::Display for TapError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TapError::Compile(err) => err.fmt(f),
-            TapError::Untold(_) => f.write_str(
-                "stacks are not kept by recordings: `ustack` and `kstack` cannot be recorded",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TapError {}
-
 /// Compiles a checked script; the output of programs is left out with `mute`.
 ///
 /// # Errors
-/// The script does not compile, or asks for what is not kept.
+/// The script does not compile.
 pub(crate) fn object(
     checked: &Checked,
     target: &Target,
     name: &str,
     source: &str,
     mute: bool,
-) -> Result<Tapped, TapError> {
-    let mut lowered = compile::lowered(checked, target, name, source).map_err(TapError::Compile)?;
+) -> Result<Tapped, CompileError> {
+    let mut lowered = compile::lowered(checked, target, name, source)?;
     for program in &mut lowered.programs {
         ir::pass::run_all(&mut program.ir, &mut |_, _| {});
     }
@@ -114,7 +72,7 @@ pub(crate) fn object(
     let mut points = Vec::with_capacity(lowered.programs.len());
     for (index, program) in lowered.programs.iter_mut().enumerate() {
         let regs = registers(program, target);
-        tap::tap(&mut program.ir, number(index), &regs, &plan, mute).map_err(TapError::Untold)?;
+        tap::tap(&mut program.ir, number(index), &regs, &plan, mute);
         points.extend(program.attach.first().map(|attach| Point {
             probe: program.probe.clone(),
             kind: program.kind,
@@ -127,8 +85,7 @@ pub(crate) fn object(
         // The passes ran before.
         optimize: false,
     };
-    let object =
-        compile::generated(lowered, checked, &options, name, source).map_err(TapError::Compile)?;
+    let object = compile::generated(lowered, checked, &options, name, source)?;
     Ok(Tapped {
         object,
         points,

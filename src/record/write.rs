@@ -2,8 +2,11 @@
 
 use super::{
     error::WriteError,
-    format::{BLOCK_HEADER, END, End, HITS, MAGIC, META, Meta, VERSION, machine, put, put_delta},
+    format::{
+        BLOCK_HEADER, END, End, HITS, MAGIC, META, Meta, NOTES, VERSION, machine, put, put_delta,
+    },
     hit::Hit,
+    notes::Notes,
 };
 use crate::symbols::crc32::crc32;
 use std::{
@@ -43,6 +46,7 @@ pub struct Writer<W: Write> {
     people: HashMap<Who, u64>,
     last: Vec<Last>,
     hits: u64,
+    notes: u64,
     bytes: u64,
 }
 
@@ -87,6 +91,7 @@ impl<W: Write> Writer<W> {
             people: HashMap::new(),
             last: vec![Last::default(); meta.points.len()],
             hits: 0,
+            notes: 0,
             bytes: 0,
         };
         let mut header = MAGIC.to_vec();
@@ -166,6 +171,19 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Writes names and stacks, if there are any.
+    ///
+    /// # Errors
+    /// The file is full.
+    pub fn notes(&mut self, notes: &Notes) -> Result<(), WriteError> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        self.notes += 1;
+        let json = serde_json::to_vec(notes).map_err(|err| self.failed(err.into()))?;
+        self.put_block(NOTES, 1, &json)
+    }
+
     /// Writes the block if its first hit is old.
     ///
     /// # Errors
@@ -204,8 +222,8 @@ impl<W: Write> Writer<W> {
     /// The file is full.
     pub fn end(&mut self, lost: Vec<u64>) -> Result<End, WriteError> {
         self.flush()?;
-        let hits = self.hits;
-        let end = End { hits, lost };
+        let (hits, notes) = (self.hits, self.notes);
+        let end = End { hits, notes, lost };
         let json = serde_json::to_vec(&end).map_err(|err| self.failed(err.into()))?;
         self.put_block(END, 1, &json)?;
         Ok(end)

@@ -210,6 +210,15 @@ impl Player {
         self.core.symbols = symbols;
     }
 
+    /// Puts something before the names of addresses, such as what notes them.
+    pub fn wrap_symbols(
+        &mut self,
+        wrap: impl FnOnce(Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send>,
+    ) {
+        let inner = std::mem::replace(&mut self.core.symbols, Box::new(NoSymbols));
+        self.core.symbols = wrap(inner);
+    }
+
     /// Remembers what process `pid` has mapped now: it may have ended when its addresses are printed.
     pub fn preload_symbols(&mut self, pid: u32) {
         self.core.symbols.preload(pid);

@@ -140,11 +140,8 @@ impl<'a> Session<'a> {
         let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
             .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
         self.filter(&mut checked)?;
-        let object =
-            compile::object(&checked, &self.target, &text.name, &text.text).map_err(|err| {
-                let span = err.span();
-                SessionError::Compile(Placed::new(err, span, &text.name, &text.text))
-            })?;
+        let object = compile::object(&checked, &self.target, &text.name, &text.text)
+            .map_err(|err| self.compile_error(err))?;
         Ok(Compiled {
             object,
             warnings,
@@ -156,17 +153,14 @@ impl<'a> Session<'a> {
     /// Checks and compiles, so that the programs keep what they learn.
     ///
     /// # Errors
-    /// Errors of the script; what is not kept by recordings.
+    /// Errors of the script.
     pub(super) fn compile_tapped(&self, mute: bool) -> Result<(Compiled, Kept), SessionError> {
         let Options { script: text, .. } = self.options;
         let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
             .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
         self.filter(&mut checked)?;
-        let tapped = record::object(&checked, &self.target, &text.name, &text.text, mute);
-        let tapped = tapped.map_err(|err| {
-            let span = err.span();
-            SessionError::Tap(Box::new(Placed::new(err, span, &text.name, &text.text)))
-        })?;
+        let tapped = record::object(&checked, &self.target, &text.name, &text.text, mute)
+            .map_err(|err| self.compile_error(err))?;
         let kept = Kept {
             points: tapped.points,
             lost: tapped.lost,
@@ -182,6 +176,11 @@ impl<'a> Session<'a> {
             checked: Some(checked),
         };
         Ok((compiled, kept))
+    }
+
+    fn compile_error(&self, err: compile::CompileError) -> SessionError {
+        let (span, script) = (err.span(), &self.options.script);
+        SessionError::Compile(Placed::new(err, span, &script.name, &script.text))
     }
 
     /// Leaves out the probes that `--probe-filter` does not match.

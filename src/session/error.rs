@@ -6,7 +6,7 @@ use crate::{
     compile::CompileError,
     kernel::detect::Missing,
     loader::{self, LoadError},
-    record::{TapError, WriteError},
+    record::WriteError,
     runtime::{PlayError, attach::AttachError, child::ChildError, perf_ring::RingError},
     span::Span,
     sys::errno::Described,
@@ -25,8 +25,6 @@ pub enum SessionError {
     Binary(BinaryError),
     /// The checked script does not compile.
     Compile(Placed<CompileError>),
-    /// The script cannot be recorded.
-    Tap(Box<Placed<TapError>>),
     /// The recording cannot be written.
     Record(WriteError),
     /// A program goes wrong when it is run in user space.
@@ -131,7 +129,6 @@ impl SessionError {
             SessionError::Script(_)
                 | SessionError::Missing(_)
                 | SessionError::Compile(_)
-                | SessionError::Tap(_)
                 | SessionError::DryRun(_)
         )
     }
@@ -141,7 +138,6 @@ impl SessionError {
         match self {
             SessionError::Binary(err) => err.help().map(str::to_string),
             SessionError::Compile(err) => err.error.help().map(str::to_string),
-            SessionError::Tap(err) => err.error.help().map(str::to_string),
             SessionError::Load(err) => err.error.help(),
             SessionError::Check { .. } => Some(
                 "this is a fault of baretrace, not of the script; please report it with the script".to_string(),
@@ -176,7 +172,6 @@ impl fmt::Display for SessionError {
             }
             SessionError::Binary(err) => err.fmt(f),
             SessionError::Compile(err) => err.fmt(f),
-            SessionError::Tap(err) => err.fmt(f),
             SessionError::Record(err) => err.fmt(f),
             SessionError::DryRun(err) => err.fmt(f),
             SessionError::Check { probe, error } => {
@@ -221,7 +216,6 @@ impl std::error::Error for SessionError {
         match self {
             SessionError::Binary(err) => Some(err),
             SessionError::Compile(err) => Some(&err.error),
-            SessionError::Tap(err) => Some(&err.error),
             SessionError::Record(err) => Some(err),
             SessionError::DryRun(err) => Some(&err.error),
             SessionError::Check { error, .. } => Some(&error.error),

@@ -93,23 +93,12 @@ pub struct Record {
 /// Runs the script that `options` name, to its end, and keeps what its probes are told.
 ///
 /// # Errors
-/// As of [`run`]; a script that cannot be recorded, a file that is full.
+/// As of [`run`]; a file that is full.
 pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64), SessionError> {
     let (child, target) = traced(options)?;
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     let (compiled, kept) = session.compile_tapped(record.probes)?;
     compiled.print_warnings(options);
-    if !options.no_warnings
-        && [false, true]
-            .iter()
-            .any(|user| privileges::names(&compiled, *user))
-    {
-        // Whoever closed stderr does not want to know.
-        let _ = writeln!(
-            io::stderr(),
-            "warning: names of addresses are not kept: where the script prints a symbol, a replay prints a number"
-        );
-    }
     compiled.dry_run()?;
     let keep = Keep { record, kept };
     let multi = session.multi;
@@ -173,7 +162,8 @@ fn recorder(
         binaries,
         debug,
     };
-    Recorder::create(&keep.record.path, &meta).map_err(SessionError::Record)
+    let stacks = object.map_index(|role| *role == MapRole::Stacks);
+    Recorder::create(&keep.record.path, &meta, stacks).map_err(SessionError::Record)
 }
 
 /// What programs take for the time tracing began, if they ask for it.
@@ -297,7 +287,7 @@ fn go_on(
         return Ok((result?, None));
     };
     let lost = counts(&loaded.maps[lost])?;
-    let written = recorder.finish(lost);
+    let written = recorder.finish(lost, &mut KernelMaps(&loaded));
     let outcome = result?;
     Ok((outcome, Some(written.map_err(SessionError::Record)?)))
 }
@@ -455,12 +445,16 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let signals = Signals::new(own_signals).map_err(|err| SessionError::Io("signalfd", err))?;
+        let mut player = compiled.player(options)?;
+        if let Some(recorder) = &recorder {
+            player.wrap_symbols(|inner| recorder.listen(inner));
+        }
         Ok(Run {
             object,
             loaded,
             rings,
             hits: Hits::default(),
-            player: compiled.player(options)?,
+            player,
             signals,
             timers: Vec::new(),
             attached: Vec::new(),
@@ -737,7 +731,7 @@ impl<'a> Run<'a> {
             return Err(err.into());
         }
         if let Some(recorder) = &mut self.recorder
-            && !recorder.idle()
+            && !recorder.idle(&mut maps)
             && matches!(self.stop, Stop::No)
         {
             // The file is full: what it has is kept.

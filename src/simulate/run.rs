@@ -172,6 +172,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Puts stacks where a recorded run had them.
+    pub(crate) fn put_stacks(&mut self, stacks: &[(u32, Vec<u64>)]) {
+        let index = self.object.map_index(|role| *role == MapRole::Stacks);
+        if let Some(map) = index.and_then(|index| self.machine.map_mut(index)) {
+            for (id, frames) in stacks {
+                map.put_stack(*id, frames);
+            }
+        }
+    }
+
     /// Prints what the end of a run prints.
     pub(crate) fn finish(&mut self) -> Result<(), SimulateError> {
         self.read()?;

@@ -435,7 +435,7 @@ impl Engine {
             Op::CheckSet(set) => self.check_set(set, &args)?,
             Op::Helper(helper) => {
                 return match &mut self.world.told {
-                    Some(told) => match told.number(helper.id) {
+                    Some(told) => match told.number(helper.id, helpers::asked(helper.id, &args)) {
                         Some(value) => Ok(Next::Value(value)),
                         None if helpers::ONLY_TOLD.contains(&helper.id) => {
                             Err(FaultKind::Untold(helper.name))

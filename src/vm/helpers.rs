@@ -61,13 +61,13 @@ pub(super) static HELPERS: &[Helper] = &[
     }),
     row(16, "bpf_get_current_comm", 2, comm),
     row(25, "bpf_perf_event_output", 5, perf_event_output),
-    row(27, "bpf_get_stackid", 3, get_stackid),
+    row(STACK_ID, "bpf_get_stackid", 3, get_stackid),
     row(35, "bpf_get_current_task", 0, |e, _| value(e.world.task)),
     row(42, "bpf_get_numa_node_id", 0, |e, _| {
         value(u64::from(e.world.node))
     }),
     row(45, "bpf_probe_read_str", 3, probe_read_str),
-    row(67, "bpf_get_stack", 4, get_stack),
+    row(STACK, "bpf_get_stack", 4, get_stack),
     row(80, "bpf_get_current_cgroup_id", 0, |e, _| {
         value(e.world.cgroup)
     }),
@@ -102,8 +102,21 @@ pub(super) static HELPERS: &[Helper] = &[
     }),
 ];
 
-/// What a recorded run's world does not tell by itself: task, NUMA node, cgroup, jiffies, address of the function, cookie.
-pub(super) const ONLY_TOLD: &[u32] = &[35, 42, 80, 118, 173, 174];
+/// What a recorded run's world does not tell by itself: stacks, task, NUMA node, cgroup, jiffies, address of the function,
+/// cookie.
+pub(super) const ONLY_TOLD: &[u32] = &[STACK_ID, 35, 42, STACK, 80, 118, 173, 174];
+
+const STACK_ID: u32 = 27;
+const STACK: u32 = 67;
+
+/// Which of a helper's answers is meant, by its arguments: a stack's flags say whose it is.
+pub(super) fn asked(helper: u32, args: &[u64; 5]) -> u64 {
+    match helper {
+        STACK_ID => args[2],
+        STACK => args[3],
+        _ => 0,
+    }
+}
 
 /// The helper of that number.
 pub(super) fn find(id: u32) -> Option<&'static Helper> {

@@ -454,7 +454,7 @@ impl MapStore {
         });
         let id = usize::try_from(hash % u64::from(self.spec.max_entries)).unwrap_or(0);
         let start = id * self.value_stride;
-        let room = &mut self.pool[start..start + self.value_stride];
+        let room = &self.pool[start..start + self.value_stride];
         let same = self.depth[id] == trace.len() * 8
             && room
                 .chunks_exact(8)
@@ -464,13 +464,28 @@ impl MapStore {
         {
             return errno::EEXIST;
         }
+        let id = u32::try_from(id).unwrap_or(0);
+        self.put_stack(id, trace);
+        i64::from(id)
+    }
+
+    /// Puts a stack trace where a kernel had it; what does not fit is left out.
+    pub(crate) fn put_stack(&mut self, id: u32, trace: &[u64]) {
+        let most = size(self.spec.value_size) / 8;
+        let trace = &trace[..trace.len().min(most)];
+        let (id, stride) = (size(id), self.value_stride);
+        let (Some(key), Some(depth)) = (self.keys.get_mut(id), self.depth.get_mut(id)) else {
+            return;
+        };
+        let Some(room) = self.pool.get_mut(id * stride..(id + 1) * stride) else {
+            return;
+        };
         room.fill(0);
         for (place, addr) in room.chunks_exact_mut(8).zip(trace) {
             place.copy_from_slice(&addr.to_ne_bytes());
         }
-        self.depth[id] = trace.len() * 8;
-        self.keys[id] = Some(Box::default());
-        i64::try_from(id).unwrap_or(0)
+        *depth = trace.len() * 8;
+        *key = Some(Box::default());
     }
 
     /// The addresses of a stored stack trace.

@@ -68,17 +68,19 @@ impl Records {
 /// not: that is a fault, where the same read without it gives an error to the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Numbers by helper, in order; the last one is given again when there is no more.
-    pub numbers: Vec<(u32, u64)>,
+    /// Helper, what it was asked for (the flags of a stack, 0 of all others), answer, in order; the last one is given again
+    /// when there is no more.
+    pub numbers: Vec<(u32, u64, u64)>,
     /// Addresses that could not be read.
     pub unreadable: Vec<u64>,
 }
 
 impl Told {
-    pub(super) fn number(&mut self, helper: u32) -> Option<u64> {
-        let mut places = (0..self.numbers.len()).filter(|at| self.numbers[*at].0 == helper);
+    pub(super) fn number(&mut self, helper: u32, asked: u64) -> Option<u64> {
+        let same = |at: &usize| (self.numbers[*at].0, self.numbers[*at].1) == (helper, asked);
+        let mut places = (0..self.numbers.len()).filter(same);
         let at = places.next()?;
-        let value = self.numbers[at].1;
+        let value = self.numbers[at].2;
         if places.next().is_some() {
             self.numbers.remove(at);
         }

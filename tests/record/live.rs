@@ -49,7 +49,19 @@ const SCRIPTS: &[(&str, &str)] = &[
         r#"interval:ms:1 { printf("tick %d\n", elapsed); @ticks++; } profile:ms:7 { @p[cpu] = count(); } usdt:APP:net:inbound_message { @last = arg4; }"#,
     ),
     (
-        "uprobe",
+        "symbols",
+        r#"usdt:APP:net:inbound_message { printf("%s %s\n", usym(reg("ip")), usym(7)); @[usym(reg("ip")), arg0] = count(); @k[ksym(arg0)] = count(); }"#,
+    ),
+    (
+        "stacks",
+        r#"begin { printf("%s\n", kstack(3)); } usdt:APP:net:inbound_message { printf("%s%s%d\n", ustack(perf, 3), ustack(raw, 2), len(ustack)); @u[ustack] = count(); @k[kstack(4), ustack(1)] = count(); } profile:hz:499 { @p[kstack(2), ustack(2)] = count(); }"#,
+    ),
+    (
+        "functions",
+        r#"uprobe:APP:*sys*sdt*net_inbound_message* { printf("%s %s %x\n", probe, func, arg0 & 1); @[tid] = count(); } uretprobe:APP:*sys*sdt*net_inbound_message* { printf("%s %s\n", probe, usym(reg("ip"))); @r = count(); }"#,
+    ),
+    (
+        "registers",
         r#"usdt:APP:net:outbound_message { @regs[reg("ip") & 0xfff] = count(); printf("%x %s\n", reg("sp") & 0xf, probe); }"#,
     ),
 ];
@@ -214,19 +226,10 @@ fn a_killed_recording_is_readable() {
 }
 
 #[test]
-fn what_is_not_kept_is_refused_before_anything_is_attached() {
+fn a_full_disk_ends_the_recording() {
     if !may_trace() {
         return;
     }
-    let path = file("refused");
-    let script = format!("usdt:{PROGRAM}:net:inbound_message {{ @[ustack] = count(); }}");
-    let (code, error) = refused(&["record", "-o", path.to_str().unwrap(), "-e", &script]);
-    assert_eq!(code, 1);
-    assert!(
-        error.contains("stacks are not kept") && error.contains("stdin:1:"),
-        "{error}"
-    );
-    assert!(!path.exists());
     let script = format!("usdt:{PROGRAM}:net:inbound_message {{ print(arg0); }}");
     let (code, error) = refused(&[
         "record",
@@ -242,4 +245,61 @@ fn what_is_not_kept_is_refused_before_anything_is_attached() {
         error.contains("/dev/full") && error.contains("ENOSPC"),
         "{error}"
     );
+}
+
+/// A message of a megabyte does not fit a record: it travels in pieces, is kept whole, and is printed whole again.
+#[test]
+fn messages_of_a_megabyte_are_kept_whole() {
+    if !may_trace() {
+        return;
+    }
+    const MEGABYTE: usize = 1 << 20;
+    let script = format!(
+        r#"usdt:{PROGRAM}:net:inbound_message {{ printf("%d %r\n", arg4, buf(arg5, arg4)); @ = count(); }}"#
+    );
+    let probe = format!("usdt:{PROGRAM}:net:*_message");
+    let size = MEGABYTE.to_string();
+    let target = format!("{} --payload {size}", target(1, 1, 0));
+    let with_room = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let output = command.args(args).env("BPFTRACE_MAX_STRLEN", &size);
+        let output = output.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {errors}");
+        assert!(!errors.contains("not kept"), "{errors}");
+        output.stdout
+    };
+    let path = file("megabyte");
+    let path = path.to_str().unwrap();
+    let live = with_room(&["record", "-q", "-o", path, "-e", &script, "-c", &target]);
+    let replayed = with_room(&["replay", "-q", path, "-e", &script]);
+    assert!(live.len() > 2 * MEGABYTE, "{} bytes", live.len());
+    assert!(live == replayed, "{} and {}", live.len(), replayed.len());
+    // The names of probes suffice: whoever records them gets whole messages.
+    with_room(&["record", "-q", "-o", path, &probe, "-c", &target]);
+    let replayed = with_room(&["replay", "-q", path, "-e", &script]);
+    assert!(replayed.len() > 2 * MEGABYTE, "{} bytes", replayed.len());
+    std::fs::remove_file(path).unwrap();
+}
+
+/// A recording of a script that asks for no stack has none.
+#[test]
+fn stacks_that_were_not_asked_for_are_missed_by_name() {
+    if !may_trace() {
+        return;
+    }
+    let path = file("no-stacks");
+    let path = path.to_str().unwrap();
+    let script = format!("usdt:{PROGRAM}:net:inbound_message {{ @ = count(); }}");
+    let target = target(1, 1, 0);
+    let recorded = baretrace(&["record", "-q", "-o", path, "-e", &script, "-c", &target]);
+    assert!(recorded.status.success());
+    let other = script.replace("count()", "max(len(ustack))");
+    let (code, error) = refused(&["replay", path, "-e", &other]);
+    assert_eq!(code, 1, "{error}");
+    assert!(
+        error.contains("has not what bpf_get_stack returned") && error.contains("stdin:1:"),
+        "{error}"
+    );
+    std::fs::remove_file(path).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Scripts over recordings made by hand: what they print, and what they ask for and is not there.
 
-use super::support::{hit, meta, recording, script};
+use super::support::{hit, meta, notes, recording, script};
 use baretrace::{
     record::{self, Recording, ReplayError, Writer},
     runtime::{Buffering, Output, OutputOptions},
@@ -160,6 +160,37 @@ fn helpers_answer_in_order() {
     assert_eq!(
         replay(&recording, text).unwrap().trim_end(),
         "11 11000 22 22000"
+    );
+}
+
+#[test]
+fn stacks_and_names_are_those_of_the_recorded_machine() {
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out, Path::new("memory"), &meta()).unwrap();
+    let mut told = hit(0);
+    told.push(27, 256, 5, &[]);
+    told.push(67, 256, 16, &[]);
+    writer.hit(&told).unwrap();
+    writer.notes(&notes()).unwrap();
+    writer.end(vec![]).unwrap();
+    let recording = Recording::from_bytes(out).unwrap();
+    for (text, want) in [
+        ("printf(\"%s\", usym(reg(\"ip\")))", "work"),
+        ("print(usym(1))", "0x1"),
+        ("print(ustack)", "\n        work+4\n        0x402000\n"),
+        ("print(ustack(perf, 1))", "\n\t401234 work+4 (/bin/app)\n"),
+        ("print(len(ustack))", "2"),
+    ] {
+        let text = format!("usdt:/bin/app:app:hit {{ {text}; }}");
+        let got = replay(&recording, &text).unwrap();
+        assert_eq!(got.trim_end(), want.trim_end(), "{text}");
+    }
+    let text = "usdt:/bin/app:app:hit { print(kstack); }";
+    let error = replay(&recording, text).unwrap_err();
+    let error = error.render(&script(text), false).unwrap();
+    assert!(
+        error.contains("has not what bpf_get_stackid returned"),
+        "{error}"
     );
 }
 

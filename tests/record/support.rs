@@ -2,7 +2,7 @@
 
 use baretrace::{
     kernel::detect,
-    record::{Hit, Meta, Point, Recorded, Recording, Writer},
+    record::{Hit, Meta, Named, Notes, Point, Recorded, Recording, Writer},
     simulate::Script,
     spec::{
         Arch, ArgLoc, AttachSpec, Binary, DebugInfo, ProgramKind, Site, UsdtArg, UsdtProbe,
@@ -145,6 +145,19 @@ pub(crate) fn hit(n: u64) -> Hit {
     hit
 }
 
+/// Where the hits are, and a stack.
+pub(crate) fn notes() -> Notes {
+    Notes {
+        names: vec![Named {
+            pid: Some(100),
+            addr: 0x40_1234,
+            name: Some(("work".to_owned(), 4)),
+            module: Some("/bin/app".to_owned()),
+        }],
+        stacks: vec![(5, vec![0x40_1234, 0x40_2000])],
+    }
+}
+
 /// The bytes of a recording of that many hits.
 pub(crate) fn bytes(hits: u64) -> Vec<u8> {
     let mut out = Vec::new();
@@ -152,6 +165,7 @@ pub(crate) fn bytes(hits: u64) -> Vec<u8> {
     for n in 0..hits {
         writer.hit(&hit(n)).unwrap();
     }
+    writer.notes(&notes()).unwrap();
     writer.end(vec![0]).unwrap();
     out
 }

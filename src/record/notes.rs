@@ -1,0 +1,222 @@
+//! What a live run found out beside its hits: names of addresses, and the stacks that stack ids mean.
+
+use crate::runtime::{Address, NoSymbols, Symbols};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// A named address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The process; none for the kernel.
+    pub pid: Option<u32>,
+    /// The address.
+    pub addr: u64,
+    /// The function there, and how far in the address is; none if there is no name.
+    pub name: Option<(String, u64)>,
+    /// The file there, if that was asked for.
+    pub module: Option<String>,
+}
+
+/// The body of a block of names and stacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    /// Addresses, as they were printed; a later one takes the place of an earlier one.
+    pub names: Vec<Named>,
+    /// Stacks by their id: return addresses, innermost first.
+    pub stacks: Vec<(u32, Vec<u64>)>,
+}
+
+impl Notes {
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.stacks.is_empty()
+    }
+}
+
+/// All that was said, and what of it is not in the file yet.
+#[derive(Debug, Default)]
+struct Said {
+    all: HashMap<Address, Named>,
+    fresh: Vec<Address>,
+}
+
+impl Said {
+    fn note(&mut self, address: Address, change: impl FnOnce(&mut Named)) {
+        let known = self.all.get(&address).cloned();
+        let mut named = known.clone().unwrap_or_else(|| Named {
+            pid: address.pid,
+            addr: address.addr,
+            ..Named::default()
+        });
+        change(&mut named);
+        if known.as_ref() != Some(&named) {
+            self.all.insert(address, named);
+            self.fresh.push(address);
+        }
+    }
+}
+
+/// What the names of a live run are noted in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notebook(Arc<Mutex<Said>>);
+
+impl Notebook {
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names that were said since the last time.
+    pub(super) fn take(&self) -> Vec<Named> {
+        let mut said = self.said();
+        let fresh = std::mem::take(&mut said.fresh);
+        let named = fresh.iter().filter_map(|address| said.all.get(address));
+        named.cloned().collect()
+    }
+
+    /// Names as `inner` says them, noted here.
+    pub(super) fn listen(&self, inner: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
+        Box::new(Listening {
+            inner,
+            notes: self.clone(),
+        })
+    }
+}
+
+/// Names, noted as they are said.
+struct Listening {
+    inner: Box<dyn Symbols + Send>,
+    notes: Notebook,
+}
+
+impl Symbols for Listening {
+    fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
+        let start = out.len();
+        let found = self.inner.name(out, address, true);
+        let text = String::from_utf8_lossy(&out[start..]).into_owned();
+        // The last `+` is the offset's, whatever the name holds.
+        let parts = text.rsplit_once('+');
+        let parts = parts.and_then(|(name, into)| Some((name.to_owned(), into.parse().ok()?)));
+        if let (Some((name, _)), false) = (&parts, offset) {
+            out.truncate(start + name.len());
+        }
+        let name = parts.filter(|_| found);
+        self.notes.said().note(address, |named| named.name = name);
+        found
+    }
+
+    fn module(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
+        let start = out.len();
+        let found = self.inner.module(out, address);
+        let text = found.then(|| String::from_utf8_lossy(&out[start..]).into_owned());
+        self.notes.said().note(address, |named| named.module = text);
+        found
+    }
+
+    fn preload(&mut self, pid: u32) {
+        self.inner.preload(pid);
+    }
+}
+
+/// Names as a recording has them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(HashMap<Address, Named>);
+
+impl Known {
+    /// Those of a recording's notes.
+    pub(super) fn new(notes: &Notes) -> Known {
+        let named = notes.names.iter().map(|named| {
+            let Named { pid, addr, .. } = *named;
+            (Address { addr, pid }, named.clone())
+        });
+        Known(named.collect())
+    }
+}
+
+impl Symbols for Known {
+    fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
+        let named = self.0.get(&address);
+        let Some((name, into)) = named.and_then(|named| named.name.as_ref()) else {
+            return NoSymbols.name(out, address, offset);
+        };
+        out.extend_from_slice(name.as_bytes());
+        if offset {
+            out.push(b'+');
+            out.extend_from_slice(into.to_string().as_bytes());
+        }
+        true
+    }
+
+    fn module(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
+        let named = self.0.get(&address);
+        let Some(module) = named.and_then(|named| named.module.as_ref()) else {
+            return false;
+        };
+        out.extend_from_slice(module.as_bytes());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names every address below 100.
+    struct Few;
+
+    impl Symbols for Few {
+        fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
+            if address.addr >= 100 {
+                return false;
+            }
+            out.extend_from_slice(b"operator+");
+            if offset {
+                out.extend_from_slice(format!("+{}", address.addr).as_bytes());
+            }
+            true
+        }
+
+        fn module(&mut self, out: &mut Vec<u8>, _: Address) -> bool {
+            out.extend_from_slice(b"/bin/x");
+            true
+        }
+    }
+
+    #[test]
+    fn what_was_said_is_said_again() {
+        let notebook = Notebook::default();
+        let mut live = notebook.listen(Box::new(Few));
+        let mut said = Vec::new();
+        let asked = [(7, false), (7, true), (100, true), (8, true)];
+        for (addr, offset) in asked {
+            let address = Address { addr, pid: Some(1) };
+            let found = live.name(&mut said, address, offset);
+            assert_eq!(found, addr < 100);
+            said.push(b' ');
+        }
+        let seven = Address {
+            addr: 7,
+            pid: Some(1),
+        };
+        live.module(&mut said, seven);
+        assert_eq!(
+            String::from_utf8_lossy(&said),
+            "operator+ operator++7  operator++8 /bin/x"
+        );
+        let names = notebook.take();
+        assert!(notebook.take().is_empty());
+        let stacks = Vec::new();
+        let mut known = Known::new(&Notes { names, stacks });
+        let mut again = Vec::new();
+        for (addr, offset) in asked {
+            known.name(&mut again, Address { addr, pid: Some(1) }, offset);
+            again.push(b' ');
+        }
+        known.module(&mut again, seven);
+        assert_eq!(again, said);
+        let kernel = Address { addr: 7, pid: None };
+        assert!(!known.name(&mut again, kernel, false));
+    }
+}
