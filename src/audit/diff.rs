@@ -1,6 +1,9 @@
 //! What differs between two bundles, in words.
 
-use super::{Bundle, BundleError, Program, plain::visible};
+use super::{
+    Bundle, BundleError, Program,
+    plain::{counted, visible},
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
@@ -35,9 +38,9 @@ pub fn diff(a: &Bundle, b: &Bundle) -> Result<String, BundleError> {
             None => line(
                 &mut text,
                 &format!(
-                    "- program `{}`: {} instructions",
+                    "- program `{}`: {}",
                     program.probe,
-                    program.insns.len()
+                    counted(program.insns.len(), "instruction")
                 ),
             ),
         }
@@ -47,9 +50,9 @@ pub fn diff(a: &Bundle, b: &Bundle) -> Result<String, BundleError> {
             line(
                 &mut text,
                 &format!(
-                    "+ program `{}`: {} instructions",
+                    "+ program `{}`: {}",
                     program.probe,
-                    program.insns.len()
+                    counted(program.insns.len(), "instruction")
                 ),
             );
         }
@@ -131,8 +134,8 @@ fn programs(text: &mut String, a: &Program, b: &Program) -> Result<(), BundleErr
         line(
             text,
             &format!(
-                "{path}: {} instructions, {} instructions",
-                left.len(),
+                "{path}: {} became {}",
+                counted(left.len(), "instruction"),
                 right.len()
             ),
         );

@@ -3,6 +3,7 @@
 use super::{
     Bundle, File,
     bundle::{arch_name, file},
+    plain::counted,
 };
 use crate::{
     elf,
@@ -96,9 +97,9 @@ fn compare(out: &mut Vec<String>, was: &File, is: &File) {
         };
         if probe.sites.len() != now.sites.len() {
             out.push(format!(
-                "`{path}`: probe {} was at {} places, is at {}",
+                "`{path}`: probe {} was at {}, is at {}",
                 probe.name,
-                probe.sites.len(),
+                counted(probe.sites.len(), "place"),
                 now.sites.len()
             ));
             continue;
@@ -128,8 +129,10 @@ fn compare(out: &mut Vec<String>, was: &File, is: &File) {
     for function in &was.functions {
         if !is.functions.contains(function) {
             out.push(format!(
-                "`{path}`: function {} is no longer {} bytes at {:#x}",
-                function.name, function.size, function.offset
+                "`{path}`: function {} is no longer {} at {:#x}",
+                function.name,
+                counted(function.size, "byte"),
+                function.offset
             ));
         }
     }

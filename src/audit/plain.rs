@@ -1,6 +1,9 @@
 //! Text of others made safe to look at: nothing in it moves the cursor, hides a line or turns the reading direction.
 
-use std::{borrow::Cow, fmt::Write};
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write},
+};
 
 /// Whether a character is not seen as it stands, or changes how others are seen: controls, marks of direction, marks of
 /// no width.
@@ -12,6 +15,12 @@ fn hidden(c: char) -> bool {
         '\u{e0000}'..='\u{e007f}' => true,
         c => c.is_control(),
     }
+}
+
+/// A number of things.
+pub(super) fn counted<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }
 
 /// The text with such characters as `\u{…}`.

@@ -20,6 +20,10 @@ pub struct Policy {
     pub max_instructions: Option<usize>,
     /// Most bytes of all maps together, one CPU's share of each.
     pub max_map_bytes: Option<u64>,
+    /// Most instructions of one hit, loops and callbacks included.
+    pub max_per_hit: Option<u64>,
+    /// Most bytes of user memory that one call may read.
+    pub max_user_read: Option<u64>,
 }
 
 impl Policy {
@@ -52,6 +56,16 @@ impl Policy {
                 out.push(format!("rule `{rule}`: {what}: {is}, allowed are {most}"));
             }
         };
+        let known =
+            |out: &mut Vec<String>, rule: &str, most: Option<u64>, what: &str, is: Option<u64>| {
+                match (most, is) {
+                    (Some(most), None) => out.push(format!(
+                        "rule `{rule}`: {what}: not known, allowed are {most}"
+                    )),
+                    (most, Some(is)) => limit(out, rule, most, what, is),
+                    (None, None) => {}
+                }
+            };
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         limit(
             &mut out,
@@ -92,6 +106,17 @@ impl Policy {
                 &format!("instructions of `{name}`{place}"),
                 count(summary.instructions),
             );
+            let what = format!("instructions of one hit of `{name}`{place}");
+            let most = self.max_per_hit;
+            known(&mut out, "max_per_hit", most, &what, summary.per_hit());
+            for read in &summary.user_reads {
+                let line = read.line.map_or(String::new(), |line| {
+                    format!(" ({}:{line})", bundle.script.name)
+                });
+                let what = format!("bytes that `{name}` reads at slot {}{line}", read.slot);
+                let most = self.max_user_read;
+                known(&mut out, "max_user_read", most, &what, read.at_most);
+            }
             let Some(helpers) = &self.helpers else {
                 continue;
             };

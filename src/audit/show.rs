@@ -2,7 +2,8 @@
 
 use super::{
     Bundle, BundleError, Function, Program, Summary,
-    plain::visible,
+    bound::grouped,
+    plain::{counted, visible},
     summary::{report, script_line},
 };
 use crate::asm::disasm;
@@ -21,15 +22,15 @@ pub fn show(bundle: &Bundle, verbose: bool) -> Result<String, BundleError> {
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "{}: {} programs, {} instructions, {} maps, license {}\nsha256 {}\nfor {}, {} possible CPUs",
+        "{}: {}, {}, {}, license {}\nsha256 {}\nfor {}, {}",
         visible(&bundle.script.name),
-        bundle.programs.len(),
-        bundle.insn_count(),
-        bundle.maps.len(),
+        counted(bundle.programs.len(), "program"),
+        counted(bundle.insn_count(), "instruction"),
+        counted(bundle.maps.len(), "map"),
         visible(&bundle.license),
         bundle.sha256,
         bundle.target.arch,
-        bundle.target.cpus,
+        counted(bundle.target.cpus, "possible CPU"),
     );
     for line in maps_and_files(bundle) {
         let _ = writeln!(text, "{}", visible(&line));
@@ -77,16 +78,17 @@ pub(super) fn maps_and_files(bundle: &Bundle) -> Vec<String> {
         }
         for function in &file.functions {
             let Function { name, offset, size } = function;
-            out.push(format!("    function {name} at {offset:#x}, {size} bytes"));
+            let size = counted(*size, "byte");
+            out.push(format!("    function {name} at {offset:#x}, {size}"));
         }
     }
     for map in &bundle.maps {
         out.push(format!(
-            "map {}: {:?}, key {} bytes, value {} bytes, {}",
+            "map {}: {:?}, key {}, value {}, {}",
             map.name,
             map.kind,
-            map.key_size,
-            map.value_size,
+            counted(map.key_size, "byte"),
+            counted(map.value_size, "byte"),
             match map.max_entries {
                 0 => "one entry a CPU".to_owned(),
                 1 => "1 entry".to_owned(),
@@ -116,9 +118,19 @@ pub(super) fn rows(of: &Summary, program: &Program) -> Vec<(&'static str, String
         [] => "nothing".to_string(),
         names => names.join(", "),
     };
-    let worst = match of.worst_case {
-        Some(count) => format!("{count} instructions, on the longest of all paths"),
-        None => "not bounded here: it has callbacks, whose turns the kernel bounds".to_string(),
+    let worst = match (of.worst_case, &of.bound) {
+        (Some(count), _) => format!(
+            "{}, on the longest of all paths",
+            counted(count, "instruction")
+        ),
+        (None, Some(bound)) => format!(
+            "{} instructions, {} of them outside of loops and callbacks",
+            grouped(bound.most),
+            grouped(bound.once)
+        ),
+        (None, None) => {
+            "not told: it jumps or calls by a register; the verifier follows 1,000,000".to_string()
+        }
     };
     let cannot = [
         (of.can_signal, "send signals"),
@@ -134,20 +146,27 @@ pub(super) fn rows(of: &Summary, program: &Program) -> Vec<(&'static str, String
     let mut rows = vec![
         (
             "instructions",
-            format!("{} in {} slots", of.instructions, of.slots),
+            format!("{} in {}", of.instructions, counted(of.slots, "slot")),
         ),
         ("one hit at most", worst),
+    ];
+    if let (None, Some(bound)) = (of.worst_case, &of.bound) {
+        let turns = bound.turns.iter().map(|turns| ("in turns", turns.words()));
+        rows.extend(turns);
+    }
+    rows.extend([
         (
             "checked",
             match (&of.refused, of.processed) {
                 (Some(why), _) => format!("REFUSED by this program's own checker: {why}"),
                 (None, Some(count)) => format!(
-                    "{count} instructions walked on all paths by this program's own checker"
+                    "{} walked on all paths by this program's own checker",
+                    counted(count, "instruction")
                 ),
                 (None, None) => "no verdict of this program's own checker".to_string(),
             },
         ),
-        ("stack", format!("{} bytes", of.stack)),
+        ("stack", counted(of.stack, "byte")),
         ("may write maps", list(&of.writes)),
         ("sends to", list(&of.rings)),
         ("can", some(true)),
@@ -160,13 +179,13 @@ pub(super) fn rows(of: &Summary, program: &Program) -> Vec<(&'static str, String
                 program.tag_sha256, program.tag_sha1
             ),
         ),
-    ];
+    ]);
     if of.user_reads.is_empty() {
         rows.push(("reads user memory", "never".to_string()));
     }
     for read in &of.user_reads {
         let much = match read.at_most {
-            Some(bytes) => format!("at most {bytes} bytes"),
+            Some(bytes) => format!("at most {}", counted(bytes, "byte")),
             None => "as many bytes as a register says (the verifier bounds it)".to_string(),
         };
         let line = match (read.line, &read.script) {

@@ -1,6 +1,10 @@
 //! What a reviewer asks of a program first: what it reads, what it writes, what it can do, how long it takes.
 
-use super::{Bundle, BundleError, Program};
+use super::{
+    Bundle, BundleError, Program,
+    bound::{Bound, bound},
+    walk::{constant, map_in, setter},
+};
 use crate::{
     asm::{AluOp, Callee, Imm64, Insn, Reg, Src, helper},
     check::{self, CheckError},
@@ -17,8 +21,10 @@ pub struct Summary {
     pub instructions: usize,
     /// How many slots of 8 bytes.
     pub slots: usize,
-    /// Most instructions of one hit; `None` where there are callbacks whose turns are not counted.
+    /// Most instructions of one hit, where the checker walked every turn.
     pub worst_case: Option<usize>,
+    /// Most instructions of one hit by what ends its loops and callbacks; `None` where that is not known.
+    pub bound: Option<Bound>,
     /// Instructions that this crate's own checker walked on all paths; `None` where it has no verdict.
     pub processed: Option<usize>,
     /// What this crate's own checker says the kernel's verifier will refuse.
@@ -52,7 +58,7 @@ pub struct Read {
     pub slot: usize,
     /// The helper.
     pub helper: String,
-    /// Most bytes, where a constant stands in the length's register; `None` where it is computed.
+    /// Most bytes; `None` where the length is computed and the checker has no verdict.
     pub at_most: Option<u64>,
     /// Line of the script.
     pub line: Option<usize>,
@@ -109,6 +115,9 @@ impl Summary {
             _ => None,
         };
         let report = report.ok();
+        let lengths = report
+            .as_ref()
+            .map_or_else(Vec::new, |report| report.lengths.clone());
         let name = |map: i32| {
             let found = usize::try_from(map).ok().and_then(|at| bundle.maps.get(at));
             found.map_or(format!("map {map}"), |map| map.name.clone())
@@ -117,10 +126,8 @@ impl Summary {
             probe: program.probe.clone(),
             instructions: insns.len(),
             slots: insns.iter().map(Insn::slots).sum(),
-            worst_case: report
-                .as_ref()
-                .and_then(|report| report.longest)
-                .or_else(|| longest(&insns)),
+            worst_case: report.as_ref().and_then(|report| report.longest),
+            bound: bound(&insns, &bundle.maps),
             refused,
             processed: report.as_ref().map(|report| report.processed),
             stack: report
@@ -169,7 +176,8 @@ impl Summary {
                 out.user_reads.push(Read {
                     slot: line.slot,
                     helper: row.name.to_string(),
-                    at_most: constant(&insns, at, *reg),
+                    at_most: constant(&insns, at, *reg)
+                        .or(lengths.get(at).copied().filter(|n| *n > 0)),
                     line: script_line(bundle, line.script),
                     script: line.script.and_then(|(start, end)| {
                         let text = bundle.script.text.get(start as usize..end as usize)?;
@@ -205,10 +213,10 @@ pub(super) fn report(
     trace: bool,
 ) -> Result<Result<check::Report, CheckError>, BundleError> {
     let object = bundle.compiled()?.object;
-    let spec = object
-        .programs
-        .iter()
-        .find(|spec| spec.name == program.name && spec.probe == program.probe)
+    // Two programs of one probe have the same name.
+    let index = bundle.programs.iter().position(|one| one == program);
+    let spec = index
+        .and_then(|index| object.programs.get(index))
         .ok_or(BundleError::NotABundle)?;
     let env = check::Env {
         trace,
@@ -224,176 +232,19 @@ pub(super) fn script_line(bundle: &Bundle, range: Option<(u32, u32)>) -> Option<
     Some(span.line_col(&bundle.script.text).0)
 }
 
+impl Summary {
+    /// Most instructions of one hit; `None` where that is not known.
+    pub fn per_hit(&self) -> Option<u64> {
+        let walked = self.worst_case.and_then(|count| u64::try_from(count).ok());
+        walked.or(self.bound.as_ref().map(|bound| bound.most))
+    }
+}
+
 fn calls(program: &Program, names: &[&str]) -> bool {
     program
         .helpers
         .iter()
         .any(|called| names.contains(&called.as_str()))
-}
-
-/// Whether control may come from, or go, elsewhere than one instruction on.
-fn is_jump(insn: &Insn) -> bool {
-    matches!(
-        insn,
-        Insn::Ja { .. }
-            | Insn::Jal { .. }
-            | Insn::Jx { .. }
-            | Insn::Jmp { .. }
-            | Insn::MayGoto { .. }
-            | Insn::Exit
-    )
-}
-
-/// Whether some jump leads to instruction `at`.
-fn is_target(insns: &[Insn], at: usize) -> bool {
-    let starts = starts(insns);
-    (0..insns.len()).any(|from| target(insns, &starts, from) == Some(at))
-}
-
-/// The instruction that sets `reg` last before `at`, within straight-line code.
-fn setter(insns: &[Insn], at: usize, reg: Reg) -> Option<(usize, &Insn)> {
-    for before in (0..at).rev() {
-        let insn = &insns[before];
-        // What stands after a join may have been set on the other way.
-        if is_target(insns, before + 1)
-            || matches!(insn, Insn::Ja { .. } | Insn::Jal { .. } | Insn::Exit)
-        {
-            return None;
-        }
-        let sets = match insn {
-            Insn::Alu { dst, .. }
-            | Insn::Neg { dst, .. }
-            | Insn::Movsx { dst, .. }
-            | Insn::Endian { dst, .. }
-            | Insn::AddrSpaceCast { dst, .. }
-            | Insn::Load { dst, .. }
-            | Insn::LoadAcquire { dst, .. }
-            | Insn::LoadImm64 { dst, .. } => *dst == reg,
-            Insn::Call { .. } | Insn::Callx { .. } => {
-                matches!(
-                    reg,
-                    Reg::R0 | Reg::R1 | Reg::R2 | Reg::R3 | Reg::R4 | Reg::R5
-                )
-            }
-            Insn::Atomic { src, .. } => *src == reg || reg == Reg::R0,
-            Insn::LoadAbs { .. } | Insn::LoadInd { .. } => reg == Reg::R0,
-            _ => false,
-        };
-        if sets {
-            return Some((before, insn));
-        }
-    }
-    None
-}
-
-/// The constant in `reg` before `at`, as a length.
-fn constant(insns: &[Insn], at: usize, reg: Reg) -> Option<u64> {
-    match setter(insns, at, reg)? {
-        (
-            _,
-            Insn::Alu {
-                op: AluOp::Mov,
-                src: Src::Imm(value),
-                ..
-            },
-        ) => u64::try_from(*value).ok(),
-        (
-            before,
-            Insn::Alu {
-                op: AluOp::Mov,
-                src: Src::Reg(from),
-                ..
-            },
-        ) => constant(insns, before, *from),
-        (
-            _,
-            Insn::Alu {
-                op: AluOp::And,
-                src: Src::Imm(mask),
-                ..
-            },
-        ) => u64::try_from(*mask).ok(),
-        (
-            _,
-            Insn::LoadImm64 {
-                imm: Imm64::Value(value),
-                ..
-            },
-        ) => Some(*value),
-        _ => None,
-    }
-}
-
-/// The map in `reg` before `at`.
-fn map_in(insns: &[Insn], at: usize, reg: Reg) -> Option<i32> {
-    match setter(insns, at, reg)? {
-        (
-            _,
-            Insn::LoadImm64 {
-                imm: Imm64::MapIdx(map),
-                ..
-            },
-        ) => Some(*map),
-        (
-            before,
-            Insn::Alu {
-                op: AluOp::Mov,
-                src: Src::Reg(from),
-                ..
-            },
-        ) => map_in(insns, before, *from),
-        _ => None,
-    }
-}
-
-/// First slot of each instruction.
-fn starts(insns: &[Insn]) -> Vec<usize> {
-    let step = |slot: &mut usize, insn: &Insn| {
-        let start = *slot;
-        *slot += insn.slots();
-        Some(start)
-    };
-    insns.iter().scan(0, step).collect()
-}
-
-/// The instruction that a jump leads to.
-fn target(insns: &[Insn], starts: &[usize], at: usize) -> Option<usize> {
-    let distance = match insns[at] {
-        Insn::Ja { off } | Insn::Jmp { off, .. } | Insn::MayGoto { off } => i64::from(off),
-        Insn::Jal { imm } => i64::from(imm),
-        _ => return None,
-    };
-    let slot = i64::try_from(starts[at]).ok()? + 1 + distance;
-    starts.binary_search(&usize::try_from(slot).ok()?).ok()
-}
-
-/// Most instructions of one run from the first to an exit; `None` with loops, callbacks or functions.
-fn longest(insns: &[Insn]) -> Option<usize> {
-    let starts = starts(insns);
-    let outside = |insn: &Insn| match insn {
-        Insn::Call { callee } => !matches!(callee, Callee::Helper(_)),
-        Insn::LoadImm64 { imm, .. } => matches!(imm, Imm64::Func(_)),
-        Insn::Jx { .. } | Insn::Callx { .. } | Insn::MayGoto { .. } => true,
-        _ => false,
-    };
-    if insns.iter().any(outside) {
-        return None;
-    }
-    let mut most = vec![0usize; insns.len() + 1];
-    for at in (0..insns.len()).rev() {
-        let jump = if is_jump(&insns[at]) {
-            target(insns, &starts, at)
-        } else {
-            None
-        };
-        if jump.is_some_and(|to| to <= at) {
-            return None;
-        }
-        let falls = !matches!(insns[at], Insn::Exit | Insn::Ja { .. } | Insn::Jal { .. });
-        let next = if falls { most[at + 1] } else { 0 };
-        most[at] = 1 + next.max(jump.map_or(0, |to| most[to]));
-    }
-    most.first().copied()
 }
 
 /// Bytes between the frame's end and the lowest address that is formed from it.

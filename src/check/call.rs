@@ -309,6 +309,8 @@ impl Walk<'_> {
             return Err(fault("has no upper bound"));
         };
         seen.max = Some(max);
+        let most = &mut self.report.lengths[self.at];
+        *most = max.max(*most);
         self.facts.decides(self.at, reg);
         let before = at.saturating_sub(1);
         let base = self.read(ARGS[before])?;

@@ -88,6 +88,8 @@ pub struct Report {
     /// Most instructions of one run, where every path ends by itself; `None` where turns of a callback, or of `may_goto`,
     /// are not counted.
     pub longest: Option<usize>,
+    /// For each instruction: if it calls a helper that takes a length, the most that it was on any path.
+    pub lengths: Vec<u64>,
     /// With [`Env::trace`]: what was known before each instruction when it was first come to.
     pub states: Vec<String>,
 }

@@ -65,7 +65,7 @@ pub(super) struct Walk<'a> {
     /// Kept states by instruction.
     lists: Vec<Vec<usize>>,
     ids: u32,
-    report: Report,
+    pub(super) report: Report,
     jumps: usize,
     /// Jumps and instructions when a state was last kept.
     since: (usize, usize),
@@ -108,6 +108,7 @@ pub(super) fn check(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError>
             longest: 0,
             endless: false,
         };
+        walk.report.lengths = vec![0; insns.len()];
         if env.trace {
             walk.report.states = vec![String::new(); insns.len()];
         }

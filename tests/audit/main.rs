@@ -4,6 +4,7 @@
 #[path = "../cli/support.rs"]
 mod support;
 
+mod browser;
 mod html;
 mod live;
 mod syscalls;
@@ -95,6 +96,47 @@ fn a_reviewer_sees_what_it_does() {
     let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
     assert_eq!(json["summaries"][0]["can_signal"], false);
     assert_eq!(json["summaries"][0]["rings"][0], "ring");
+}
+
+#[test]
+fn turns_that_are_not_walked_are_bounded_in_words() {
+    let dir = TempDir::new("audit-bound");
+    let script =
+        "usdt:EXE:net:inbound_message { $i = 0; while ($i < arg0) { @a[$i] = count(); $i++; } }
+usdt:EXE:net:inbound_message { for ($kv : @a) { @s = $kv.1; } }
+usdt:EXE:net:inbound_message { for ($j : 0..10) { @b = count(); } }
+begin { exit(); }
+";
+    let (file, _) = bundle(&dir, "a", script);
+    Case {
+        args: &["audit", "show", &file],
+        stdout: &[
+            "a.bt: 4 programs, ",
+            "instructions a turn, ended by `may_goto`: after 8,388,608 turns, on x86-64 since 6.15 after 250 ms",
+            " of them outside of loops and callbacks",
+            " instructions for each of at most 4,096 entries of `a`",
+            "instructions, on the longest of all paths",
+        ],
+        ..Case::default()
+    }
+    .check();
+    // Three programs of one probe are told apart.
+    let out = run(
+        Command::new(EXE).args(["audit", "show", "--json", &file]),
+        b"",
+    );
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let processed = |at: usize| json["summaries"][at]["processed"].as_u64();
+    assert_ne!(processed(0), processed(1), "{json}");
+    // A rule goes by that bound.
+    let policy = TempFile::new("audit-bound.json", b"{\"max_per_hit\": 1000000}");
+    Case {
+        args: &["run", "--load-exactly", &file, "--policy", policy.name()],
+        code: 1,
+        stderr: &["rule `max_per_hit`", ", allowed are 1000000"],
+        ..Case::default()
+    }
+    .check();
 }
 
 #[test]
@@ -247,6 +289,16 @@ fn a_policy_names_its_rule() {
             "rule `max_programs`: programs: 2, allowed are 1",
         ),
         ("{\"max_map_bytes\": 5}", 1, "rule `max_map_bytes`"),
+        (
+            "{\"max_per_hit\": 20}",
+            1,
+            "rule `max_per_hit`: instructions of one hit of `usdt:",
+        ),
+        (
+            "{\"max_user_read\": 64}",
+            1,
+            "a.bt:3): 1024, allowed are 64",
+        ),
         ("{\"helper\": []}", 2, "unknown field `helper`"),
         ("{", 2, "line 1"),
     ];

@@ -13,7 +13,7 @@
 
 use super::{
     Bundle, BundleError, Program, Summary,
-    plain::visible,
+    plain::{counted, visible},
     show::{maps_and_files, rows},
     summary::{report, script_line},
 };
@@ -78,13 +78,13 @@ fn header(out: &mut String, bundle: &Bundle, name: &str) {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "<header>\n<h1>{name}</h1>\n<p>{} programs, {} instructions, {} maps; for {}, {} possible CPUs; license {}</p>\n\
+        "<header>\n<h1>{name}</h1>\n<p>{}, {}, {}; for {}, {}; license {}</p>\n\
          <details><summary>Digest, files and maps</summary>\n<p>SHA-256 <code>{}</code></p>\n<ul>",
-        bundle.programs.len(),
-        bundle.insn_count(),
-        bundle.maps.len(),
+        counted(bundle.programs.len(), "program"),
+        counted(bundle.insn_count(), "instruction"),
+        counted(bundle.maps.len(), "map"),
         text(&bundle.target.arch),
-        bundle.target.cpus,
+        counted(bundle.target.cpus, "possible CPU"),
         text(&bundle.license),
         text(&bundle.sha256),
     );

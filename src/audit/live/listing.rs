@@ -2,6 +2,7 @@
 
 use crate::{
     asm::{self, Callee, Imm64, Insn},
+    audit::plain::counted,
     loader::tag::Hex,
     symbols,
     sys::bpf::{self, Map, ProgramInfo},
@@ -269,8 +270,8 @@ fn jited(
     }
     let (lines, start) = bpf::program_jited_lines(fd)?;
     let what = match start {
-        0 => format!("{} bytes of machine code", code.len()),
-        at => format!("{} bytes of machine code at {at:#x}", code.len()),
+        0 => format!("{} of machine code", counted(code.len(), "byte")),
+        at => format!("{} of machine code at {at:#x}", counted(code.len(), "byte")),
     };
     head(text, info, &what);
     let mut at = 0;
