@@ -205,12 +205,7 @@ const FLAGS: &[Flag] = &[
         Path("FILE"),
         "Load only what this policy allows",
     ),
-    Flag(
-        "trace-syscalls",
-        None,
-        Nothing,
-        "Tell each bpf, perf_event_open, ioctl and mmap on stderr, decoded, with its reason",
-    ),
+    Flag("trace-syscalls", None, Nothing, TRACE_SYSCALLS),
     Flag(
         "no-loss",
         None,
@@ -218,6 +213,10 @@ const FLAGS: &[Flag] = &[
         "Slow the traced program down rather than lose an event",
     ),
 ];
+
+/// What `--trace-syscalls` does.
+pub(super) const TRACE_SYSCALLS: &str =
+    "Tell each bpf, perf_event_open, ioctl and mmap on stderr, decoded, with its reason";
 
 /// The stages of `-d`, and what they are here. There is no libbpf; the verifier's log is shown whenever it objects.
 const DEBUG: &[(&[&str], Stage)] = &[

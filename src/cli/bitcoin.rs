@@ -1,6 +1,6 @@
 //! `baretrace bitcoin TOOL`: Bitcoin Core's tools.
 
-use super::{Call, CliError, out};
+use super::{Call, CliError, args::TRACE_SYSCALLS, out};
 use crate::{
     bitcoin::{
         bench,
@@ -62,6 +62,7 @@ fn common(command: clap::Command) -> clap::Command {
             .action(ArgAction::Append)
             .help("Only events that all terms hold for, as in type=inv|tx,size>=1000,peer=3,addr=1.2.3.4,direction=in"),
         Arg::new("duration").long("duration").value_name("TIME").value_parser(duration).help("End after this time: 10, 500ms, 5m, 1h"),
+        Arg::new("trace-syscalls").long("trace-syscalls").action(ArgAction::SetTrue).help(TRACE_SYSCALLS),
         Arg::new("count").long("count").value_name("N").value_parser(value_parser!(u64).range(1..)).help("End after this many events"),
     ])
 }

@@ -245,7 +245,10 @@ pub fn dispatch(call: &Call) -> Result<(), CliError> {
         }
         Err(help_or_version) => return super::out::print(&help_or_version.to_string()),
     };
-    let of_verb = matches.subcommand().map_or(&matches, |(_, sub)| sub);
+    let mut of_verb = &matches;
+    while let Some((_, sub)) = of_verb.subcommand() {
+        of_verb = sub;
+    }
     if let Ok(Some(true)) = of_verb.try_get_one::<bool>("trace-syscalls") {
         trace_syscalls();
     }

@@ -80,3 +80,43 @@ fn attaching_and_refusals_are_told() {
         assert!(stderr.contains("= -1 "), "{stderr}");
     }
 }
+
+#[test]
+fn recordings_and_tools_tell_their_calls_too() {
+    if !can_trace() {
+        return;
+    }
+    let dir = crate::support::TempDir::new("audit-syscalls");
+    let file = dir.0.join("x.rec");
+    let file = file.to_str().expect("a plain path");
+    let script = "begin { printf(\"%d\\n\", pid); exit(); }";
+    let bitcoin = [
+        "bitcoin",
+        "p2p-traffic",
+        "--bin",
+        EXE,
+        "--duration",
+        "200ms",
+    ];
+    for (args, pieces) in [
+        (
+            &["record", "-q", "-o", file, "-e", script][..],
+            ["# map `tap`: ", "# run `begin` once, now"],
+        ),
+        (
+            &bitcoin[..],
+            ["# load the program of `usdt:", "# attach `usdt:"],
+        ),
+    ] {
+        let out = run(Command::new(EXE).args(args).arg("--trace-syscalls"), b"");
+        let stderr = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(0), "{stderr}");
+        for piece in pieces.iter().chain(&[
+            "bpf(BPF_PROG_LOAD, 144 bytes) = ",
+            "perf_event_open(",
+            "mmap(",
+        ]) {
+            assert!(stderr.contains(piece), "{args:?}: no `{piece}` in {stderr}");
+        }
+    }
+}
