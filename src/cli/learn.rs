@@ -3,11 +3,15 @@
 use super::{Call, CliError, out};
 use crate::{
     kernel::detect,
-    learn::{LESSONS, Machine, Page, find, folded},
+    learn::{LESSONS, Lesson, Machine, Page, Progress, find, folded},
     suggest,
+    sys::errno::Described,
 };
 use clap::{Arg, ArgAction, ArgMatches};
-use std::io::{BufRead, IsTerminal};
+use std::{
+    env,
+    io::{BufRead, IsTerminal},
+};
 
 /// Answers that may be given before the solution is shown.
 const TRIES: usize = 3;
@@ -38,6 +42,7 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
             "no-kernel",
             "Run in user space even where the kernel may be asked",
         ))
+        .arg(switch("forget", "Forget which lessons were answered").conflicts_with("lesson"))
 }
 
 pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
@@ -45,8 +50,16 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     let machine = Machine {
         kernel: missing.is_empty() && !matches.get_flag("no-kernel"),
     };
+    let place = Progress::place(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"));
+    let mut progress = Progress::read(place);
+    if matches.get_flag("forget") {
+        progress.forget().map_err(|(path, err)| {
+            let (path, why) = (path.display(), Described(&err));
+            CliError::failed(format!("remove `{path}`: {why}"))
+        })?;
+    }
     let Some(word) = matches.get_one::<String>("lesson") else {
-        return out::print(&list(machine));
+        return out::print(&list(machine, &progress));
     };
     let Some(lesson) = find(word) else {
         let near = suggest::closest(word, LESSONS.iter().map(|lesson| lesson.name));
@@ -86,18 +99,32 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     });
     match matches.get_one::<String>("answer") {
         Some(answer) => match page.judge(answer) {
-            Ok(()) => out::print(&format!("Right.{next}\n")),
+            Ok(()) => right(&mut progress, lesson, &next),
             Err(why) => {
                 out::print(&format!("Not right: {why}. --hints and --solution help.\n"))?;
                 Err(CliError::Negative)
             }
         },
-        None => ask(&page, &next),
+        None => ask(&page)?.map_or(Ok(()), |()| right(&mut progress, lesson, &next)),
     }
 }
 
-/// Reads answers until one is right, or the last try.
-fn ask(page: &Page, next: &str) -> Result<(), CliError> {
+/// Says that an answer is right, and notes it.
+fn right(progress: &mut Progress, lesson: &Lesson, next: &str) -> Result<(), CliError> {
+    out::print(&format!("Right.{next}\n"))?;
+    if let Err((path, err)) = progress.add(lesson.name) {
+        // The lesson went well all the same.
+        eprintln!(
+            "warning: progress is not kept: write `{}`: {}",
+            path.display(),
+            Described(&err)
+        );
+    }
+    Ok(())
+}
+
+/// Reads answers until one is right, or the last try; `None` if there is none.
+fn ask(page: &Page) -> Result<Option<()>, CliError> {
     let stdin = std::io::stdin();
     let prompt = if stdin.is_terminal() { "> " } else { "" };
     let mut lines = stdin.lock().lines();
@@ -105,12 +132,13 @@ fn ask(page: &Page, next: &str) -> Result<(), CliError> {
         out::print(prompt)?;
         let Some(answer) = lines.next().transpose()? else {
             if tried == 0 {
-                return out::print("Answer with --answer TEXT, or on standard input.\n");
+                out::print("Answer with --answer TEXT, or on standard input.\n")?;
+                return Ok(None);
             }
             return Err(CliError::Negative);
         };
         match page.judge(&answer) {
-            Ok(()) => return out::print(&format!("Right.{next}\n")),
+            Ok(()) => return Ok(Some(())),
             Err(why) => out::print(&format!("Not right: {why}.\n"))?,
         }
         if let Some(hint) = page.hints.get(tried) {
@@ -122,17 +150,26 @@ fn ask(page: &Page, next: &str) -> Result<(), CliError> {
 }
 
 /// All lessons.
-fn list(machine: Machine) -> String {
+fn list(machine: Machine, progress: &Progress) -> String {
     let mut text = String::from("Lessons, each run on this machine; begin with the first:\n\n");
     for (at, lesson) in LESSONS.iter().enumerate() {
-        text.push_str(&format!(
-            "  {}  {:<9} {}\n",
+        let done = match progress.is_done(lesson.name) {
+            true => "done",
+            false => "",
+        };
+        let line = format!(
+            "  {}  {:<9} {:<55} {done}",
             at + 1,
             lesson.name,
             lesson.title
-        ));
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
-    text.push_str("\n  baretrace learn insn\n");
+    match LESSONS.iter().find(|lesson| !progress.is_done(lesson.name)) {
+        Some(next) => text.push_str(&format!("\n  baretrace learn {}\n", next.name)),
+        None => text.push_str("\nAll are answered; `baretrace learn --forget` begins again.\n"),
+    }
     if !machine.kernel {
         text.push_str("\nThis process may not load programs: they run in user space.\n");
     }

@@ -247,7 +247,9 @@ pub(super) fn verifier(machine: Machine) -> Result<Page, String> {
             loader::exec(&good, &[], &mut [0; 8]).map_err(|err| format!("{what}: {err}"))?;
         }
         loader::check_exec(&good, &[], 8).map_err(|(_, error)| error.what.to_string())?;
-        let _ = writeln!(text, "  mend: {how}");
+        let mended: Vec<String> = good.iter().map(Insn::to_string).collect();
+        let mended = format!("{how}: {}", mended.join("; "));
+        let _ = writeln!(text, "  mend:         {}", super::folded(&mended, 16));
     }
     Ok(Page {
         text,

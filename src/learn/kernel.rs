@@ -31,13 +31,23 @@ pub(super) fn syscall(machine: Machine) -> Result<Page, String> {
             .push(line.to_owned());
     });
     calls();
-    let ran = loader::exec(&[mov64_imm(Reg::R0, 42), exit()], &[], &mut []);
+    let insns = vec![mov64_imm(Reg::R0, 42), exit()];
+    let ran = loader::exec(&insns, &[], &mut []);
+    if ran.is_err() {
+        // It got no further than the map that the answer comes back in: what a load is given is shown all the same.
+        let mut program = ProgramSpec::user_probe("answer", insns, AttachSpec::Begin);
+        program.kind = ProgramKind::RawTracepoint;
+        let object = Object::by_hand(Vec::new(), vec![program]);
+        let _refused = loader::load(&object, &LoadOptions::default());
+    }
     let mut text = String::from(
         "One system call does it all: bpf(cmd, attr, size). To run `r0 = 42; exit`\nthis process just made these:\n\n",
     );
-    for line in calls() {
-        for part in wrapped(&line) {
-            let _ = writeln!(text, "{part}");
+    for call in calls() {
+        for line in call.lines() {
+            for part in wrapped(line) {
+                let _ = writeln!(text, "{part}");
+            }
         }
     }
     match ran {
@@ -69,19 +79,28 @@ pub(super) fn syscall(machine: Machine) -> Result<Page, String> {
     })
 }
 
-/// A line in pieces of 78 columns, broken at blanks.
+/// A line of a call in pieces of 78 columns: the call itself, or a field with its value in a column of its own.
 fn wrapped(line: &str) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for word in line.split_whitespace() {
-        match out.last_mut() {
-            Some(last) if last.chars().count() + word.chars().count() < 77 => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            Some(_) => out.push(format!("    {word}")),
-            None => out.push(format!("  {word}")),
+    /// Where values stand.
+    const COLUMN: usize = 25;
+    let field = line.trim_start();
+    let (mut last, column) = match field.split_once(' ') {
+        Some((name, value)) if field.len() < line.len() => {
+            let last = format!("      {name:<18} ");
+            (last, Some(value))
         }
+        _ => (String::from("  "), None),
+    };
+    let mut out = Vec::new();
+    for word in column.unwrap_or(field).split_whitespace() {
+        if last.chars().count() + word.chars().count() > 77 {
+            out.push(last.trim_end().to_owned());
+            last = " ".repeat(COLUMN);
+        }
+        last.push_str(word);
+        last.push(' ');
     }
+    out.push(last.trim_end().to_owned());
     out
 }
 

@@ -1,11 +1,15 @@
 //! The course: short lessons that run on this machine, each with one exercise. In the kernel where this process may, on
 //! rbpf where not.
 //!
-//! Reading order: `basics` (one instruction to the verifier), `kernel` (bpf(2), the ring, a script), `probe` (USDT, its cost).
+//! Reading order: `basics` (one instruction to the verifier), `kernel` (bpf(2), the ring, a script), `probe` (USDT, its cost),
+//! `progress` (which exercises were answered).
 
 mod basics;
 mod kernel;
 mod probe;
+mod progress;
+
+pub use progress::Progress;
 
 use crate::asm::{Insn, encode, text};
 use std::fmt::Write;

@@ -2,17 +2,30 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[allow(dead_code)]
+#[path = "../cli/support.rs"]
+mod support;
+
 use baretrace::{kernel::detect, learn::LESSONS};
 use std::{
+    fs,
     io::Write,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
+
+/// A directory for progress, of this test's own.
+fn state(name: &str) -> PathBuf {
+    let name = format!("learn-{}-{name}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
 
 /// Runs `baretrace learn` with something on its standard input.
 fn learn(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_baretrace"))
         .arg("learn")
         .args(args)
+        .env("XDG_STATE_HOME", state("all"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -95,6 +108,37 @@ const ANSWERS: &[Row] = &[
     ("ring", &["320"], &[("32", "another number")]),
     ("cost", &["5"], &[("50", "another number")]),
 ];
+
+/// As `nobody`, without any capability: every lesson runs, says where, and takes its answer.
+#[test]
+fn every_lesson_runs_without_rights() {
+    let public = support::Public::new("learn-rights");
+    if !public.can() {
+        return;
+    }
+    for lesson in LESSONS {
+        let output = public
+            .with("", &["learn", lesson.name, "--hints", "--solution"])
+            .env_remove("XDG_STATE_HOME")
+            .env("HOME", "/nonexistent")
+            .output()
+            .unwrap();
+        let shown = text(&output);
+        assert!(output.status.success(), "{}: {shown}", lesson.name);
+        assert!(shown.contains("in user space: this process"), "{shown}");
+        assert!(shown.contains("Solution: "), "{shown}");
+    }
+    let shown = text(
+        &public
+            .with("", &["learn", "syscall", "--solution"])
+            .output()
+            .unwrap(),
+    );
+    // The fields are shown although the kernel says no.
+    for piece in ["BPF_PROG_LOAD", "insn_cnt", "license", "The kernel said no"] {
+        assert!(shown.contains(piece), "no `{piece}` in {shown}");
+    }
+}
 
 #[test]
 fn answers_are_judged() {
@@ -179,4 +223,47 @@ fn the_breakpoint_is_seen() {
     assert_ne!(code(before), code(attached), "{shown}");
     assert_eq!(code(before), code(after), "{shown}");
     assert!(shown.contains("3 times"), "{shown}");
+}
+
+#[test]
+fn progress_is_kept_and_shown() {
+    let dir = state("progress");
+    let learn = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baretrace"));
+        command.arg("learn").args(args).arg("--no-kernel");
+        let output = command.env("XDG_STATE_HOME", &dir).stdin(Stdio::null());
+        output.output().unwrap()
+    };
+    let fresh = text(&learn(&[]));
+    assert!(!fresh.contains("done") && fresh.contains("\n  baretrace learn insn\n"));
+    assert!(!dir.exists(), "looking leaves nothing behind");
+    // A wrong answer is no progress.
+    learn(&["insn", "--answer", "00"]);
+    learn(&["insn", "--answer", "07 01 00 00 02 00 00 00"]);
+    learn(&["maps", "--answer", "2c 01"]);
+    learn(&["maps", "--answer", "2c 01"]);
+    let file = dir.join("baretrace/learn");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "insn\nmaps\n");
+    let list = text(&learn(&[]));
+    let done = |name: &str| {
+        let mut lines = list.lines();
+        let line = lines.find(|line| line.get(5..).is_some_and(|rest| rest.starts_with(name)));
+        line.unwrap().ends_with("done")
+    };
+    assert!(done("insn") && !done("program") && done("maps"), "{list}");
+    assert!(list.contains("\n  baretrace learn program\n"), "{list}");
+    let forgotten = text(&learn(&["--forget"]));
+    assert!(!forgotten.contains("done"), "{forgotten}");
+    assert!(!file.exists());
+    // Where nothing can be kept the answer is right all the same.
+    fs::remove_dir_all(&dir).unwrap();
+    fs::write(&dir, "in the way").unwrap();
+    let output = learn(&["maps", "--answer", "2c 01"]);
+    assert!(output.status.success());
+    let shown = text(&output);
+    assert!(
+        shown.contains("Right.") && shown.contains("progress is not kept: write `"),
+        "{shown}"
+    );
+    fs::remove_file(&dir).unwrap();
 }
