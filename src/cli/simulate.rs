@@ -95,8 +95,7 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
         None => CliError::failed(format!("{name}: {err}")),
     };
     let text = simulate::events::text(&bytes).map_err(|err| at(&err))?;
-    let events = || simulate::events::parse(text);
-    let shapes = Shapes::of(events()).map_err(|err| at(&err))?;
+    let shapes = Shapes::of(simulate::events::parse(text)).map_err(|err| at(&err))?;
     let script = script(&options, matches);
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let compiled = simulate::compile(&script, &shapes).map_err(|err| match err {
@@ -119,12 +118,13 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
         ..compiled.settings()
     };
     let (object, target) = (&compiled.object, &compiled.target);
-    let outcome = simulate::run(object, target, &settings, events(), &mut player).map_err(
-        |err| match err {
-            SimulateError::Event(err) => at(&err),
-            err => simulate_error(err),
-        },
-    )?;
+    let outcome = simulate::events::ahead(text, |events| {
+        simulate::run(object, target, &settings, events, &mut player)
+    });
+    let outcome = outcome.map_err(|err| match err {
+        SimulateError::Event(err) => at(&err),
+        err => simulate_error(err),
+    })?;
     match (capture, expected, outcome.exit) {
         (Some(capture), Some(expected), _) => compare(&expected, &capture.bytes()),
         // The low eight bits, as exit(2) takes them.

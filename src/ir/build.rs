@@ -2,7 +2,7 @@
 
 use super::inst::{Block, BlockId, Func, Inst, Op, Opnd, Slot, SlotId, Term, VReg};
 use crate::{
-    asm::{AluOp, Cond, Size, Width},
+    asm::{AluOp, AtomicOp, Cond, Size, Width},
     span::Span,
 };
 
@@ -32,6 +32,48 @@ impl FuncBuilder {
             current: BlockId(0),
             span: None,
         }
+    }
+
+    /// A function that is there already, with its entry block current: blocks that end stay closed.
+    pub fn resume(func: Func) -> Self {
+        let closed = |block: Block| (block.insts, Some((block.term, block.term_span)));
+        FuncBuilder {
+            name: func.name,
+            blocks: func.blocks.into_iter().map(closed).collect(),
+            slots: func.slots,
+            vregs: func.vregs,
+            current: BlockId(0),
+            span: None,
+        }
+    }
+
+    /// How many blocks there are.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether there is no block.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Takes a block's contents, makes it current, and leaves it open.
+    pub fn reopen(&mut self, block: BlockId) -> Open {
+        self.current = block;
+        std::mem::take(&mut self.blocks[block.0 as usize])
+    }
+
+    /// Moves the contents of the entry block to a fresh block, which is where jumps to it lead; the entry block is
+    /// current and open.
+    pub fn move_entry(&mut self) -> BlockId {
+        let moved = self.block();
+        for (_, end) in &mut self.blocks {
+            if let Some((term, _)) = end {
+                retarget(term, BlockId(0), moved);
+            }
+        }
+        self.blocks[moved.0 as usize] = self.reopen(BlockId(0));
+        moved
     }
 
     /// Script text that instructions come from until the next call; returns what was set before.
@@ -147,6 +189,40 @@ impl FuncBuilder {
         dst
     }
 
+    /// Adds one to the `u64` at `off` of a map's only value.
+    pub fn count(&mut self, map: u32, off: u32) {
+        let counter = self.vreg();
+        self.push(Op::MapValue {
+            dst: counter,
+            map,
+            off,
+        });
+        let one = self.mov(1);
+        self.push(Op::Atomic {
+            op: AtomicOp::Add { fetch: false },
+            size: Size::DW,
+            base: counter,
+            off: 0,
+            src: one,
+            dst: None,
+            expect: None,
+        });
+    }
+
+    /// Sends `len` bytes at `data` to the ring of this CPU (`bpf_perf_event_output`); what it returned.
+    pub fn send(&mut self, ctx: VReg, ring: u32, data: VReg, len: Opnd) -> VReg {
+        const PERF_EVENT_OUTPUT: u32 = 25;
+        const CURRENT_CPU: i64 = 0xffff_ffff;
+        let map = self.vreg();
+        self.push(Op::Map {
+            dst: map,
+            map: ring,
+        });
+        let cpu = Opnd::Imm(CURRENT_CPU);
+        let args = [ctx.into(), map.into(), cpu, data.into(), len];
+        self.call(PERF_EVENT_OUTPUT, &args)
+    }
+
     /// Ends the current block with a 64-bit comparison.
     pub fn branch(
         &mut self,
@@ -186,6 +262,26 @@ impl FuncBuilder {
             slots: self.slots,
             vregs: self.vregs,
         }
+    }
+}
+
+fn retarget(term: &mut Term, from: BlockId, to: BlockId) {
+    let change = |id: &mut BlockId| {
+        if *id == from {
+            *id = to;
+        }
+    };
+    match term {
+        Term::Goto(id) => change(id),
+        Term::If { then, els, .. } => {
+            change(then);
+            change(els);
+        }
+        Term::MayGoto { go, stop } => {
+            change(go);
+            change(stop);
+        }
+        Term::Exit(_) => {}
     }
 }
 

@@ -9,7 +9,6 @@ pub(super) const GET_SMP_PROCESSOR_ID: u32 = 8;
 pub(super) const GET_CURRENT_PID_TGID: u32 = 14;
 pub(super) const GET_CURRENT_UID_GID: u32 = 15;
 pub(super) const GET_CURRENT_COMM: u32 = 16;
-pub(super) const PERF_EVENT_OUTPUT: u32 = 25;
 pub(super) const GET_STACKID: u32 = 27;
 pub(super) const GET_CURRENT_TASK: u32 = 35;
 pub(super) const GET_NUMA_NODE_ID: u32 = 42;
@@ -29,7 +28,5 @@ pub(super) const GET_FUNC_IP: u32 = 173;
 pub(super) const MAP_LOOKUP_PERCPU_ELEM: u32 = 195;
 pub(super) const KTIME_GET_TAI_NS: u32 = 208;
 
-/// `BPF_F_CURRENT_CPU`.
-pub(super) const CURRENT_CPU: i64 = 0xffff_ffff;
 /// `BPF_F_USER_STACK`.
 pub(super) const USER_STACK: i64 = 1 << 8;

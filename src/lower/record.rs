@@ -9,7 +9,7 @@ use super::{
     program::{Lower, Restart},
 };
 use crate::{
-    asm::{AluOp, AtomicOp, Cond, Size, Width},
+    asm::{AluOp, Cond, Size, Width},
     ir::{Op, Opnd, VReg},
     spec::{Action, BLOB_TAG, Field, Group, RECORD_HEADER, Type},
 };
@@ -446,39 +446,15 @@ impl Lower<'_> {
     /// `bpf_perf_event_output` of `len` bytes; what it returned.
     pub(super) fn call_ring(&mut self, from: Addr, len: Opnd) -> VReg {
         let data = self.addr_reg(from);
-        let ring = self.f.vreg();
-        let map = self.shared.ring();
-        self.f.push(Op::Map { dst: ring, map });
-        let ctx = self.ctx();
-        let args = [
-            ctx.into(),
-            ring.into(),
-            Opnd::Imm(helper::CURRENT_CPU),
-            data.into(),
-            len,
-        ];
-        self.f.call(helper::PERF_EVENT_OUTPUT, &args)
+        let (ring, ctx) = (self.shared.ring(), self.ctx());
+        self.f.send(ctx, ring, data, len)
     }
 
     /// Adds one to this program's counter of lost records.
     pub(super) fn count_lost(&mut self) {
-        let (map, counter) = (self.shared.lost(), self.f.vreg());
         let off = u32::try_from(self.index * 8).unwrap_or(0);
-        self.f.push(Op::MapValue {
-            dst: counter,
-            map,
-            off,
-        });
-        let one = self.f.mov(1);
-        self.f.push(Op::Atomic {
-            op: AtomicOp::Add { fetch: false },
-            size: Size::DW,
-            base: counter,
-            off: 0,
-            src: one,
-            dst: None,
-            expect: None,
-        });
+        let map = self.shared.lost();
+        self.f.count(map, off);
     }
 
     /// Ends the probe here: sends what was appended and leaves. The current block is closed afterwards.

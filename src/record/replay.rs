@@ -19,9 +19,10 @@ use crate::{
     runtime::{Flow, Player, Sent, clock::Clock},
     simulate::{
         CTX_SIZE, Compiled, Outcome, Run, Script, Settings, SimulateError, TRACER, address,
+        diagnostic,
     },
     span::Span,
-    spec::{ArgLoc, AttachSpec, Binary, Features, MapRole, ProgramSpec, Target, UsdtArg},
+    spec::{ArgLoc, AttachSpec, Binary, MapRole, ProgramSpec, Target, UsdtArg},
     vm::{FaultKind, Told},
     wildcard,
 };
@@ -48,19 +49,10 @@ impl ReplayError {
     pub fn render(&self, script: &Script, color: bool) -> Option<String> {
         let diagnostics = match self {
             ReplayError::Script(diagnostics) => diagnostics,
-            ReplayError::Compile(err) => {
-                let span = err.span().unwrap_or_default();
-                let help = err.help().map(str::to_owned);
-                &vec![Diagnostic::error(span, err.to_string()).maybe_help(help)]
-            }
+            ReplayError::Compile(err) => &vec![diagnostic(err)],
             ReplayError::Read(_) | ReplayError::Simulate(_) => return None,
         };
-        Some(lang::diag::render(
-            diagnostics,
-            &script.name,
-            &script.text,
-            color,
-        ))
+        Some(script.render(diagnostics, color))
     }
 }
 
@@ -109,23 +101,6 @@ pub struct Replayed {
     pub lost: u64,
 }
 
-/// The machine that was recorded, for a script with those parameters.
-fn target(meta: &Meta, script: &Script) -> Target {
-    Target {
-        arch: meta.arch,
-        features: Features::all(),
-        cpus: meta.cpus,
-        binaries: Vec::new(),
-        params: script.params.clone(),
-        named: script.named.clone(),
-        pid: script.pid,
-        cpid: None,
-        config: script.config.clone(),
-        allow_unsafe: script.allow_unsafe,
-        debug: meta.debug.clone(),
-    }
-}
-
 /// Compiles a script for the machine and the binaries of a recording.
 ///
 /// # Errors
@@ -133,7 +108,8 @@ fn target(meta: &Meta, script: &Script) -> Target {
 pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r>, ReplayError> {
     let meta = &recording.meta;
     let tree = lang::parse(&script.text).map_err(ReplayError::Script)?;
-    let mut target = target(meta, script);
+    let mut target = script.target(meta.arch, meta.cpus);
+    target.debug = meta.debug.clone();
     // In the recording's order: what debug information says counts them.
     target.binaries = meta.binaries.clone();
     for want in lang::wanted(&tree, &script.params) {
@@ -609,7 +585,7 @@ fn lay_out(run: &mut Run<'_>, hit: &Hit, point: &Point) {
         } else if item.answer.cast_signed() < 0 {
             told.unreadable.push(item.addr);
         } else if item.len > 0 {
-            world.user.map(item.addr, hit.data(item).to_vec());
+            world.user.map_copy(item.addr, hit.data(item));
         }
     }
 }

@@ -14,7 +14,7 @@
 
 use crate::{
     asm::{AluOp, AtomicOp, Cond, Size, Width},
-    ir::{Block, BlockId, Func, Inst, Op, Opnd, Program, Slot, SlotId, Term, VReg},
+    ir::{BlockId, Func, FuncBuilder, Inst, Op, Opnd, Program, SlotId, Term, VReg},
     span::Span,
     spec,
 };
@@ -45,8 +45,6 @@ const ROOM_MAX: u32 = 28 << 10;
 const ROOM_MAX_CALLBACK: u32 = 14 << 10;
 /// From an item's place in the buffer to its data.
 const PART_ITEM: i64 = PART as i64 + ITEM as i64;
-/// `BPF_F_CURRENT_CPU`.
-const CURRENT_CPU: i64 = 0xffff_ffff;
 
 const LOOKUP: u32 = 1;
 const COMM: u32 = 16;
@@ -161,22 +159,31 @@ pub(super) fn tap(program: &mut Program, index: u32, regs: &[u16], plan: &Plan, 
         if mute {
             silence(func);
         }
+        if number > 0 && !tapped(func) {
+            continue;
+        }
+        let empty = Func {
+            name: String::new(),
+            blocks: Vec::new(),
+            slots: Vec::new(),
+            vregs: 0,
+        };
+        let mut f = FuncBuilder::resume(std::mem::replace(func, empty));
+        let (base, ctx) = (f.vreg(), f.vreg());
         let mut tapper = Tapper {
             plan,
             index,
             empty: HEADER as i64 + 8 * regs.len() as i64,
-            base: VReg(func.vregs),
-            ctx: VReg(func.vregs + 1),
-            span: None,
-            func,
-            at: BlockId(0),
+            base,
+            ctx,
+            f,
         };
-        tapper.func.vregs += 2;
         if number == 0 {
             tapper.entry(regs);
         } else {
             tapper.callback();
         }
+        *func = tapper.f.finish();
     }
 }
 
@@ -199,93 +206,86 @@ fn silence(func: &mut Func) {
     func.vregs += 1;
 }
 
-struct Tapper<'f> {
-    plan: &'f Plan,
+struct Tapper<'p> {
+    plan: &'p Plan,
     index: u32,
-    func: &'f mut Func,
+    f: FuncBuilder,
     /// Bytes of a part without items.
     empty: i64,
     /// The buffer; 0 in a callback that found none.
     base: VReg,
     ctx: VReg,
-    span: Option<Span>,
-    at: BlockId,
 }
 
 impl Tapper<'_> {
     fn entry(&mut self, regs: &[u16]) {
-        let old = self.func.blocks.len();
+        let old = self.f.len();
         self.take_context();
         self.answers(old, true);
         self.exits();
-        self.span = None;
         // The old entry moves to make room for the prologue.
-        let moved = self.block();
-        for block in &mut self.func.blocks {
-            retarget(&mut block.term, BlockId(0), moved);
-        }
-        self.func.blocks.swap(0, moved.0 as usize);
-        self.at = BlockId(0);
-        self.push(Op::Ctx { dst: self.ctx });
+        let moved = self.f.move_entry();
+        self.f.push(Op::Ctx { dst: self.ctx });
         self.take_buffer(moved, regs);
     }
 
     fn callback(&mut self) {
-        let old = self.func.blocks.len();
-        if !tapped(self.func) {
-            return;
-        }
+        let old = self.f.len();
         self.answers(old, false);
-        self.span = None;
-        let moved = self.block();
-        for block in &mut self.func.blocks {
-            retarget(&mut block.term, BlockId(0), moved);
-        }
-        self.func.blocks.swap(0, moved.0 as usize);
+        let moved = self.f.move_entry();
         // Arguments must be taken in the entry block, before anything is called.
-        let insts = std::mem::take(&mut self.func.blocks[moved.0 as usize].insts);
-        let (args, rest) = insts
+        let (insts, end) = self.f.reopen(moved);
+        let (args, rest): (Vec<Inst>, Vec<Inst>) = insts
             .into_iter()
             .partition(|inst| matches!(inst.op, Op::Arg { .. }));
-        self.func.blocks[0].insts = args;
-        self.func.blocks[moved.0 as usize].insts = rest;
-        self.at = BlockId(0);
+        self.put(rest, end);
+        self.f.switch_to(BlockId(0));
+        self.put(args, None);
         self.find_buffer(moved);
+    }
+
+    /// Appends to the current block, and ends it.
+    fn put(&mut self, insts: Vec<Inst>, end: Option<(Term, Option<Span>)>) {
+        for Inst { op, span } in insts {
+            self.f.set_span(span);
+            self.f.push(op);
+        }
+        if let Some((term, span)) = end {
+            self.f.set_span(span);
+            self.f.end(term);
+        }
+        self.f.set_span(None);
     }
 
     /// The register of the context becomes ours: it is set before all else.
     fn take_context(&mut self) {
-        let entry = &mut self.func.blocks[0].insts;
-        let at = entry
+        let (mut insts, end) = self.f.reopen(BlockId(0));
+        let at = insts
             .iter()
             .position(|inst| matches!(inst.op, Op::Ctx { .. }));
         if let Some(at) = at
-            && let Op::Ctx { dst } = entry.remove(at).op
+            && let Op::Ctx { dst } = insts.remove(at).op
         {
             self.ctx = dst;
         }
+        self.put(insts, end);
     }
 
     /// Notes the answer behind each call of the first `old` blocks that tells something.
     fn answers(&mut self, old: usize, may_send: bool) {
         for number in 0..old {
-            let insts = std::mem::take(&mut self.func.blocks[number].insts);
-            let term =
-                std::mem::replace(&mut self.func.blocks[number].term, Term::Exit(Opnd::Imm(0)));
-            let term_span = self.func.blocks[number].term_span;
-            self.at = BlockId(u32::try_from(number).unwrap_or(u32::MAX));
+            let block = BlockId(u32::try_from(number).unwrap_or(u32::MAX));
+            let (insts, end) = self.f.reopen(block);
             for Inst { op, span } in insts {
-                self.span = span;
+                self.f.set_span(span);
                 match op {
                     Op::Call { dst, helper, args } if is_told(helper) => {
                         self.call(dst, helper, args, may_send);
                     }
-                    op => self.push(op),
+                    op => self.f.push(op),
                 }
             }
-            let block = &mut self.func.blocks[self.at.0 as usize];
-            block.term = term;
-            block.term_span = term_span;
+            self.put(Vec::new(), end);
         }
     }
 
@@ -294,48 +294,48 @@ impl Tapper<'_> {
         let args: Vec<Opnd> = args
             .into_iter()
             .map(|arg| match arg {
-                Opnd::Reg(reg) if dst == Some(reg) => self.mov(arg).into(),
+                Opnd::Reg(reg) if dst == Some(reg) => self.f.mov(arg).into(),
                 arg => arg,
             })
             .collect();
-        let answer = dst.unwrap_or_else(|| self.vreg());
-        self.push(Op::Call {
+        let answer = dst.unwrap_or_else(|| self.f.vreg());
+        self.f.push(Op::Call {
             dst: Some(answer),
             helper,
             args: args.clone(),
         });
-        let (after, add) = (self.block(), self.block());
+        let (after, add) = (self.f.block(), self.f.block());
         if !may_send {
-            let found = self.block();
-            self.branch(Cond::Eq, self.base, 0, after, found);
-            self.at = found;
+            let found = self.f.block();
+            self.f.branch(Cond::Eq, self.base, 0, after, found);
+            self.f.switch_to(found);
         }
-        let used = self.load(Size::DW, self.base, USED);
+        let used = self.f.load(Size::DW, self.base, USED);
         let full = i64::from(self.plan.full);
         if may_send {
-            let send = self.block();
-            self.branch(Cond::Gt, used, full, send, add);
-            self.at = send;
+            let send = self.f.block();
+            self.f.branch(Cond::Gt, used, full, send, add);
+            self.f.switch_to(send);
             self.send(TAP);
-            self.push(Op::Mov {
+            self.f.push(Op::Mov {
                 dst: used,
                 src: Opnd::Imm(self.empty),
             });
-            self.end(Term::Goto(add));
+            self.f.end(Term::Goto(add));
         } else {
             // No room: what is not kept is missed when it is asked for.
-            self.branch(Cond::Gt, used, full, after, add);
+            self.f.branch(Cond::Gt, used, full, after, add);
         }
-        self.at = add;
+        self.f.switch_to(add);
         self.add(helper, &args, answer, used);
-        self.end(Term::Goto(after));
-        self.at = after;
+        self.f.end(Term::Goto(after));
+        self.f.switch_to(after);
     }
 
     /// Adds an item at `used`, which is within bounds.
     fn add(&mut self, helper: u32, args: &[Opnd], answer: VReg, used: VReg) {
-        let item = self.alu(AluOp::Add, self.base, used);
-        let len = self.mov(Opnd::Imm(0));
+        let item = self.f.alu(AluOp::Add, self.base, used);
+        let len = self.f.mov(Opnd::Imm(0));
         let mut addr = match (helper, args) {
             (STACK_ID, &[.., flags]) | (STACK, &[.., flags]) => flags,
             _ => Opnd::Imm(0),
@@ -344,56 +344,61 @@ impl Tapper<'_> {
             && let &[to, size, from, ..] = args
         {
             addr = from;
-            let (copy, done) = (self.block(), self.block());
+            let (copy, done) = (self.f.block(), self.f.block());
             let size = if helper == READ_USER_STR {
                 answer.into()
             } else {
-                let read = self.block();
-                self.branch(Cond::Eq, answer, 0, read, done);
-                self.at = read;
+                let read = self.f.block();
+                self.f.branch(Cond::Eq, answer, 0, read, done);
+                self.f.switch_to(read);
                 size
             };
             let room = i64::from(self.plan.room);
             match size {
-                Opnd::Imm(size) if (0..=room).contains(&size) => self.end(Term::Goto(copy)),
+                Opnd::Imm(size) if (0..=room).contains(&size) => self.f.end(Term::Goto(copy)),
                 // An error is a very big number.
-                size => self.branch(Cond::Gt, size, room, done, copy),
+                size => self.f.branch(Cond::Gt, size, room, done, copy),
             }
-            self.at = copy;
-            self.push(Op::Mov {
+            self.f.switch_to(copy);
+            self.f.push(Op::Mov {
                 dst: len,
                 src: size,
             });
-            let data = self.alu(AluOp::Add, item, PART_ITEM);
-            self.call_helper(READ_KERNEL, &[data.into(), size, to]);
-            self.end(Term::Goto(done));
-            self.at = done;
+            let data = self.f.alu(AluOp::Add, item, PART_ITEM);
+            self.f.call(READ_KERNEL, &[data.into(), size, to]);
+            self.f.end(Term::Goto(done));
+            self.f.switch_to(done);
         }
-        self.store(Size::W, item, PART, len);
-        self.store(Size::W, item, PART + 4, i64::from(helper));
-        self.store(Size::DW, item, PART + 8, addr);
-        self.store(Size::DW, item, PART + 16, answer);
-        let end = self.alu(AluOp::Add, used, len);
-        let end = self.alu(AluOp::Add, end, ITEM as i64 + 7);
-        let end = self.alu(AluOp::And, end, -8);
-        self.store(Size::DW, self.base, USED, end);
+        self.f.store(Size::W, item, PART, len);
+        self.f.store(Size::W, item, PART + 4, i64::from(helper));
+        self.f.store(Size::DW, item, PART + 8, addr);
+        self.f.store(Size::DW, item, PART + 16, answer);
+        let end = self.f.alu(AluOp::Add, used, len);
+        let end = self.f.alu(AluOp::Add, end, ITEM as i64 + 7);
+        let end = self.f.alu(AluOp::And, end, -8);
+        self.f.store(Size::DW, self.base, USED, end);
     }
 
     /// Takes one of the CPU's free buffers and begins a part; then on to `body`.
     fn take_buffer(&mut self, body: BlockId, regs: &[u16]) {
-        let key = self.key();
-        let number = self.mov(Opnd::Imm(0));
-        let (look, found, none, start) = (self.block(), self.block(), self.block(), self.block());
-        self.end(Term::Goto(look));
-        self.at = look;
+        let key = self.f.slot(4, 4);
+        let number = self.f.mov(Opnd::Imm(0));
+        let (look, found, none, start) = (
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+        );
+        self.f.end(Term::Goto(look));
+        self.f.switch_to(look);
         self.lookup(key, number.into());
-        self.branch(Cond::Eq, self.base, 0, none, found);
-        self.at = found;
+        self.f.branch(Cond::Eq, self.base, 0, none, found);
+        self.f.switch_to(found);
         if self.plan.atomics {
-            let next = self.block();
-            let one = self.mov(Opnd::Imm(1));
-            let old = self.vreg();
-            self.push(Op::Atomic {
+            let next = self.f.block();
+            let one = self.f.mov(Opnd::Imm(1));
+            let old = self.f.vreg();
+            self.f.push(Op::Atomic {
                 op: AtomicOp::Xchg,
                 size: Size::DW,
                 base: self.base,
@@ -402,282 +407,170 @@ impl Tapper<'_> {
                 dst: Some(old),
                 expect: None,
             });
-            self.branch(Cond::Eq, old, 0, start, next);
-            self.at = next;
-            self.push(Op::Alu {
+            self.f.branch(Cond::Eq, old, 0, start, next);
+            self.f.switch_to(next);
+            self.f.push(Op::Alu {
                 op: AluOp::Add,
                 width: Width::W64,
                 dst: number,
                 a: number.into(),
                 b: Opnd::Imm(1),
             });
-            self.branch(Cond::Ne, number, i64::from(SLOTS), look, none);
+            self.f
+                .branch(Cond::Ne, number, i64::from(SLOTS), look, none);
         } else {
-            self.store(Size::DW, self.base, BUSY, 1);
-            self.end(Term::Goto(start));
+            self.f.store(Size::DW, self.base, BUSY, 1);
+            self.f.end(Term::Goto(start));
         }
         // The script runs on, into a buffer that is never sent.
-        self.at = none;
+        self.f.switch_to(none);
         self.count_lost();
         self.lookup(key, Opnd::Imm(i64::from(SLOTS)));
-        let gone = self.block();
-        self.branch(Cond::Eq, self.base, 0, gone, start);
-        self.at = gone;
-        self.end(Term::Exit(Opnd::Imm(0)));
-        self.at = start;
+        let gone = self.f.block();
+        self.f.branch(Cond::Eq, self.base, 0, gone, start);
+        self.f.switch_to(gone);
+        self.f.end(Term::Exit(Opnd::Imm(0)));
+        self.f.switch_to(start);
         let base = self.base;
         let head = i64::from(self.index | TAP << 16);
-        self.store(Size::W, base, PART + 4, head);
+        self.f.store(Size::W, base, PART + 4, head);
         for (helper, at) in [(PID_TGID, 8), (UID_GID, 16), (BOOT_NS, 24)] {
-            let answer = self.call_helper(helper, &[]);
-            self.store(Size::DW, base, PART + at, answer);
+            let answer = self.f.call(helper, &[]);
+            self.f.store(Size::DW, base, PART + at, answer);
         }
-        let comm = self.alu(AluOp::Add, base, i64::from(PART) + 32);
-        self.call_helper(COMM, &[comm.into(), Opnd::Imm(16)]);
+        let comm = self.f.alu(AluOp::Add, base, i64::from(PART) + 32);
+        self.f.call(COMM, &[comm.into(), Opnd::Imm(16)]);
         let mut at = PART + 48;
         for reg in regs {
-            let value = self.load(Size::DW, self.ctx, i16::try_from(*reg).unwrap_or(0));
-            self.store(Size::DW, base, at, value);
+            let value = self
+                .f
+                .load(Size::DW, self.ctx, i16::try_from(*reg).unwrap_or(0));
+            self.f.store(Size::DW, base, at, value);
             at += 8;
         }
-        self.store(Size::DW, base, USED, self.empty);
-        self.end(Term::Goto(body));
+        self.f.store(Size::DW, base, USED, self.empty);
+        self.f.end(Term::Goto(body));
     }
 
     /// Finds the buffer that the program took: its own, in use, of this thread.
     fn find_buffer(&mut self, body: BlockId) {
-        let key = self.key();
-        let number = self.mov(Opnd::Imm(0));
-        let me = self.call_helper(PID_TGID, &[]);
+        let key = self.f.slot(4, 4);
+        let number = self.f.mov(Opnd::Imm(0));
+        let me = self.f.call(PID_TGID, &[]);
         let (look, found, thread, program, next, none) = (
-            self.block(),
-            self.block(),
-            self.block(),
-            self.block(),
-            self.block(),
-            self.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
         );
-        self.end(Term::Goto(look));
-        self.at = look;
+        self.f.end(Term::Goto(look));
+        self.f.switch_to(look);
         self.lookup(key, number.into());
-        self.branch(Cond::Eq, self.base, 0, none, found);
-        self.at = found;
-        let busy = self.load(Size::DW, self.base, BUSY);
-        self.branch(Cond::Eq, busy, 0, next, thread);
-        self.at = thread;
-        let whose = self.load(Size::DW, self.base, PART + 8);
-        self.branch(Cond::Ne, whose, me, next, program);
-        self.at = program;
-        let head = self.load(Size::W, self.base, PART + 4);
+        self.f.branch(Cond::Eq, self.base, 0, none, found);
+        self.f.switch_to(found);
+        let busy = self.f.load(Size::DW, self.base, BUSY);
+        self.f.branch(Cond::Eq, busy, 0, next, thread);
+        self.f.switch_to(thread);
+        let whose = self.f.load(Size::DW, self.base, PART + 8);
+        self.f.branch(Cond::Ne, whose, me, next, program);
+        self.f.switch_to(program);
+        let head = self.f.load(Size::W, self.base, PART + 4);
         let own = i64::from(self.index | TAP << 16);
-        self.branch(Cond::Eq, head, own, body, next);
-        self.at = next;
-        self.push(Op::Alu {
+        self.f.branch(Cond::Eq, head, own, body, next);
+        self.f.switch_to(next);
+        self.f.push(Op::Alu {
             op: AluOp::Add,
             width: Width::W64,
             dst: number,
             a: number.into(),
             b: Opnd::Imm(1),
         });
-        self.branch(Cond::Ne, number, i64::from(SLOTS), look, none);
-        self.at = none;
-        self.push(Op::Mov {
+        self.f
+            .branch(Cond::Ne, number, i64::from(SLOTS), look, none);
+        self.f.switch_to(none);
+        self.f.push(Op::Mov {
             dst: self.base,
             src: Opnd::Imm(0),
         });
-        self.end(Term::Goto(body));
+        self.f.end(Term::Goto(body));
     }
 
     /// Sends the last part where the program ends, and gives the buffer back.
     fn exits(&mut self) {
-        let (answer, over) = (self.vreg(), self.block());
-        for number in 0..self.func.blocks.len() - 1 {
-            let block = &mut self.func.blocks[number];
-            if let Term::Exit(value) = block.term {
-                block.insts.push(Inst {
-                    op: Op::Mov {
-                        dst: answer,
-                        src: value,
-                    },
-                    span: None,
+        let (answer, old) = (self.f.vreg(), self.f.len());
+        let over = self.f.block();
+        for number in 0..old {
+            let block = BlockId(u32::try_from(number).unwrap_or(u32::MAX));
+            let (insts, end) = self.f.reopen(block);
+            if let Some((Term::Exit(value), span)) = end {
+                self.put(insts, None);
+                self.f.push(Op::Mov {
+                    dst: answer,
+                    src: value,
                 });
-                block.term = Term::Goto(over);
+                self.put(Vec::new(), Some((Term::Goto(over), span)));
+            } else {
+                self.put(insts, end);
             }
         }
-        self.at = over;
+        self.f.switch_to(over);
         self.send(TAP | LAST);
-        self.store(Size::DW, self.base, BUSY, 0);
-        self.end(Term::Exit(answer.into()));
+        self.f.store(Size::DW, self.base, BUSY, 0);
+        self.f.end(Term::Exit(answer.into()));
     }
 
     /// Sends the part, if the buffer is a real one.
     fn send(&mut self, flags: u32) {
-        let (real, sane, lost, on) = (self.block(), self.block(), self.block(), self.block());
+        let (real, sane, lost, on) = (
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+            self.f.block(),
+        );
         let base = self.base;
-        let busy = self.load(Size::DW, base, BUSY);
-        self.branch(Cond::Eq, busy, 0, on, real);
-        self.at = real;
-        let len = self.load(Size::DW, base, USED);
+        let busy = self.f.load(Size::DW, base, BUSY);
+        self.f.branch(Cond::Eq, busy, 0, on, real);
+        self.f.switch_to(real);
+        let len = self.f.load(Size::DW, base, USED);
         let most = i64::from(self.plan.part_max());
-        self.branch(Cond::Gt, len, most, on, sane);
-        self.at = sane;
-        self.store(Size::W, base, PART, len);
-        self.store(Size::W, base, PART + 4, i64::from(self.index | flags << 16));
-        let data = self.alu(AluOp::Add, base, i64::from(PART));
-        let ring = self.vreg();
-        self.push(Op::Map {
-            dst: ring,
-            map: self.plan.ring,
-        });
-        let args = [
-            self.ctx.into(),
-            ring.into(),
-            Opnd::Imm(CURRENT_CPU),
-            data.into(),
-            len.into(),
-        ];
-        let sent = self.call_helper(OUTPUT, &args);
-        self.branch(Cond::Eq, sent, 0, on, lost);
-        self.at = lost;
+        self.f.branch(Cond::Gt, len, most, on, sane);
+        self.f.switch_to(sane);
+        self.f.store(Size::W, base, PART, len);
+        self.f
+            .store(Size::W, base, PART + 4, i64::from(self.index | flags << 16));
+        let data = self.f.alu(AluOp::Add, base, i64::from(PART));
+        let sent = self.f.send(self.ctx, self.plan.ring, data, len.into());
+        self.f.branch(Cond::Eq, sent, 0, on, lost);
+        self.f.switch_to(lost);
         self.count_lost();
-        self.end(Term::Goto(on));
-        self.at = on;
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(on);
     }
 
     fn count_lost(&mut self) {
-        let counter = self.vreg();
-        self.push(Op::MapValue {
-            dst: counter,
-            map: self.plan.lost,
-            off: self.index * 8,
-        });
-        let one = self.mov(Opnd::Imm(1));
-        self.push(Op::Atomic {
-            op: AtomicOp::Add { fetch: false },
-            size: Size::DW,
-            base: counter,
-            off: 0,
-            src: one,
-            dst: None,
-            expect: None,
-        });
-    }
-
-    fn key(&mut self) -> SlotId {
-        self.func.slots.push(Slot { size: 4, align: 4 });
-        SlotId(u32::try_from(self.func.slots.len() - 1).unwrap_or(u32::MAX))
+        self.f.count(self.plan.lost, self.index * 8);
     }
 
     /// The buffer of that number, in `base`.
     fn lookup(&mut self, slot: SlotId, number: Opnd) {
-        let (key, map) = (self.vreg(), self.vreg());
-        self.push(Op::Slot {
+        let (key, map) = (self.f.vreg(), self.f.vreg());
+        self.f.push(Op::Slot {
             dst: key,
             slot,
             off: 0,
         });
-        self.store(Size::W, key, 0, number);
-        self.push(Op::Map {
+        self.f.store(Size::W, key, 0, number);
+        self.f.push(Op::Map {
             dst: map,
             map: self.plan.buffers,
         });
-        self.push(Op::Call {
+        self.f.push(Op::Call {
             dst: Some(self.base),
             helper: LOOKUP,
             args: vec![map.into(), key.into()],
         });
-    }
-
-    fn vreg(&mut self) -> VReg {
-        self.func.vregs += 1;
-        VReg(self.func.vregs - 1)
-    }
-
-    fn block(&mut self) -> BlockId {
-        self.func.blocks.push(Block {
-            insts: Vec::new(),
-            term: Term::Exit(Opnd::Imm(0)),
-            term_span: None,
-        });
-        BlockId(u32::try_from(self.func.blocks.len() - 1).unwrap_or(u32::MAX))
-    }
-
-    fn push(&mut self, op: Op) {
-        let span = self.span;
-        self.func.blocks[self.at.0 as usize]
-            .insts
-            .push(Inst { op, span });
-    }
-
-    fn end(&mut self, term: Term) {
-        self.func.blocks[self.at.0 as usize].term = term;
-    }
-
-    fn branch(
-        &mut self,
-        cond: Cond,
-        a: impl Into<Opnd>,
-        b: impl Into<Opnd>,
-        then: BlockId,
-        els: BlockId,
-    ) {
-        self.end(Term::If {
-            cond,
-            width: Width::W64,
-            a: a.into(),
-            b: b.into(),
-            then,
-            els,
-        });
-    }
-
-    fn mov(&mut self, src: Opnd) -> VReg {
-        let dst = self.vreg();
-        self.push(Op::Mov { dst, src });
-        dst
-    }
-
-    fn alu(&mut self, op: AluOp, a: VReg, b: impl Into<Opnd>) -> VReg {
-        let dst = self.vreg();
-        self.push(Op::Alu {
-            op,
-            width: Width::W64,
-            dst,
-            a: a.into(),
-            b: b.into(),
-        });
-        dst
-    }
-
-    fn load(&mut self, size: Size, base: VReg, off: i16) -> VReg {
-        let dst = self.vreg();
-        self.push(Op::Load {
-            dst,
-            size,
-            signed: false,
-            base,
-            off,
-        });
-        dst
-    }
-
-    fn store(&mut self, size: Size, base: VReg, off: i16, src: impl Into<Opnd>) {
-        self.push(Op::Store {
-            size,
-            base,
-            off,
-            src: src.into(),
-        });
-    }
-
-    fn call_helper(&mut self, helper: u32, args: &[Opnd]) -> VReg {
-        let dst = self.vreg();
-        self.push(Op::Call {
-            dst: Some(dst),
-            helper,
-            args: args.to_vec(),
-        });
-        dst
     }
 }
 
@@ -688,24 +581,4 @@ fn is_told(helper: u32) -> bool {
 fn tapped(func: &Func) -> bool {
     let mut insts = func.blocks.iter().flat_map(|block| &block.insts);
     insts.any(|inst| matches!(inst.op, Op::Call { helper, .. } if is_told(helper)))
-}
-
-fn retarget(term: &mut Term, from: BlockId, to: BlockId) {
-    let change = |id: &mut BlockId| {
-        if *id == from {
-            *id = to;
-        }
-    };
-    match term {
-        Term::Goto(id) => change(id),
-        Term::If { then, els, .. } => {
-            change(then);
-            change(els);
-        }
-        Term::MayGoto { go, stop } => {
-            change(go);
-            change(stop);
-        }
-        Term::Exit(_) => {}
-    }
 }

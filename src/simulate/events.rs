@@ -11,7 +11,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::mpsc, thread};
 
 use crate::suggest;
 
@@ -103,6 +103,30 @@ pub fn parse(text: &str) -> impl Iterator<Item = Result<Event<'_>, EventError>> 
             !line.is_empty() && !line.starts_with('#')
         })
         .map(|(number, line)| parse_line(number + 1, line))
+}
+
+/// What [`parse`] reads, read ahead by another thread while `run` takes it.
+pub fn ahead<'e, R>(
+    text: &'e str,
+    run: impl FnOnce(&mut dyn Iterator<Item = Result<Event<'e>, EventError>>) -> R,
+) -> R {
+    /// Events that change threads at once, and batches that wait.
+    const BATCH: usize = 256;
+    const WAITING: usize = 16;
+    thread::scope(|scope| {
+        let (send, receive) = mpsc::sync_channel::<Vec<_>>(WAITING);
+        scope.spawn(move || {
+            let mut events = parse(text);
+            loop {
+                let batch: Vec<_> = events.by_ref().take(BATCH).collect();
+                // Nobody takes more once the script has ended.
+                if batch.is_empty() || send.send(batch).is_err() {
+                    return;
+                }
+            }
+        });
+        run(&mut receive.into_iter().flatten())
+    })
 }
 
 /// The text of an events file.

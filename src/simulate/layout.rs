@@ -271,7 +271,10 @@ impl Layout {
         }
         ctx.clear();
         ctx.extend_from_slice(&self.ctx);
-        let mut segments = self.segments.clone();
+        user.clear();
+        for (addr, bytes) in &self.segments {
+            user.map_copy(*addr, bytes);
+        }
         let mut written = Written::default();
         let mut next = OBJECTS;
         let mut later: [u64; STACK_ARGS * 2] = [0; STACK_ARGS * 2];
@@ -283,7 +286,7 @@ impl Layout {
                 _ => self.name(number),
             };
             let bits = slot
-                .bits(value, &mut next, &mut segments)
+                .bits(value, &mut next, user)
                 .map_err(|what| wrong(format!("{}: {what}", name())))?;
             if *value == Value::Null && !matches!(slot.place, Place::Reg(_)) {
                 continue;
@@ -299,7 +302,7 @@ impl Layout {
                     }
                 }
                 Place::Memory(segment, at) => {
-                    let memory = &mut segments[segment].1;
+                    let memory = &mut user.segments_mut()[segment].1;
                     self.overlap && written.clash(segment, memory, at, bytes) || {
                         put(memory, at, bytes);
                         false
@@ -325,13 +328,9 @@ impl Layout {
             }
             let addr = address(ctx, base, index, disp);
             let bytes = later[number % later.len()].to_ne_bytes();
-            if addr < GAP || !through(&mut segments, &mut written, addr, &bytes[..slot.size]) {
+            if addr < GAP || !through(user, &mut written, addr, &bytes[..slot.size]) {
                 return Err(self.clash(number, u64::from_ne_bytes(bytes), slot));
             }
-        }
-        user.clear();
-        for (addr, bytes) in segments {
-            user.map(addr, bytes);
         }
         Ok(())
     }
@@ -368,22 +367,12 @@ fn whole(place: Place) -> Slot {
 
 impl Slot {
     /// The argument as the 8 bytes of a register; what it points to becomes a segment at `next`.
-    fn bits(
-        &self,
-        value: &Value<'_>,
-        next: &mut u64,
-        segments: &mut Vec<(u64, Vec<u8>)>,
-    ) -> Result<u64, String> {
+    fn bits(&self, value: &Value<'_>, next: &mut u64, user: &mut Memory) -> Result<u64, String> {
         let bytes = match value {
             Value::Null => return Ok(0),
             Value::Number(number) => return self.number(*number),
-            Value::Text(text) => {
-                let mut bytes = Vec::with_capacity(text.len() + 1);
-                bytes.extend_from_slice(text.as_bytes());
-                bytes.push(0);
-                bytes
-            }
-            Value::Bytes(bytes) => bytes.clone(),
+            Value::Text(text) => text.as_bytes(),
+            Value::Bytes(bytes) => bytes,
         };
         match self.known.map(|arg| arg.kind) {
             Some(Kind::Int | Kind::Bool | Kind::Enum(_)) => {
@@ -404,8 +393,12 @@ impl Slot {
             _ => {}
         }
         let addr = *next;
-        *next = (addr + bytes.len() as u64 + GAP).next_multiple_of(GAP);
-        segments.push((addr, bytes));
+        let nul = u64::from(matches!(value, Value::Text(_)));
+        *next = (addr + bytes.len() as u64 + nul + GAP).next_multiple_of(GAP);
+        let copy = user.map_copy(addr, bytes);
+        if matches!(value, Value::Text(_)) {
+            copy.push(0);
+        }
         Ok(addr)
     }
 
@@ -440,13 +433,8 @@ impl Written {
 }
 
 /// Writes bytes at an address that an argument led to; false if they would change what another one points to.
-fn through(
-    segments: &mut Vec<(u64, Vec<u8>)>,
-    written: &mut Written,
-    addr: u64,
-    bytes: &[u8],
-) -> bool {
-    for (number, (start, memory)) in segments.iter_mut().enumerate() {
+fn through(user: &mut Memory, written: &mut Written, addr: u64, bytes: &[u8]) -> bool {
+    for (number, (start, memory)) in user.segments_mut().iter_mut().enumerate() {
         let Some(at) = addr
             .checked_sub(*start)
             .and_then(|at| usize::try_from(at).ok())
@@ -464,7 +452,7 @@ fn through(
             return true;
         }
     }
-    segments.push((addr, bytes.to_vec()));
+    user.map_copy(addr, bytes);
     true
 }
 

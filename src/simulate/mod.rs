@@ -35,4 +35,5 @@ pub(crate) use layout::{CTX_SIZE, address};
 pub use output::{Capture, Printed, TextError, player, print, text};
 pub use run::{Outcome, Settings, run};
 pub(crate) use run::{Run, TRACER};
+pub(crate) use script::diagnostic;
 pub use script::{Compiled, Script, ScriptError, compile};

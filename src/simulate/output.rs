@@ -130,11 +130,10 @@ impl std::error::Error for TextError {}
 /// # Errors
 /// The script or an event is wrong, or a program goes wrong.
 pub fn text(script: &Script, file: &str) -> Result<Printed, TextError> {
-    let events = || events::parse(file);
     let wrong = |err: events::EventError| TextError::Simulate(err.into());
-    let shapes = Shapes::of(events()).map_err(wrong)?;
+    let shapes = Shapes::of(events::parse(file)).map_err(wrong)?;
     let compiled = compile(script, &shapes).map_err(TextError::Script)?;
-    print(&compiled, events()).map_err(TextError::Simulate)
+    events::ahead(file, |events| print(&compiled, events)).map_err(TextError::Simulate)
 }
 
 /// Runs a compiled script and keeps what it prints.

@@ -61,22 +61,45 @@ pub enum ScriptError {
     Compile(CompileError),
 }
 
+impl Script {
+    /// A machine that has everything, without binaries, for this script.
+    pub(crate) fn target(&self, arch: Arch, cpus: u32) -> Target {
+        Target {
+            arch,
+            features: Features::all(),
+            cpus,
+            binaries: Vec::new(),
+            params: self.params.clone(),
+            named: self.named.clone(),
+            pid: self.pid,
+            cpid: None,
+            config: self.config.clone(),
+            allow_unsafe: self.allow_unsafe,
+            debug: crate::spec::DebugInfo::default(),
+        }
+    }
+
+    /// What is wrong with it, with its lines.
+    pub(crate) fn render(&self, diagnostics: &[Diagnostic], color: bool) -> String {
+        lang::diag::render(diagnostics, &self.name, &self.text, color)
+    }
+}
+
+/// What went wrong when a script was compiled, as a diagnostic.
+pub(crate) fn diagnostic(err: &CompileError) -> Diagnostic {
+    let help = err.help().map(str::to_owned);
+    Diagnostic::error(err.span().unwrap_or_default(), err.to_string()).maybe_help(help)
+}
+
 impl ScriptError {
     /// As text, with the lines of the script.
     pub fn render(&self, script: &Script, color: bool) -> String {
         let diagnostics = match self {
             ScriptError::Script(diagnostics) => diagnostics,
             ScriptError::Binary(_) => return self.to_string(),
-            ScriptError::Compile(err) => {
-                let mut diagnostic =
-                    Diagnostic::error(err.span().unwrap_or_default(), err.to_string());
-                if let Some(help) = err.help() {
-                    diagnostic = diagnostic.help(help);
-                }
-                &vec![diagnostic]
-            }
+            ScriptError::Compile(err) => &vec![diagnostic(err)],
         };
-        lang::diag::render(diagnostics, &script.name, &script.text, color)
+        script.render(diagnostics, color)
     }
 }
 
@@ -107,19 +130,8 @@ pub fn compile(script: &Script, shapes: &Shapes) -> Result<Compiled, ScriptError
     } else {
         Arch::X86_64
     };
-    let mut target = Target {
-        arch,
-        features: Features::all(),
-        cpus: if script.cpus == 0 { 4 } else { script.cpus },
-        binaries: Vec::new(),
-        params: script.params.clone(),
-        named: script.named.clone(),
-        pid: script.pid,
-        cpid: None,
-        config: script.config.clone(),
-        allow_unsafe: script.allow_unsafe,
-        debug: crate::spec::DebugInfo::default(),
-    };
+    let cpus = if script.cpus == 0 { 4 } else { script.cpus };
+    let mut target = script.target(arch, cpus);
     let wanted = lang::wanted(&tree, &script.params);
     for want in &wanted {
         if target.binaries.iter().any(|b| b.written == want.path()) {

@@ -144,16 +144,27 @@ impl Image {
 }
 
 /// Memory of a simulated process: segments at their addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Memory {
     segments: Vec<(u64, Vec<u8>)>,
+    /// Buffers of segments that were unmapped.
+    spare: Vec<Vec<u8>>,
 }
+
+impl PartialEq for Memory {
+    fn eq(&self, other: &Memory) -> bool {
+        self.segments == other.segments
+    }
+}
+
+impl Eq for Memory {}
 
 impl Memory {
     /// Nothing mapped.
     pub const fn new() -> Self {
         Memory {
             segments: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -162,9 +173,25 @@ impl Memory {
         self.segments.push((addr, bytes));
     }
 
+    /// Maps a copy of bytes at an address, in a buffer that was used before if there is one.
+    pub fn map_copy(&mut self, addr: u64, bytes: &[u8]) -> &mut Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        self.segments.push((addr, buffer));
+        let last = self.segments.len() - 1;
+        &mut self.segments[last].1
+    }
+
     /// Unmaps all.
     pub fn clear(&mut self) {
-        self.segments.clear();
+        let buffers = self.segments.drain(..).map(|(_, bytes)| bytes);
+        self.spare.extend(buffers);
+    }
+
+    /// Segments in the order in which they were mapped, to change.
+    pub fn segments_mut(&mut self) -> &mut [(u64, Vec<u8>)] {
+        &mut self.segments
     }
 
     /// The mapped bytes from `addr` on, at most `len`, to the end of their segment.

@@ -20,7 +20,8 @@ fn p2p_events_a_second() {
     }
     let compiled = simulate::compile(&script(P2P), &Shapes::default()).unwrap();
     let start = Instant::now();
-    let printed = simulate::print(&compiled, simulate::events::parse(&text)).unwrap();
+    let printed =
+        simulate::events::ahead(&text, |events| simulate::print(&compiled, events)).unwrap();
     let with_file = EVENTS as f64 / start.elapsed().as_secs_f64();
     assert_eq!(printed.output.lines().count(), EVENTS + 3);
     let events: Vec<_> = simulate::events::parse(&text)
