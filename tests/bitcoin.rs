@@ -1,7 +1,11 @@
 //! The Bitcoin tools, on the built-in target: needs the rights to load programs.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use baretrace::kernel::detect;
+use baretrace::{
+    bitcoin::tracepoint::{Kind, TRACEPOINTS},
+    kernel::detect,
+    trace::{Binary, Filter},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -51,16 +55,13 @@ impl Place {
     }
 
     fn node(&self, rounds: &str) -> Node {
+        self.target(&["--pause-us", "3000", "--rounds", rounds])
+    }
+
+    fn target(&self, words: &[&str]) -> Node {
         let mut command = Command::new(self.bin());
-        command.args([
-            "demo-target",
-            "--hold",
-            "--die-with-parent",
-            "--pause-us",
-            "3000",
-            "--rounds",
-            rounds,
-        ]);
+        command.args(["demo-target", "--hold", "--die-with-parent"]);
+        command.args(words);
         Node(
             command
                 .stdin(Stdio::piped())
@@ -142,6 +143,11 @@ fn may_trace() -> bool {
 
 /// All that a tool prints of one round.
 fn round(words: &[&str]) -> (String, String) {
+    of_target(words, &["--pause-us", "3000", "--rounds", "1"])
+}
+
+/// All that a tool prints of a target run with these words.
+fn of_target(words: &[&str], target: &[&str]) -> (String, String) {
     let place = Place::new();
     let bin = place.bin();
     let mut all = vec![words[0], "--bin", bin.to_str().unwrap()];
@@ -153,7 +159,7 @@ fn round(words: &[&str]) -> (String, String) {
     } else {
         std::thread::sleep(std::time::Duration::from_millis(1500));
     }
-    place.node("1").run();
+    place.target(target).run();
     std::thread::sleep(std::time::Duration::from_millis(300));
     let (rest, errors) = tool.end();
     (first + &rest, errors)
@@ -357,4 +363,257 @@ fn the_schema_is_printed() {
         .unwrap();
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(schema.as_array().unwrap().len(), 20);
+}
+
+/// Runs a tool on a file that is traced before it runs, then the target, until the tool ends by itself.
+fn ended(words: &[&str], target: &[&str]) -> Output {
+    let place = Place::new();
+    let mut command = Command::new(EXE);
+    command
+        .args(["bitcoin", words[0], "--bin"])
+        .arg(place.bin());
+    command
+        .args(&words[1..])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let node = place.target(target);
+    node.run();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_last_block_of_a_range_ends_the_benchmark() {
+    if !may_trace() {
+        return;
+    }
+    let words = ["connectblock", "930002", "930004", "0"];
+    let output = ended(&words, &["--pause-us", "100", "--rounds", "9"]);
+    assert_eq!(output.status.code(), Some(0));
+    let out = String::from_utf8(output.stdout).unwrap();
+    let slow = out
+        .lines()
+        .filter(|line| line.starts_with("Block 9300"))
+        .count();
+    // Blocks are shown whatever their height, up to the last one of the range.
+    assert_eq!(slow, 4, "{out}");
+    let begin =
+        "ConnectBlock benchmark between height 930002 and 930004 inclusive\nBlock 930001 (000000";
+    assert!(out.starts_with(begin), "{out}");
+    for want in [
+        "\nStarting Connect Block Benchmark between height 930002 and 930004.\nBlock 930002 (",
+        "\n\nTook ",
+        " ms to connect the blocks between height 930002 and 930004.\n",
+        "\n\nHistogram of block connection times in milliseconds (ms).\n@durations:\n[",
+    ] {
+        assert!(out.contains(want), "no {want:?} in {out}");
+    }
+}
+
+#[test]
+fn data_without_sense_is_shown_as_it_is() {
+    if !may_trace() {
+        return;
+    }
+    let long = "x".repeat(200);
+    for (words, want) in [
+        (
+            &["p2p-traffic"][..],
+            &[
+                "inbound 'block' msg from peer -5 (",
+                "\u{fffd}\u{fffd}'\\x0axxx",
+                long.as_str(),
+                ") with 4294967296 bytes",
+                "outbound '' msg to peer 7 (, ) with 4096 bytes",
+                " msg to peer -9223372036854775808 (",
+                " with 18446744073709551615 bytes",
+            ][..],
+        ),
+        (
+            &["raw-messages"],
+            &[
+                "Warning: incomplete message (only 0 out of 4294967296 bytes)! inbound msg 'block' from peer -5 (",
+                " out of 4294967296 bytes)! inbound msg 'block' from peer -6 (",
+                " out of 18446744073709551615 bytes)! outbound msg '",
+                " outbound msg '' from peer 7 (, ) with 4096 bytes: 070707",
+            ],
+        ),
+        (
+            &["connections"],
+            &[
+                ": id=-1, type=",
+                "network=77, total=18446744073709551615",
+                "OUTBOUND conn to : id=9223372036854775807, type=, network=4294967295, total=0",
+                "network=6, established=-9223372036854775808",
+                "MISBEHAVING conn id=-1, message='",
+            ],
+        ),
+        (
+            &["utxos"],
+            &[
+                "Added   ffffffff",
+                ":4294967295               -1 4294967295 Yes",
+                "-9223372036854775808 4294967295 No",
+                ":0      9223372036854775807       0 No",
+            ],
+        ),
+        (
+            &["utxocache-flushes"],
+            &["-1              99           18446744073709551615 "],
+        ),
+        (
+            &["connectblock", "0", "0", "0"],
+            &["Block 2147483647 (fffff", "sigops  took 9223372036854 ms"],
+        ),
+        (
+            &["coin-selection"],
+            &[
+                "92233720368.54775807 BTC for -0.00000001 BTC by ",
+                "fee -0.00000001 BTC, change is output -2",
+                "fee -92233720368.54775808 BTC, change is output -2147483648",
+            ],
+        ),
+        (
+            &["utxocache-flushes", "--json"],
+            &[
+                "\"mode\":99",
+                "\"memory\":18446744073709551615",
+                "\"duration\":-1",
+            ],
+        ),
+        (
+            &["connections", "--json"],
+            &["\"network\":77", "\u{fffd}\u{fffd}'\\n"],
+        ),
+        (
+            &["mempool-monitor", "--json"],
+            &[
+                "\"fee\":-9223372036854775808",
+                "\"vsize\":-1",
+                "\"entry_time\":18446744073709551615",
+            ],
+        ),
+        (
+            &["raw-messages", "--json", "--decode"],
+            &["\"size\":18446744073709551615", "\"undecoded\":"],
+        ),
+    ] {
+        let (out, errors) = of_target(words, &["--odd"]);
+        for want in want {
+            assert!(
+                out.contains(want),
+                "{words:?}: no {want:?} in {}\n{errors}",
+                out.chars().take(3000).collect::<String>()
+            );
+        }
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
+fn output_goes_to_a_file_and_its_failure_is_said() {
+    if !may_trace() {
+        return;
+    }
+    let target = ["--pause-us", "100", "--rounds", "1"];
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lines-{}", std::process::id()));
+    let to = file.to_str().unwrap();
+    let output = ended(&["p2p-traffic", "-o", to, "--count", "3"], &target);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let text = fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    fs::remove_file(&file).unwrap();
+
+    let output = ended(&["p2p-traffic", "-o", "/dev/full"], &target);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("/dev/full: No space left on device"),
+        "{said}"
+    );
+
+    assert!(
+        fails(&["utxos", "--bin", EXE, "-o", "/no/such/file"])
+            .contains("create output file `/no/such/file`: No such file")
+    );
+    assert!(fails(&["p2p-monitor", "--bin", EXE, "-o", "x"]).contains("--json"));
+}
+
+#[test]
+fn a_full_capture_ends_and_the_lines_go_on() {
+    if !may_trace() {
+        return;
+    }
+    let words = ["raw-messages", "--capture", "/dev/full", "--count", "5"];
+    let output = ended(&words, &["--pause-us", "100", "--rounds", "1"]);
+    let (out, said) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(
+        out.lines().filter(|line| line.contains(" msg '")).count(),
+        5,
+        "{out}"
+    );
+    assert!(
+        said.contains("No space left") && said.contains("nothing more is captured"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn time_and_number_end_a_run() {
+    if !may_trace() {
+        return;
+    }
+    let begin = std::time::Instant::now();
+    let mut command = Command::new(EXE);
+    let command = command.args(["bitcoin", "utxos", "--bin", EXE, "--duration", "400ms"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(400));
+    let words = [
+        "utxos",
+        "--json",
+        "--count",
+        "2",
+        "--filter",
+        "coinbase=true",
+    ];
+    let output = ended(&words, &["--pause-us", "100", "--rounds", "5"]);
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(out.lines().count(), 2, "{out}");
+    assert!(
+        out.lines().all(|line| line.contains("\"coinbase\":true")),
+        "{out}"
+    );
+}
+
+#[test]
+fn every_argument_is_a_filter() {
+    if !may_trace() {
+        return;
+    }
+    let binary = Binary::open(EXE).unwrap();
+    for point in TRACEPOINTS {
+        for arg in point.args {
+            let value = match arg.kind {
+                Kind::Bytes(_) => continue,
+                Kind::Hash => "00".repeat(31) + "ff",
+                Kind::Str(_) => "abc".to_string(),
+                Kind::Bool => "true".to_string(),
+                Kind::Enum(values) => values[1].1.to_string(),
+                Kind::Int => "5".to_string(),
+            };
+            let filter: Filter = format!("{}={value}", arg.name).parse().unwrap();
+            let events = binary
+                .subscribe(&[&point.to_string()])
+                .and_then(|wanted| wanted.filter(&filter))
+                .and_then(|wanted| wanted.start());
+            let err = events.err().map(|err| err.to_string());
+            assert_eq!(err, None, "{point} {}", arg.name);
+        }
+    }
 }

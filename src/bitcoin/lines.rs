@@ -2,7 +2,10 @@
 
 use super::{message::Message, wire};
 use crate::trace::{Event, Value};
-use std::fmt::{self, Display, Write};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display, Write},
+};
 
 /// The value of an argument; nothing where a binary does not have it.
 struct Of<'e>(Option<Value<'e>>);
@@ -14,10 +17,28 @@ impl Display for Of<'_> {
             Some(Value::Enum(n, _) | Value::Int(n)) => {
                 f.pad_integral(*n >= 0, "", &n.unsigned_abs().to_string())
             }
+            Some(Value::Text(text)) => f.pad(&on_one_line(&String::from_utf8_lossy(text))),
             Some(value) => f.pad(&value.to_string()),
             None => f.pad("?"),
         }
     }
+}
+
+/// What would move the cursor, or end the line, as `\xNN`.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c.is_control() {
+            true => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c));
+            }
+            false => out.push(c),
+        }
+    }
+    out.into()
 }
 
 fn of<'e>(event: &'e Event, name: &str) -> Of<'e> {
@@ -49,10 +70,13 @@ fn direction(e: &Event) -> (&'static str, &'static str) {
 
 /// ` inbound msg 'inv' from peer 4 (inbound, 1.2.3.4:8333) with 37 bytes: 0705…`, with a warning before it if bytes are missing.
 pub fn raw_message(out: &mut String, e: &Event) {
-    let size = e.int("size").unwrap_or(0).cast_unsigned();
+    let size = match e.get("size") {
+        Some(Value::Int(size)) => size,
+        _ => 0,
+    };
     let bytes = e.bytes("bytes").unwrap_or_default();
-    if u64::try_from(bytes.len()).is_ok_and(|there| there < size) {
-        let there = bytes.len();
+    let there = bytes.len();
+    if i128::try_from(there).is_ok_and(|there| there < size) {
         let _ = write!(
             out,
             "Warning: incomplete message (only {there} out of {size} bytes)!"

@@ -168,6 +168,8 @@ pub struct Options {
     pub filter: Filter,
     /// JSON instead of text.
     pub json: bool,
+    /// Where lines go; `None` for standard output.
+    pub output: Option<PathBuf>,
     /// How long; `None` until it is interrupted.
     pub duration: Option<Duration>,
     /// How many events; `None` for any number.
@@ -200,6 +202,8 @@ pub enum ToolError {
     Io(&'static str, io::Error),
     /// The output cannot be written, which has been said.
     Output,
+    /// The file for the output cannot be made.
+    Create(PathBuf, io::Error),
     /// A capture could not be begun.
     Capture(PathBuf, io::Error),
     /// A capture could not be written to its end, which has been said.
@@ -218,6 +222,7 @@ impl ToolError {
             }
             ToolError::Io(..)
             | ToolError::Output
+            | ToolError::Create(..)
             | ToolError::Capture(..)
             | ToolError::CaptureCut
             | ToolError::Monitor(_) => None,
@@ -231,6 +236,9 @@ impl fmt::Display for ToolError {
             ToolError::Follow(err) => err.fmt(f),
             ToolError::Io(what, err) => write!(f, "{what}: {err}"),
             ToolError::Output => f.write_str("output could not be written: tracing has ended"),
+            ToolError::Create(path, err) => {
+                write!(f, "create output file `{}`: {err}", path.display())
+            }
             ToolError::Capture(path, err) => write!(f, "begin capture `{}`: {err}", path.display()),
             ToolError::CaptureCut => {
                 f.write_str("a capture is not whole: it could not be written to its end")
@@ -244,7 +252,9 @@ impl std::error::Error for ToolError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ToolError::Follow(err) => Some(err),
-            ToolError::Io(_, err) | ToolError::Capture(_, err) => Some(err),
+            ToolError::Io(_, err) | ToolError::Create(_, err) | ToolError::Capture(_, err) => {
+                Some(err)
+            }
             ToolError::Monitor(err) => Some(err),
             ToolError::Output | ToolError::CaptureCut => None,
         }
@@ -257,7 +267,7 @@ impl From<FollowError> for ToolError {
     }
 }
 
-/// Runs a tool to its end, printing to standard output, and notices to standard error.
+/// Runs a tool to its end, printing to standard output or a file, and notices to standard error.
 ///
 /// # Errors
 /// What stands in the way; a closed standard output is a quiet end.
@@ -268,6 +278,11 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
         return screen(options);
     }
     let sinks = Sinks::create(&options.raw)?;
+    let out = match &options.output {
+        Some(path) => Output::file(path, Buffering::Line)
+            .map_err(|err| ToolError::Create(path.clone(), err))?,
+        None => Output::stdout(Buffering::Line),
+    };
     let signals = Signals::new([]).map_err(|err| ToolError::Io("signalfd", err))?;
     let follow = Follow::start(
         options.which.clone(),
@@ -278,10 +293,11 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
         options,
         follow,
         bench: (tool.verb == CONNECTBLOCK).then(|| Bench::new(options.blocks, monotonic_ns())),
-        out: Output::stdout(Buffering::Line),
+        out,
         text: String::new(),
         sinks,
         events: 0,
+        over: false,
         lost: Vec::new(),
     };
     run.begin();
@@ -332,6 +348,8 @@ struct Run<'t> {
     text: String,
     sinks: Sinks,
     events: u64,
+    /// The last block of the range came.
+    over: bool,
     /// Losses that have been said.
     lost: Vec<(String, u64)>,
 }
@@ -352,9 +370,9 @@ impl Run<'_> {
         self.out.idle();
     }
 
-    /// Whether as many events as wanted were printed.
+    /// Whether as many events as wanted were printed, or the last block came.
     fn is_full(&self) -> bool {
-        self.options.count.is_some_and(|count| self.events >= count)
+        self.over || self.options.count.is_some_and(|count| self.events >= count)
     }
 
     /// Prints the next event; false if none came within `time`.
@@ -373,22 +391,24 @@ impl Run<'_> {
                 .as_mut()
                 .is_some_and(|bench| bench.block(&mut self.text, &event))
             {
-                self.events = self.options.count.unwrap_or(u64::MAX);
+                self.over = true;
             }
             self.text.clear();
         } else {
             let start = self.text.len();
             match &mut self.bench {
                 Some(bench) => {
-                    if bench.block(&mut self.text, &event) {
-                        self.events = u64::MAX;
-                    }
+                    self.over |= bench.block(&mut self.text, &event);
                 }
                 None if self.options.raw.decode => lines::decoded_message(&mut self.text, &event),
                 None => (self.tool.line)(&mut self.text, &event),
             }
             if self.follow.nodes().len() > 1 && self.text.len() > start {
-                self.text.insert_str(start, &format!("[{}] ", event.pid()));
+                // Not before a line that is empty.
+                let blank =
+                    self.text[start..].len() - self.text[start..].trim_start_matches('\n').len();
+                self.text
+                    .insert_str(start + blank, &format!("[{}] ", event.pid()));
             }
         }
         self.write();

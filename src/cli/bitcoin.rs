@@ -20,6 +20,8 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
     let tools = TOOLS.iter().map(|tool| {
         let command = common(clap::Command::new(tool.verb).about(tool.help));
         match tool.verb {
+            // A screen is not written to a file.
+            _ if tool.screen.is_some() => command.mut_arg("output", |arg| arg.requires("json")),
             CONNECTBLOCK => blocks(command),
             _ if tool.payload => raw(command),
             _ => command,
@@ -54,8 +56,9 @@ fn common(command: clap::Command) -> clap::Command {
     command.args([
         which("bin", "PATH", "Trace what runs this bitcoind, now or later [default: every bitcoind that runs]").value_parser(path.clone()),
         which("pid", "PID", "Trace this process, and what is started in its stead").value_parser(value_parser!(u32).range(1..)),
-        which("datadir", "DIR", "Trace the node of this data directory, by its pid file").value_parser(path),
+        which("datadir", "DIR", "Trace the node of this data directory, by its pid file").value_parser(path.clone()),
         Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print one JSON object a line"),
+        Arg::new("output").short('o').value_name("FILE").value_parser(path).help("Write to this file, created or emptied, instead of standard output"),
         Arg::new("filter")
             .long("filter")
             .value_name("TERMS")
@@ -204,6 +207,7 @@ fn options(tool: &Tool, matches: &ArgMatches) -> Result<Options, CliError> {
         which,
         filter,
         json: matches.get_flag("json"),
+        output: path("output"),
         duration: matches.get_one("duration").copied(),
         count: matches.get_one("count").copied(),
         blocks,

@@ -4,6 +4,7 @@
 //! Reading order: `options`, `data` (numbers and names), `story` (what happens), `target` (when, and how fast).
 
 mod data;
+mod odd;
 mod options;
 mod story;
 pub mod target;

@@ -22,6 +22,8 @@ pub struct Options {
     pub messages: Option<u64>,
     /// Instead of the story, fire `baretrace:bench_tick` that many times in a tight loop, and print nanoseconds per hit.
     pub bench: Option<u64>,
+    /// Instead of the story, fire events with data that makes no sense.
+    pub odd: bool,
     /// Longest payload of a message in bytes; a block is that long.
     pub payload: usize,
     /// Ask the kernel to end this process with its parent.
@@ -39,6 +41,7 @@ impl Default for Options {
             wait: None,
             messages: None,
             bench: None,
+            odd: false,
             payload: 4096,
             die_with_parent: false,
         }
@@ -100,6 +103,12 @@ const FLAGS: &[(&str, &str, Effect, &str)] = &[
         "N",
         Effect::Number(|o, n| o.bench = Some(n)),
         "fire baretrace:bench_tick N times in a tight loop; prints ns per hit",
+    ),
+    (
+        "--odd",
+        "",
+        Effect::Set(|o| o.odd = true),
+        "fire each tracepoint with data that makes no sense",
     ),
     (
         "--payload",

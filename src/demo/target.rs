@@ -9,6 +9,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
 use crate::demo::data::{PEERS, payload};
+use crate::demo::odd;
 use crate::demo::options::{OptionError, Options};
 use crate::demo::story::Story;
 use crate::sys::sdt;
@@ -100,6 +101,8 @@ fn wait(watched: fn() -> bool, limit: Duration) -> Result<(), Error> {
 fn one_thread(options: &Options, thread: u32, open: &AtomicBool) {
     if let Some(hits) = options.bench {
         bench(hits);
+    } else if options.odd {
+        odd::fire();
     } else if let Some(count) = options.messages {
         messages(options, thread, count, open);
     } else {

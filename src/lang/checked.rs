@@ -142,6 +142,8 @@ pub struct Config {
     pub show_debug_info: bool,
     pub lazy_symbolication: bool,
     pub unstable_typeinfo: bool,
+    /// Bytes that cannot be read are zeros, not missing.
+    pub unreadable_is_zeros: bool,
 }
 
 /// `missing_probes`.

@@ -88,6 +88,10 @@ const VARIABLES: &[(&str, Take)] = &[
         "str_trunc_trailer",
         Take::Text(|c, v| c.str_trunc_trailer = v),
     ),
+    (
+        "unreadable_bytes",
+        Take::Word(&["zeros", "none"], |c, i| c.unreadable_is_zeros = i == 0),
+    ),
     ("unstable_dw_ustack", Take::Nothing),
     ("unstable_import", Take::Nothing),
     ("unstable_macro", Take::Nothing),
@@ -129,6 +133,7 @@ impl Default for Config {
             show_debug_info: true,
             lazy_symbolication: false,
             unstable_typeinfo: false,
+            unreadable_is_zeros: true,
         }
     }
 }

@@ -226,8 +226,8 @@ impl Lower<'_> {
         });
         self.f.end(Term::Goto(joined));
         self.f.switch_to(bad);
-        if reads_string(helper) {
-            // There is no such string.
+        if reads_string(helper) || !self.checked.config.unreadable_is_zeros {
+            // There is no such string, or nothing in its place.
             let none = self.f.mov(0);
             self.store_tag(tag, none);
             self.f.push(Op::Mov {
@@ -285,7 +285,7 @@ impl Lower<'_> {
                 l.f.end(Term::Goto(send));
             }
             l.f.switch_to(bad);
-            if reads_string(blob.helper) {
+            if reads_string(blob.helper) || !l.checked.config.unreadable_is_zeros {
                 // It ends with what could be read.
                 l.f.end(Term::Goto(done));
             } else {
@@ -333,6 +333,14 @@ impl Lower<'_> {
                 dst: got,
                 src: size.into(),
             });
+            if !self.checked.config.unreadable_is_zeros {
+                let read = self.f.block();
+                self.f.branch(Cond::Eq, ret, 0, read, bad);
+                self.f.switch_to(read);
+                self.f
+                    .branch(Cond::Le, blob.left, i64::from(most), over, more);
+                return;
+            }
             let large = self.f.block();
             // What cannot be read is zeros already where it is no more than this.
             self.f

@@ -372,6 +372,17 @@ impl Lower<'_> {
             });
             self.f.end(crate::ir::Term::Goto(on));
             self.f.switch_to(on);
+        } else if !self.checked.config.unreadable_is_zeros {
+            self.f.push(Op::Mov { dst: len, src: max });
+            let (bad, on) = (self.f.block(), self.f.block());
+            self.f.branch(Cond::Eq, ret, 0, on, bad);
+            self.f.switch_to(bad);
+            self.f.push(Op::Mov {
+                dst: len,
+                src: Opnd::Imm(0),
+            });
+            self.f.end(crate::ir::Term::Goto(on));
+            self.f.switch_to(on);
         } else {
             // What cannot be read is zeros (kernel/trace/bpf_trace.c: bpf_probe_read_user_common).
             self.f.push(Op::Mov { dst: len, src: max });

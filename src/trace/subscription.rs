@@ -201,10 +201,14 @@ impl Subscription {
     /// # Errors
     /// [`TraceError::Session`] with what stands in the way; nothing stays attached then.
     pub fn start(self) -> Result<Events, TraceError> {
-        let mut config = vec![(
-            "max_strlen".to_string(),
-            self.payload.unwrap_or(TEXT).max(TEXT).to_string(),
-        )];
+        let mut config = vec![
+            (
+                "max_strlen".to_string(),
+                self.payload.unwrap_or(TEXT).max(TEXT).to_string(),
+            ),
+            // So that an event can tell them from zeros.
+            ("unreadable_bytes".to_string(), "none".to_string()),
+        ];
         if let Some(pages) = self.ring_pages {
             config.push(("perf_rb_pages".to_string(), pages.to_string()));
         }

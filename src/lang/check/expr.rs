@@ -407,6 +407,14 @@ impl Checker<'_> {
                 let on = i128::from(c.lazy_symbolication);
                 return self.set_int(e, on, Type::Bool);
             }
+            "unreadable_bytes" => {
+                let word = if c.unreadable_is_zeros {
+                    "zeros"
+                } else {
+                    "none"
+                };
+                return self.set_str(e, word.as_bytes());
+            }
             "stack_mode" => {
                 let mode = crate::lang::config::STACK_MODES
                     .get(usize::from(c.stack_mode))
