@@ -42,6 +42,7 @@ fn target() -> Target {
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,
+        helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
     }
 }

@@ -139,7 +139,7 @@ const FLAGS: &[Flag] = &[
         "warnings",
         Some('k'),
         Count,
-        "Accepted; errors of helpers are not reported yet",
+        "Warn of reads of memory and lookups in maps that fail",
     ),
     Flag("no-warnings", None, Nothing, "No warnings"),
     Flag(
@@ -309,6 +309,17 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
             return Err(CliError::Usage(format!("error: --{name}: {why}")));
         }
     }
+    if matches.get_count("warnings") > 1 {
+        return Err(CliError::Usage(
+            "error: USAGE: -kk has been deprecated. Use a single -k for runtime warnings for errors in map lookups and probe reads."
+                .to_string(),
+        ));
+    }
+    if matches.get_count("warnings") > 0 && matches.get_flag("no-warnings") {
+        return Err(CliError::Usage(
+            "error: USAGE: -k, --warnings conflicts with --no-warnings".to_string(),
+        ));
+    }
     let mut options = flags(matches, call);
     if let Some(line) = matches.get_one::<String>("cmd") {
         options.command = Some(split_words(line).map_err(CliError::failed)?);
@@ -406,7 +417,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
             .collect(),
         dry_run: matches.get_flag("dry-run"),
         allow_unsafe: matches.get_flag("unsafe"),
-        helper_errors: matches.get_count("warnings"),
+        helper_errors: matches.get_count("warnings") > 0,
         no_warnings: matches.get_flag("no-warnings"),
         include: paths("include"),
         include_dirs: paths("include-dir"),
@@ -500,7 +511,7 @@ mod tests {
     fn flags_in_bpftraces_spelling() {
         let got = parse(&[
             "bpftrace",
-            "-kk",
+            "-k",
             "-B",
             "full",
             "-f",
@@ -522,7 +533,7 @@ mod tests {
             "x",
         ])
         .unwrap();
-        assert_eq!(got.helper_errors, 2);
+        assert!(got.helper_errors);
         assert_eq!(got.buffering, Buffering::Full);
         assert_eq!(got.format, Format::Json);
         assert_eq!(got.debug, [Stage::Ast, Stage::Asm]);

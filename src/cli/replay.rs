@@ -143,6 +143,7 @@ fn script(options: &Options, recording: &Recording) -> Script {
         config,
         pid: options.pid,
         allow_unsafe: options.allow_unsafe,
+        helper_errors: options.helper_errors,
         cpus: recording.meta.cpus,
         invent: false,
     }

@@ -6,7 +6,6 @@ use crate::{
     session::{self, Outcome, Session, SessionError},
 };
 use clap::ArgMatches;
-use std::io::Write;
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("info") {
@@ -32,13 +31,6 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     }
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
-    }
-    if options.helper_errors > 0 && !options.no_warnings {
-        // Whoever closed stderr does not want to know.
-        let _ = writeln!(
-            std::io::stderr(),
-            "warning: -k: errors of helpers are not reported by this version"
-        );
     }
     ended(session::run(&options).map_err(session_error)?)
 }

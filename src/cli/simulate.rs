@@ -22,6 +22,7 @@ pub(super) const SHOWN: &[&str] = &[
     "output",
     "format",
     "quiet",
+    "warnings",
     "no-warnings",
     "words",
 ];
@@ -142,6 +143,7 @@ fn script(options: &Options, matches: &ArgMatches) -> Script {
         config: options.config.clone(),
         pid: options.pid,
         allow_unsafe: options.allow_unsafe,
+        helper_errors: options.helper_errors,
         cpus: matches.get_one("cpus").copied().unwrap_or_default(),
         invent: matches.get_flag("invent"),
     }

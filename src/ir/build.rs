@@ -81,6 +81,11 @@ impl FuncBuilder {
         std::mem::replace(&mut self.span, span)
     }
 
+    /// Script text that instructions come from now.
+    pub fn span(&self) -> Option<Span> {
+        self.span
+    }
+
     /// A fresh virtual register.
     pub fn vreg(&mut self) -> VReg {
         self.vregs += 1;

@@ -24,6 +24,9 @@ fn purpose(spec: &MapSpec) -> String {
         MapRole::Ring => format!("map `{name}`: where programs find each CPU's ring"),
         MapRole::Scratch => format!("map `{name}`: buffers in which programs build their records"),
         MapRole::Lost => format!("map `{name}`: counts of records that found no room"),
+        MapRole::Faults => {
+            format!("map `{name}`: counts of what went wrong, by place in the script")
+        }
         MapRole::Data => format!("map `{name}`: what programs and this process share"),
         MapRole::Stacks => format!("map `{name}`: stack traces by number"),
     }

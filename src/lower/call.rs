@@ -288,6 +288,10 @@ impl Lower<'_> {
 
     /// A string (or buffer) expression read right into the record; `None` where its value is something else.
     pub(super) fn string_blob(&mut self, expr: &Expr, size: u32) -> Result<Option<Blob>, Restart> {
+        self.at(expr.span, |l| l.string_blob_at(expr, size))
+    }
+
+    fn string_blob_at(&mut self, expr: &Expr, size: u32) -> Result<Option<Blob>, Restart> {
         match self.checked.res.get(&expr.id) {
             Some(Res::Builtin("str")) => {
                 if matches!(
@@ -337,6 +341,10 @@ impl Lower<'_> {
         ty: &Type,
         to: Addr,
     ) -> Result<bool, Restart> {
+        self.at(expr.span, |l| l.store_direct_at(expr, ty, to))
+    }
+
+    fn store_direct_at(&mut self, expr: &Expr, ty: &Type, to: Addr) -> Result<bool, Restart> {
         let structs = &self.checked.structs;
         let size = ty.size(structs);
         if let ExprKind::Unary {

@@ -14,7 +14,8 @@ use crate::{
         ast::{Arg, BinOp, Expr, ExprKind},
         checked::{MapId, MapInfo, Res},
     },
-    spec::{Agg, Type, hist},
+    span::Span,
+    spec::{Agg, FaultKind, Type, hist},
 };
 
 /// `BPF_ANY`.
@@ -58,6 +59,27 @@ impl Lower<'_> {
         self.store_at(cell.plus(at), Size::DW, Opnd::Imm(1));
     }
 
+    /// With `-k`, counts a read of a map without keys that was not set.
+    fn check_present(&mut self, map: MapId, cell: Addr) {
+        if self.target.helper_errors {
+            let at = Shared::present_at(self.checked, map);
+            let set = self.load_at(cell.plus(at), Size::DW, false);
+            self.check_found(FaultKind::Lookup, set);
+        }
+    }
+
+    /// With `-k`, counts a fault when `found` is 0; what comes after is current.
+    pub(super) fn check_found(&mut self, kind: FaultKind, found: VReg) {
+        if self.target.helper_errors {
+            let (none, on) = (self.f.block(), self.f.block());
+            self.f.branch(Cond::Eq, found, 0, none, on);
+            self.f.switch_to(none);
+            self.missing(kind);
+            self.f.end(Term::Goto(on));
+            self.f.switch_to(on);
+        }
+    }
+
     /// Writes the key to memory and returns its address in a register.
     pub(super) fn key(
         &mut self,
@@ -96,6 +118,7 @@ impl Lower<'_> {
         }
         if is_cell(key_ty.as_ref(), &ty) {
             let cell = self.cell(map);
+            self.check_present(map, cell);
             if is_number(&ty) {
                 let (size, signed) = shape(&ty);
                 return Ok(Val::Num(self.load_at(cell, size, signed).into()));
@@ -125,6 +148,7 @@ impl Lower<'_> {
             self.f.push(Op::Mov { dst, src: v.into() });
             self.f.end(Term::Goto(on));
             self.f.switch_to(none);
+            self.missing(FaultKind::Lookup);
             self.f.push(Op::Mov {
                 dst,
                 src: Opnd::Imm(0),
@@ -147,6 +171,7 @@ impl Lower<'_> {
         );
         self.f.end(Term::Goto(on));
         self.f.switch_to(none);
+        self.missing(FaultKind::Lookup);
         self.zero(own, size)?;
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
@@ -161,7 +186,10 @@ impl Lower<'_> {
             return self.fail(target, "this is not a map");
         };
         if let Type::Agg(agg) = &ty {
-            return self.feed(target, map, key.as_deref(), agg, value);
+            let agg = agg.clone();
+            return self.at(value.span, |l| {
+                l.feed(target, map, key.as_deref(), &agg, value)
+            });
         }
         if is_cell(key_ty.as_ref(), &ty) {
             if is_number(&ty) {
@@ -206,16 +234,20 @@ impl Lower<'_> {
 
     fn update(&mut self, map: MapId, key: VReg, value: Addr) {
         let (ptr, value) = (self.map_ptr(map), self.addr_reg(value));
-        let args = vec![ptr.into(), key.into(), value.into(), ANY];
-        self.f.push(Op::Call {
-            dst: None,
-            helper: helper::MAP_UPDATE_ELEM,
-            args,
-        });
+        let args = [ptr.into(), key.into(), value.into(), ANY];
+        let ret = self.f.call(helper::MAP_UPDATE_ELEM, &args);
+        let span = self.f.span();
+        self.check_code(FaultKind::Update, span, ret.into());
     }
 
-    /// `@m += by` on integers, atomically where the width allows it; returns the new value.
-    pub(super) fn add_to_map(&mut self, target: &Expr, by: Opnd) -> Result<Opnd, Restart> {
+    /// `@m += by` on integers, atomically where the width allows it; returns the new value. `at` is the place that is
+    /// named when there is no such element yet.
+    pub(super) fn add_to_map(
+        &mut self,
+        target: &Expr,
+        by: Opnd,
+        at: Span,
+    ) -> Result<Opnd, Restart> {
         let map = self.map_of(target)?;
         let (key_ty, ty) = (self.info(map).key.clone(), self.info(map).value.clone());
         let ExprKind::Map { key, .. } = &target.kind else {
@@ -227,6 +259,7 @@ impl Lower<'_> {
         let (size, _) = shape(&ty);
         if is_cell(key_ty.as_ref(), &ty) {
             let cell = self.cell(map);
+            self.at(at, |l| l.check_present(map, cell));
             let new = self.bump(cell, size, by);
             self.set_present(map, cell);
             return Ok(self.fit(new, &ty));
@@ -248,6 +281,7 @@ impl Lower<'_> {
         self.f.push(Op::Mov { dst, src: new });
         self.f.end(Term::Goto(on));
         self.f.switch_to(none);
+        self.at(at, |l| l.missing(FaultKind::Lookup));
         let own = self.alloc(8)?;
         self.store_at(own, size, by);
         self.update(map, key, own);
@@ -603,7 +637,8 @@ impl Lower<'_> {
             self.f.block(),
             self.f.block(),
         );
-        let steps = (max - min + step - 1) / step.max(1);
+        let steps = (max - min) / step.max(1);
+        let max = min + steps * step;
         // An unsigned number above the signed ones is above every edge.
         let signed = signed || min < 0;
         let (below, above) = if signed {
@@ -745,6 +780,7 @@ impl Lower<'_> {
             done,
         );
         self.f.switch_to(done);
+        self.check_found(FaultKind::Share, cpu);
         Ok(Val::Num(match agg {
             Agg::Avg { signed } => self.arith(BinOp::Div, total.into(), count.into(), *signed),
             Agg::Stats { signed } => self.arith(BinOp::Div, total.into(), count.into(), *signed),

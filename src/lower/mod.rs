@@ -8,6 +8,7 @@ mod call;
 mod chunk;
 mod each;
 mod error;
+mod fault;
 mod helper;
 mod map;
 mod output;
@@ -109,6 +110,7 @@ pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lower
     let events = EventPlan {
         groups: shared.groups,
         structs: checked.structs.clone(),
+        faults: shared.faults.into_iter().map(|(_, fault)| fault).collect(),
     };
     Ok(Lowered {
         programs,

@@ -15,7 +15,7 @@ use crate::{
         ast::{Expr, ExprKind},
         checked::Res,
     },
-    spec::{Action, Field, Type},
+    spec::{Action, FaultKind, Field, Type},
 };
 
 /// Strings up to this size stand in the group itself, zero-padded.
@@ -322,6 +322,11 @@ impl Lower<'_> {
             if let (Type::Agg(_), Some(key), Some(key_ty)) = (&info.value, key, info.key.clone()) {
                 let addr = self.alloc(key_ty.size(&self.checked.structs).max(1))?;
                 self.store_into(key, &key_ty, addr)?;
+                if self.target.helper_errors {
+                    let key = self.addr_reg(addr);
+                    let found = self.lookup(map, key);
+                    self.at(first.span, |l| l.check_found(FaultKind::Share, found));
+                }
                 let ready = if key_ty.size(&self.checked.structs) <= 64 {
                     Ready::Memory(addr, key_ty)
                 } else {

@@ -3,7 +3,8 @@
 use super::program::SCRATCH_SLOTS;
 use crate::{
     lang::checked::{Checked, MapId},
-    spec::{Group, MapKind, MapRole, MapSpec, Target, Type},
+    span::Span,
+    spec::{FAULT_SIZE, Fault, Group, MapKind, MapRole, MapSpec, Target, Type},
 };
 
 /// Maps and groups, growing while programs are lowered.
@@ -16,11 +17,17 @@ pub(super) struct Shared {
     ring: Option<u32>,
     scratch: [Option<u32>; 2],
     lost: Option<u32>,
+    /// What can go wrong, with the place in the script.
+    pub(super) faults: Vec<(Span, Fault)>,
+    fault_map: Option<u32>,
     stacks: Option<u32>,
     start: Option<u32>,
     zero: Option<u32>,
     slots: u32,
 }
+
+/// `BPF_F_MMAPABLE`, for arrays from 5.5 on (`include/uapi/linux/bpf.h`).
+const MMAPABLE: u32 = 1 << 10;
 
 /// Whether a map without keys is a one-element array with a `present` word, whose address programs know.
 pub(super) fn is_cell(key: Option<&Type>, value: &Type) -> bool {
@@ -81,6 +88,8 @@ impl Shared {
             ring: None,
             scratch: [None; 2],
             lost: None,
+            faults: Vec::new(),
+            fault_map: None,
             stacks: None,
             start: None,
             zero: None,
@@ -126,6 +135,15 @@ impl Shared {
         })
     }
 
+    /// The counters of what goes wrong; the value size is set by [`Shared::finish`].
+    pub(super) fn fault_map(&mut self) -> u32 {
+        *self.fault_map.get_or_insert_with(|| {
+            let mut spec = plain("faults", MapKind::Array, FAULT_SIZE, 1, MapRole::Faults);
+            spec.flags = MMAPABLE;
+            Self::add(&mut self.maps, spec)
+        })
+    }
+
     /// The time tracing began (`CLOCK_BOOTTIME`, ns), which the runtime fills in.
     pub(super) fn start_time(&mut self) -> u32 {
         *self.start.get_or_insert_with(|| {
@@ -168,6 +186,10 @@ impl Shared {
                 // A plan that was given up may have asked for buffers that nobody uses.
                 self.maps[*map as usize].value_size = size.max(8);
             }
+        }
+        if let Some(map) = self.fault_map {
+            let size = u32::try_from(self.faults.len()).unwrap_or(1) * FAULT_SIZE;
+            self.maps[map as usize].value_size = size;
         }
         if let Some(map) = self.lost {
             self.maps[map as usize].value_size = u32::try_from(programs * 8).unwrap_or(8);

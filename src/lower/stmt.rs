@@ -13,6 +13,7 @@ use crate::{
         ast::{BinOp, Block, Expr, ExprKind, Stmt, StmtKind},
         checked::{Res, VarId},
     },
+    span::Span,
     spec::Type,
 };
 
@@ -213,7 +214,8 @@ impl Lower<'_> {
                     }
                     let signed = matches!(ty, Type::Int { signed: true, .. });
                     let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-                    v = self.arith(op, old, v, signed && other);
+                    let at = self.operator(target, value);
+                    v = self.arith_checked(op, (old, v), at, signed && other);
                 }
                 let v = self.fit(v, &ty);
                 self.set_number(var, v);
@@ -242,15 +244,23 @@ impl Lower<'_> {
             None => self.write_map(target, value),
             Some(BinOp::Add) if is_number(self.checked.ty(target)) => {
                 let by = self.num(value)?;
-                self.add_to_map(target, by).map(drop)
+                self.add_to_map(target, by, target.span).map(drop)
             }
             Some(BinOp::Sub) if is_number(self.checked.ty(target)) => {
                 let by = self.num(value)?;
                 let by = self.arith(BinOp::Sub, Opnd::Imm(0), by, false);
-                self.add_to_map(target, by).map(drop)
+                self.add_to_map(target, by, target.span).map(drop)
             }
             Some(op) => self.compound(target, op, value),
         }
+    }
+
+    /// `op= value` of an assignment: what is at fault when it divides by 0.
+    fn operator(&self, target: &Expr, value: &Expr) -> Span {
+        let end = self.f.span().map_or(value.span.end, |span| span.end);
+        let rest = Span::new(target.span.end, end).text(self.text.source);
+        let gap = rest.len() - rest.trim_start().len();
+        Span::new(target.span.end + u32::try_from(gap).unwrap_or(0), end)
     }
 
     /// `@m op= value` for the operators that are not addition: read, change, write.
@@ -263,7 +273,8 @@ impl Lower<'_> {
         };
         let by = self.num(value)?;
         let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
-        let new = self.arith(op, old, by, signed && other);
+        let at = self.operator(target, value);
+        let new = self.arith_checked(op, (old, by), at, signed && other);
         let new = self.fit(new, &ty);
         self.put_number(target, new)
     }

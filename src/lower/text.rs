@@ -11,7 +11,7 @@ use crate::{
     asm::{AluOp, Cond, Size, Width},
     ir::{BlockId, Op, Opnd, Term, VReg},
     lang::{ast::Expr, checked::Res},
-    spec::Type,
+    spec::{FaultKind, Type},
 };
 
 /// Turns of a search that the verifier may walk one by one, outside of other loops.
@@ -122,11 +122,10 @@ impl Lower<'_> {
                     Some(_) => helper::PROBE_READ_USER,
                     None => helper::PROBE_READ_USER_STR,
                 };
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper,
-                    args: vec![dst.into(), Opnd::Imm(i64::from(size)), ptr],
-                });
+                let ret = self
+                    .f
+                    .call(helper, &[dst.into(), Opnd::Imm(i64::from(size)), ptr]);
+                self.check_read(helper, ret.into());
                 Ok((to, size))
             }
             (Type::Buf { size }, value) => {
@@ -380,6 +379,9 @@ impl Lower<'_> {
         }
         self.f.end(Term::Goto(on));
         self.f.switch_to(outside);
+        if let Some(span) = self.f.span() {
+            self.count_fault(FaultKind::Bounds, span, Opnd::Imm(0));
+        }
         match own {
             None => self.f.push(Op::Mov {
                 dst,

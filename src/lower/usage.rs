@@ -34,6 +34,8 @@ pub(super) struct Usage {
     pub(super) addressed: BTreeSet<VarId>,
     /// The script has pointers to memory of the kernel: addresses of variables and maps, `kptr()`.
     pub(super) kernel_pointers: bool,
+    /// The script names memory of the process: `uptr()`.
+    pub(super) user_pointers: bool,
     /// The script asks for the depth of a stack that was kept.
     pub(super) stack_depths: bool,
 }
@@ -81,6 +83,7 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
             }
             ExprKind::Call { args, .. } => match (checked.res.get(&expr.id), args.first()) {
                 (Some(Res::Builtin("kptr")), _) => usage.kernel_pointers = true,
+                (Some(Res::Builtin("uptr")), _) => usage.user_pointers = true,
                 (Some(Res::Builtin("len")), Some(Arg::Expr(of))) => {
                     let kept = !matches!(checked.res.get(&of.id), Some(Res::Builtin(_)));
                     usage.stack_depths |= kept && matches!(checked.ty(of), Type::Stack { .. });

@@ -12,7 +12,8 @@ use crate::{
         ast::{BinOp, Expr, ExprKind, UnOp},
         checked::Res,
     },
-    spec::{ArgLoc, IndexExt, Type, UsdtArg},
+    span::Span,
+    spec::{ArgLoc, FaultKind, IndexExt, Type, UsdtArg},
 };
 
 /// What an expression comes to.
@@ -117,7 +118,14 @@ impl Lower<'_> {
 
     fn value_inner(&mut self, expr: &Expr) -> Result<Val, Restart> {
         match self.checked.res.get(&expr.id).cloned() {
-            Some(Res::Int(v)) => return Ok(Val::Num(Opnd::Imm(v))),
+            Some(Res::Int(v)) => {
+                if self.target.cpid.is_none()
+                    && matches!(&expr.kind, ExprKind::Ident(name) if name == "cpid")
+                {
+                    self.count_fault(FaultKind::NoChild, expr.span, Opnd::Imm(0));
+                }
+                return Ok(Val::Num(Opnd::Imm(v)));
+            }
             Some(Res::Str(s)) => return Ok(Val::Lit(s)),
             Some(Res::Arg(n)) => return Ok(Val::Num(self.arg(expr, n)?)),
             Some(Res::Builtin(name)) => return self.builtin(expr, name),
@@ -199,7 +207,9 @@ impl Lower<'_> {
             other => other,
         };
         if !self.usage.kernel_pointers || twin == helper {
-            return self.f.call(helper, &args);
+            let ret = self.f.call(helper, &args);
+            self.check_read(helper, ret.into());
+            return ret;
         }
         let dst = self.f.vreg();
         let (user, kernel, on) = (self.f.block(), self.f.block(), self.f.block());
@@ -214,6 +224,7 @@ impl Lower<'_> {
             self.f.end(Term::Goto(on));
         }
         self.f.switch_to(on);
+        self.check_read(helper, dst.into());
         dst
     }
 
@@ -540,8 +551,38 @@ impl Lower<'_> {
         } else if let (Type::Ptr(elem), false) = (&rt, matches!(lt, Type::Ptr(_))) {
             a = self.scaled(a, elem);
         }
-        let n = self.arith(op, a, b, is_signed(&lt) && is_signed(&rt));
+        let n = self.arith_checked(op, (a, b), expr.span, is_signed(&lt) && is_signed(&rt));
         Ok(Val::Num(self.fit(n, &ty)))
+    }
+
+    /// As [`Lower::arith`]; division by 0 is counted as a fault at `span` and gives 1.
+    pub(super) fn arith_checked(
+        &mut self,
+        op: BinOp,
+        (a, b): (Opnd, Opnd),
+        span: Span,
+        signed: bool,
+    ) -> Opnd {
+        let divides = matches!(op, BinOp::Div | BinOp::Mod);
+        if !divides || matches!(b, Opnd::Imm(n) if n != 0) {
+            return self.arith(op, a, b, signed);
+        }
+        let dst = self.f.vreg();
+        let (fine, zero, on) = (self.f.block(), self.f.block(), self.f.block());
+        self.f.branch(Cond::Ne, b, 0, fine, zero);
+        self.f.switch_to(fine);
+        let n = self.arith(op, a, b, signed);
+        self.f.push(Op::Mov { dst, src: n });
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(zero);
+        self.count_fault(FaultKind::Division, span, Opnd::Imm(0));
+        self.f.push(Op::Mov {
+            dst,
+            src: Opnd::Imm(1),
+        });
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(on);
+        dst.into()
     }
 
     fn scaled(&mut self, n: Opnd, elem: &Type) -> Opnd {
@@ -752,7 +793,14 @@ impl Lower<'_> {
         match base_val {
             Val::Num(ptr) | Val::User(ptr) => {
                 let addr = self.f.alu(AluOp::Add, ptr, off);
-                self.read_through(addr.into(), &ty)
+                match (len, &base_ty) {
+                    (Some(len), Type::Array(..)) => {
+                        // An address that cannot be read, which gives 0.
+                        let addr = self.within(at, len, addr);
+                        self.read_through(addr, &ty)
+                    }
+                    _ => self.read_through(addr.into(), &ty),
+                }
             }
             Val::Mem(addr) => {
                 let place = match off {
@@ -794,6 +842,27 @@ impl Lower<'_> {
         }
     }
 
+    /// `addr`, or 0 where the index `at` is not one of `len`.
+    fn within(&mut self, at: Opnd, len: u32, addr: VReg) -> Opnd {
+        if matches!(at, Opnd::Imm(n) if (0..i64::from(len)).contains(&n)) {
+            return addr.into();
+        }
+        let dst = self.f.mov(addr);
+        let (outside, on) = (self.f.block(), self.f.block());
+        self.f.branch(Cond::Lt, at, i64::from(len), on, outside);
+        self.f.switch_to(outside);
+        if let Some(span) = self.f.span() {
+            self.count_fault(FaultKind::Bounds, span, Opnd::Imm(0));
+        }
+        self.f.push(Op::Mov {
+            dst,
+            src: Opnd::Imm(0),
+        });
+        self.f.end(Term::Goto(on));
+        self.f.switch_to(on);
+        dst.into()
+    }
+
     fn step(&mut self, by: i8, prefix: bool, inner: &Expr) -> Result<Val, Restart> {
         let ty = self.checked.ty(inner).clone();
         let by = match &ty {
@@ -809,7 +878,8 @@ impl Lower<'_> {
             self.set_number(var, new);
             return Ok(Val::Num(if prefix { self.num(inner)? } else { old.into() }));
         }
-        let new = self.add_to_map(inner, Opnd::Imm(by))?;
+        let at = self.f.span().unwrap_or(inner.span);
+        let new = self.add_to_map(inner, Opnd::Imm(by), at)?;
         if prefix {
             return Ok(Val::Num(new));
         }

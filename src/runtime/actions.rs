@@ -12,6 +12,7 @@ use std::{
 use super::{
     clock::Clock,
     compile::{self, Place, Ready, Step, UserMap},
+    fault::{self, Told},
     int, json,
     maps::{MapReader, NoSymbols, Symbols},
     names::Users,
@@ -21,7 +22,7 @@ use super::{
     record::{Item, Record, RecordError},
     value::{Common, Env},
 };
-use crate::spec::{MapKind, MapRole, Object, RECORD_HEADER, StructDef};
+use crate::spec::{Fault, MapKind, MapRole, Object, RECORD_HEADER, StructDef};
 
 /// What the user chose.
 #[derive(Clone, Debug)]
@@ -133,6 +134,9 @@ impl From<FormatError> for PlayError {
 pub struct Player {
     groups: Vec<Ready>,
     core: Core,
+    script: String,
+    faults: Vec<Fault>,
+    told: Told,
 }
 
 /// All of a player that one step of a group may use.
@@ -202,6 +206,9 @@ impl Player {
         Ok(Player {
             groups: compile::groups(object)?,
             core,
+            script: object.script_name.clone(),
+            faults: object.events.faults.clone(),
+            told: Told::default(),
         })
     }
 
@@ -256,6 +263,37 @@ impl Player {
             (_, Some(code)) => Flow::Exit(code),
             _ => Flow::Continue,
         })
+    }
+
+    /// Tells what went wrong since the last call. `words(i)` is the `i`th `u64` of the map that counts it.
+    pub fn faults(&mut self, words: impl Fn(usize) -> u64) {
+        for (index, fault) in self.faults.iter().enumerate() {
+            let new = self.told.take(index, words(2 * index));
+            if new == 0 || !self.core.options.warnings {
+                continue;
+            }
+            // An int, as helpers return it.
+            let code = if fault.kind.has_code() {
+                words(2 * index + 1) as i32
+            } else {
+                0
+            };
+            for _ in 0..new {
+                if self.core.options.form == Form::Json {
+                    fault::json(&mut self.core.output.buf, &self.script, fault, code);
+                    self.core.output.commit();
+                } else {
+                    let mut text = Vec::new();
+                    fault::text(&mut text, &self.script, fault, code);
+                    let _ = self.core.errors.write_all(&text);
+                }
+            }
+        }
+    }
+
+    /// Whether the script has places that can go wrong.
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
     }
 
     /// Prints all maps that hold something, in order of their names: what happens at the end of a script.

@@ -275,11 +275,10 @@ impl Scale {
 
 fn bars(out: &mut Vec<u8>, rows: &[(Range, u64)], scale: Scale) {
     let most = rows.iter().map(|(_, n)| *n).max().unwrap_or(0).max(1);
-    let log2 = matches!(scale, Scale::Log2 { .. });
     for (range, count) in rows {
         let (lo, hi) = (scale.label(range.lo), scale.label(range.hi));
         let head = match (range.lo, range.hi) {
-            (Some(first), Some(end)) if log2 && end == first + 1 => format!("[{lo}]"),
+            (Some(first), Some(end)) if end == first + 1 => format!("[{lo}]"),
             (Some(_), _) => format!("[{lo}, {hi})"),
             (None, _) => format!("({lo}, {hi})"),
         };

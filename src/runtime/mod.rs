@@ -1,6 +1,7 @@
 //! From loaded programs to what the user reads: attach, read the rings, decode records and maps, print.
 
 mod compile;
+mod fault;
 mod gfp;
 mod printmap;
 mod syscalls;

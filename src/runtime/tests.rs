@@ -125,7 +125,11 @@ fn object(groups: Vec<Group>, maps: Vec<MapSpec>, structs: Vec<StructDef>) -> Ob
         license: "GPL".into(),
         maps,
         programs: vec![],
-        events: EventPlan { groups, structs },
+        events: EventPlan {
+            groups,
+            structs,
+            faults: Vec::new(),
+        },
     }
 }
 

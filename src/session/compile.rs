@@ -109,6 +109,7 @@ impl<'a> Session<'a> {
             cpid: child,
             config: options.config.clone(),
             allow_unsafe: options.allow_unsafe,
+            helper_errors: options.helper_errors,
             debug,
             features,
         };

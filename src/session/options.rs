@@ -89,8 +89,8 @@ pub struct Options {
     pub dry_run: bool,
     /// `--unsafe`.
     pub allow_unsafe: bool,
-    /// `-k`: 1 for map and probe-read errors.
-    pub helper_errors: u8,
+    /// `-k`: say which reads of memory and lookups in maps failed.
+    pub helper_errors: bool,
     /// Print no warnings.
     pub no_warnings: bool,
     /// Header files put before the script.

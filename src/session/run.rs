@@ -22,7 +22,7 @@ use crate::{
         perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, MapSpec, Object, ProgramSpec},
-    sys::{bpf::Map, errno::Described, process, trace},
+    sys::{bpf::Map, errno::Described, map_view::MapView, process, trace},
 };
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -38,6 +38,9 @@ use std::{
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
 const WAIT_MS: (u16, u16) = (1, 16);
+
+/// Wait between two looks at the counters of faults where there is no ring, in milliseconds.
+const FAULTS_MS: u16 = 200;
 
 /// Rounds in which the rings are read at the end; each takes all there is, a writer that never ends must not keep us.
 const LAST_ROUNDS: usize = 4;
@@ -309,6 +312,7 @@ fn to_the_end(
     if options.as_bpftrace && !options.quiet {
         // There the notice of attachment comes first.
         run.player.hold();
+        run.early = true;
     }
     run.drain(true)?;
     if !matches!(run.stop, Stop::No) {
@@ -411,6 +415,10 @@ struct Run<'a> {
     loaded: &'a Loaded,
     rings: Option<Rings>,
     hits: Hits,
+    /// Output is kept back until the notice of attachment is out.
+    early: bool,
+    /// The counters of what goes wrong.
+    faults: Option<MapView>,
     player: Player,
     signals: Signals,
     timers: Vec<(Timer, usize)>,
@@ -454,6 +462,8 @@ impl<'a> Run<'a> {
             loaded,
             rings,
             hits: Hits::default(),
+            early: false,
+            faults: faults(object, loaded)?,
             player,
             signals,
             timers: Vec::new(),
@@ -588,6 +598,8 @@ impl<'a> Run<'a> {
         if !self.quiet {
             let early = self.player.release();
             self.player.attached(self.points);
+            self.early = false;
+            self.say_faults();
             self.player.say(&early);
         }
     }
@@ -637,11 +649,11 @@ impl<'a> Run<'a> {
         if let Some(rings) = &self.rings {
             fds.extend(rings.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
-        // Without rings there is nothing to look at in between.
-        let timeout = if self.rings.is_some() {
-            PollTimeout::from(ms)
-        } else {
-            PollTimeout::NONE
+        // Without rings and counters there is nothing to look at in between.
+        let timeout = match (&self.rings, &self.faults) {
+            (Some(_), _) => PollTimeout::from(ms),
+            (None, Some(_)) => PollTimeout::from(FAULTS_MS),
+            (None, None) => PollTimeout::NONE,
         };
         match poll(&mut fds, timeout) {
             Ok(0) | Err(nix::Error::EINTR) => return Ok(false),
@@ -680,6 +692,9 @@ impl<'a> Run<'a> {
 
     /// Plays what is in the rings; true if there was something. `all` at the end, when nothing is attached any more.
     fn drain(&mut self, all: bool) -> Result<bool, SessionError> {
+        if !self.early {
+            self.say_faults();
+        }
         let Run {
             rings: Some(rings),
             hits,
@@ -743,6 +758,13 @@ impl<'a> Run<'a> {
         Ok(drained.delivered > 0 || drained.held)
     }
 
+    /// Tells what went wrong in programs since the last time.
+    fn say_faults(&mut self) {
+        if let Some(view) = &self.faults {
+            self.player.faults(|index| view.word(index));
+        }
+    }
+
     /// Detaches, runs `end`, prints what is left.
     fn finish(mut self, compiled: &Compiled) -> Result<Outcome, SessionError> {
         self.attached.clear();
@@ -800,6 +822,18 @@ impl<'a> Run<'a> {
         }
         Ok(lost)
     }
+}
+
+/// The counters of what goes wrong, if something can.
+fn faults(object: &Object, loaded: &Loaded) -> Result<Option<MapView>, SessionError> {
+    let Some(index) = object.map_index(|role| *role == MapRole::Faults) else {
+        return Ok(None);
+    };
+    let _why = trace::because(|| "what goes wrong in programs".to_owned());
+    let size = object.maps[index].value_size as usize;
+    MapView::new(loaded.maps[index].as_fd(), size)
+        .map(Some)
+        .map_err(|err| SessionError::Io("mmap of a map", err))
 }
 
 /// The counters in a map's only value.

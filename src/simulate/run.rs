@@ -430,6 +430,7 @@ impl<'a> Run<'a> {
 
     /// Plays what is in the ring.
     fn read(&mut self) -> Result<(), SimulateError> {
+        self.say_faults();
         if self.world.records.is_empty() {
             return Ok(());
         }
@@ -459,6 +460,20 @@ impl<'a> Run<'a> {
         }
         self.world.records.clear();
         Ok(())
+    }
+
+    fn say_faults(&mut self) {
+        if !self.player.has_faults() {
+            return;
+        }
+        let index = self.object.map_index(|role| *role == MapRole::Faults);
+        let map = index.and_then(|index| self.machine.map(index));
+        let Some(bytes) = map.and_then(|map| map.get(&0u32.to_ne_bytes(), 0)) else {
+            return;
+        };
+        let words = bytes.as_chunks::<8>().0;
+        self.player
+            .faults(|index| words.get(index).map_or(0, |word| u64::from_ne_bytes(*word)));
     }
 
     fn say_lost(&mut self) {

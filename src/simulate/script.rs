@@ -29,6 +29,8 @@ pub struct Script {
     pub pid: Option<u32>,
     /// `--unsafe`.
     pub allow_unsafe: bool,
+    /// `-k`.
+    pub helper_errors: bool,
     /// CPUs of the simulated machine; 0 for four.
     pub cpus: u32,
     /// Make up binaries even where they are at hand.
@@ -75,6 +77,7 @@ impl Script {
             cpid: None,
             config: self.config.clone(),
             allow_unsafe: self.allow_unsafe,
+            helper_errors: self.helper_errors,
             debug: crate::spec::DebugInfo::default(),
         }
     }

@@ -137,6 +137,9 @@ pub struct EventPlan {
     pub groups: Vec<Group>,
     /// Structs that fields refer to.
     pub structs: Vec<super::types::StructDef>,
+    /// What can go wrong, in the order of the map with the role `Faults`.
+    #[serde(default)]
+    pub faults: Vec<super::Fault>,
 }
 
 impl Action {

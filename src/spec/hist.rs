@@ -87,21 +87,21 @@ pub fn hist_range(index: u32, bits: u8) -> Range {
     }
 }
 
-/// Number of steps of an `lhist`, without the two open buckets.
+/// Number of whole steps of an `lhist`, without the two open buckets. What is left of the last step belongs to the
+/// open bucket above.
 pub fn lhist_steps(min: i64, max: i64, step: i64) -> u32 {
     let (min, max, step) = (i128::from(min), i128::from(max), i128::from(step.max(1)));
-    u32::try_from((max - min + step - 1) / step).unwrap_or(0)
+    u32::try_from((max - min) / step).unwrap_or(0)
 }
 
 /// Index of the bucket of `n` in an `lhist`.
 pub fn lhist_index(n: i64, min: i64, max: i64, step: i64) -> u32 {
     if n < min {
         0
-    } else if n >= max {
-        lhist_steps(min, max, step) + 1
     } else {
         let steps = (i128::from(n) - i128::from(min)) / i128::from(step.max(1));
-        1 + u32::try_from(steps).unwrap_or(0)
+        let most = lhist_steps(min, max, step);
+        1 + u32::try_from(steps).unwrap_or(most).min(most)
     }
 }
 
@@ -115,7 +115,7 @@ pub fn lhist_range(index: u32, min: i64, max: i64, step: i64) -> Range {
         }
     } else if index > lhist_steps(min, max, step) {
         Range {
-            lo: Some(i128::from(max)),
+            lo: Some(edge(lhist_steps(min, max, step))),
             hi: None,
         }
     } else {

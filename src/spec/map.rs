@@ -58,6 +58,8 @@ pub enum MapRole {
     Scratch,
     /// One `u64` a program: records that did not fit in the ring.
     Lost,
+    /// Two `u64` for each place that can go wrong ([`super::Fault`]).
+    Faults,
     /// Constants, or state shared by programs, that the runtime fills in before attaching.
     Data,
     /// Stack traces by id.

@@ -4,6 +4,7 @@ mod attach;
 mod by_hand;
 mod debug;
 mod event;
+mod fault;
 pub mod hist;
 mod map;
 mod object;
@@ -15,6 +16,7 @@ pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
 pub use event::{
     Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER, TAP,
 };
+pub use fault::{FAULT_CODE, FAULT_SIZE, Fault, FaultKind, ReadHelper};
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};
 pub use target::{

@@ -253,6 +253,8 @@ pub struct Target {
     pub config: Vec<(String, String)>,
     /// `--unsafe`.
     pub allow_unsafe: bool,
+    /// `-k`: failed reads and lookups are counted, to be told.
+    pub helper_errors: bool,
     /// What debug information says of what the script names.
     pub debug: super::DebugInfo,
 }

@@ -7,6 +7,7 @@ pub mod bpf;
 pub mod cpu;
 pub mod errno;
 pub mod file_map;
+pub mod map_view;
 pub mod mmap;
 pub mod names;
 pub mod perf;

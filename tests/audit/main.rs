@@ -72,7 +72,7 @@ fn a_reviewer_sees_what_it_does() {
     let dir = TempDir::new("audit-show");
     let (file, _) = bundle(&dir, "a", SCRIPT);
     let shown = [
-        "may write maps    bytes, lost, scratch",
+        "may write maps    bytes, faults, lost, scratch",
         "sends to          ring",
         "cannot            send signals",
         "bpf_probe_read_user_str, at most 1024 bytes, line 3",

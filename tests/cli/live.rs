@@ -440,7 +440,7 @@ fn unreadable_strings_are_empty_and_the_script_goes_on() {
     if !can_trace() {
         return;
     }
-    let text_of = "usdt:EXE:net:inbound_message { printf(\"[%s][%s][%s]\\n\", str(0), str(arg0 + 1), str(arg3)); }";
+    let text_of = "usdt:EXE:net:inbound_message { printf(\"[%s][%s][%s]\\n\", str((int64)0), str(arg0 + 1), str(arg3)); }";
     let out = run(
         Command::new(EXE).args([
             "-q",

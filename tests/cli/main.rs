@@ -3,6 +3,7 @@
 mod bad_binary;
 mod bpftrace;
 mod commands;
+mod faults;
 mod features;
 mod live;
 mod process;

@@ -31,6 +31,7 @@ fn target(features: Features) -> Target {
         cpid: None,
         config: Default::default(),
         allow_unsafe: false,
+        helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
         features,
     }

@@ -524,12 +524,6 @@ impl Checker<'_> {
                 self.set_int(e, n, Type::U64)
             }
             "cpid" => {
-                if self.target.cpid.is_none() && self.last {
-                    self.say(
-                        Diagnostic::warning(e.span, "`cpid` is 0 without a `-c` command")
-                            .help("test for it with `has_cpid`"),
-                    );
-                }
                 let n = i128::from(self.target.cpid.unwrap_or(0));
                 self.set_int(e, n, Type::U32)
             }

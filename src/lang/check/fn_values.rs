@@ -4,7 +4,7 @@ use super::{Checker, words};
 use crate::spec::Type;
 use crate::{
     lang::{
-        ast::{Arg, Expr, ExprKind},
+        ast::{Arg, Expr, ExprKind, UnOp},
         builtin::{self, Row, Want},
         checked::Res,
         diag::Diagnostic,
@@ -100,6 +100,14 @@ impl Checker<'_> {
             return self.set_str(e, &kept);
         }
         let ty = self.value(args[0]);
+        if let (Type::Int { .. }, Some(n)) = (&ty, self.konst(args[0]))
+            && is_literal(args[0])
+        {
+            // A number that is written there is no address but a text.
+            let mut text = n.to_string().into_bytes();
+            text.truncate(size.saturating_sub(u32::from(args.len() < 2)) as usize);
+            return self.set_str(e, &text);
+        }
         match &ty {
             Type::Void | Type::Int { .. } | Type::Ptr(_) => Type::Str { size },
             Type::Str { size: own } => Type::Str {
@@ -339,5 +347,17 @@ impl Checker<'_> {
             }
         }
         self.error(e.span, text);
+    }
+}
+
+/// Whether an expression is a number as it is written.
+fn is_literal(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Int(_) => true,
+        ExprKind::Unary {
+            op: UnOp::Neg,
+            expr,
+        } => is_literal(expr),
+        _ => false,
     }
 }

@@ -78,6 +78,7 @@ fn target() -> Target {
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,
+        helper_errors: false,
         debug: crate::spec::DebugInfo::default(),
     }
 }

@@ -71,38 +71,54 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn put(&self, out: &mut String, span: Span, message: &str, source: &str) {
-        let (start, end) = (
-            span.start as usize,
-            (span.end as usize).max(span.start as usize),
-        );
-        let (first, from) = position(source, start);
-        let (last, to) = position(source, end);
-        let place = if first == last {
-            format!("{first}:{from}-{to}")
-        } else {
-            format!("{first}-{last}")
-        };
+        let place = place(span, source);
         let line = format!("{}:{place}: {}: {message}", self.script_name, self.word);
         // Writing to a String cannot fail.
         let _ = match self.paint {
             Some(paint) => writeln!(out, "\x1b[{paint}m{line}\x1b[0m"),
             None => writeln!(out, "{line}"),
         };
-        let shown = source.lines().skip(first - 1).take(last - first + 1);
-        if first != last {
-            shown.for_each(|line| {
-                out.push_str(line);
-                out.push('\n');
-            });
-            return;
-        }
-        for line in shown {
-            let _ = writeln!(out, "{}", line.replace('\t', "    "));
-            let before = line.bytes().take(from - 1);
-            let blanks: usize = before.map(|b| if b == b'\t' { 4 } else { 1 }).sum();
-            let _ = writeln!(out, "{}{}", " ".repeat(blanks), "~".repeat(to - from));
-        }
+        out.push_str(&excerpt(span, source));
     }
+}
+
+/// First and last position of a span.
+fn ends(span: Span, source: &str) -> [(usize, usize); 2] {
+    [span.start, span.end.max(span.start)].map(|at| position(source, at as usize))
+}
+
+/// `LINE:FROM-TO`, columns from 1 and the last one excluded; `FIRST-LAST` for a span over several lines.
+pub fn place(span: Span, source: &str) -> String {
+    let [(first, from), (last, to)] = ends(span, source);
+    if first == last {
+        format!("{first}:{from}-{to}")
+    } else {
+        format!("{first}-{last}")
+    }
+}
+
+/// Line and column at which a span begins.
+pub fn start(span: Span, source: &str) -> (usize, usize) {
+    ends(span, source)[0]
+}
+
+/// The lines of a span; under a single one tildes that mark it.
+pub fn excerpt(span: Span, source: &str) -> String {
+    let [(first, from), (last, to)] = ends(span, source);
+    let mut out = String::new();
+    for line in source.lines().skip(first - 1).take(last - first + 1) {
+        if first != last {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", line.replace('\t', "    "));
+        let before = line.bytes().take(from - 1);
+        let blanks: usize = before.map(|b| if b == b'\t' { 4 } else { 1 }).sum();
+        let _ = writeln!(out, "{}{}", " ".repeat(blanks), "~".repeat(to - from));
+    }
+    out
 }
 
 /// Line and column of a byte, both from 1; columns count bytes.

@@ -86,6 +86,7 @@ impl Parser<'_> {
     }
 
     fn binary(&mut self, least: u8) -> Parsed<Expr> {
+        let first = self.peek().span;
         let mut left = self.unary()?;
         loop {
             let Tok::Sym(symbol) = self.peek().tok else {
@@ -100,7 +101,8 @@ impl Parser<'_> {
             }
             self.next();
             let right = self.binary(power + 1)?;
-            let span = left.span.to(right.span);
+            // With the parentheses of its sides.
+            let span = first.to(self.last_span());
             let children = [left.id, right.id];
             left = self.make(
                 ExprKind::Binary {
@@ -122,7 +124,7 @@ impl Parser<'_> {
         if let Some((_, op)) = PREFIX.iter().find(|(s, _)| *s == symbol) {
             self.next();
             let expr = self.nested(Self::unary)?;
-            let span = token.span.to(expr.span);
+            let span = token.span.to(self.last_span());
             let child = [expr.id];
             let expr = Box::new(expr);
             return self.make(ExprKind::Unary { op: *op, expr }, span, &child);
@@ -143,7 +145,7 @@ impl Parser<'_> {
                 let ty = self.type_expr()?;
                 self.want(")")?;
                 let expr = self.nested(Self::unary)?;
-                let span = token.span.to(expr.span);
+                let span = token.span.to(self.last_span());
                 let child = [expr.id];
                 let expr = Box::new(expr);
                 self.make(ExprKind::Cast { ty, expr }, span, &child)
