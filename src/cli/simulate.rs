@@ -4,7 +4,7 @@ use super::{Call, CliError, args};
 use crate::{
     runtime::{Buffering, Form, Output, OutputOptions},
     session::{self, Options},
-    simulate::{self, Capture, Script, SimulateError, invent::Shapes},
+    simulate::{self, Capture, Script, SimulateError},
     sys::errno::Described,
 };
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
@@ -96,10 +96,10 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
         None => CliError::failed(format!("{name}: {err}")),
     };
     let text = simulate::events::text(&bytes).map_err(|err| at(&err))?;
-    let shapes = Shapes::of(simulate::events::parse(text)).map_err(|err| at(&err))?;
+    let events = simulate::events::Events::of(text).map_err(|err| at(&err))?;
     let script = script(&options, matches);
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let compiled = simulate::compile(&script, &shapes).map_err(|err| match err {
+    let compiled = simulate::compile(&script, &events.shapes).map_err(|err| match err {
         simulate::ScriptError::Binary(err) => CliError::failed(err),
         err => CliError::Diagnosed(err.render(&script, color).trim_end().to_string()),
     })?;
@@ -119,9 +119,8 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
         ..compiled.settings()
     };
     let (object, target) = (&compiled.object, &compiled.target);
-    let outcome = simulate::events::ahead(text, |events| {
-        simulate::run(object, target, &settings, events, &mut player)
-    });
+    let outcome =
+        events.each(|events| simulate::run(object, target, &settings, events, &mut player));
     let outcome = outcome.map_err(|err| match err {
         SimulateError::Event(err) => at(&err),
         err => simulate_error(err),

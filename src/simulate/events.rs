@@ -13,6 +13,7 @@ use serde::{
 };
 use std::{borrow::Cow, fmt, sync::mpsc, thread};
 
+use super::invent::Shapes;
 use crate::suggest;
 
 /// An argument's value.
@@ -103,6 +104,48 @@ pub fn parse(text: &str) -> impl Iterator<Item = Result<Event<'_>, EventError>> 
             !line.is_empty() && !line.starts_with('#')
         })
         .map(|(number, line)| parse_line(number + 1, line))
+}
+
+/// The events of a file whose lines were all looked at once.
+#[derive(Debug)]
+pub struct Events<'e> {
+    text: &'e str,
+    /// The events, if the file is not large.
+    kept: Option<Vec<Event<'e>>>,
+    /// What they say of their probes.
+    pub shapes: Shapes,
+}
+
+impl<'e> Events<'e> {
+    /// Looks at all lines.
+    ///
+    /// # Errors
+    /// The first line that is no event.
+    pub fn of(text: &'e str) -> Result<Events<'e>, EventError> {
+        /// Bytes of a file whose events are kept in memory, where they take two to three times as much.
+        const KEPT: usize = 32 << 20;
+        let mut shapes = Shapes::default();
+        let mut kept = (text.len() <= KEPT).then(Vec::new);
+        for event in parse(text) {
+            let event = event?;
+            shapes.add(&event);
+            if let Some(kept) = &mut kept {
+                kept.push(event);
+            }
+        }
+        Ok(Events { text, kept, shapes })
+    }
+
+    /// Gives them to `run`, one by one.
+    pub fn each<R>(
+        self,
+        run: impl FnOnce(&mut dyn Iterator<Item = Result<Event<'e>, EventError>>) -> R,
+    ) -> R {
+        match self.kept {
+            Some(events) => run(&mut events.into_iter().map(Ok)),
+            None => ahead(self.text, run),
+        }
+    }
 }
 
 /// What [`parse`] reads, read ahead by another thread while `run` takes it.

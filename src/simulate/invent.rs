@@ -62,7 +62,8 @@ impl Shapes {
         Ok(shapes)
     }
 
-    fn add(&mut self, event: &Event<'_>) {
+    /// Looks at one more event.
+    pub fn add(&mut self, event: &Event<'_>) {
         let name = event.probe.as_ref();
         let index = match self.seen.get(name) {
             Some(index) => *index,

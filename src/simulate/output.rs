@@ -8,7 +8,6 @@ use std::{
 use super::{
     Outcome, SimulateError, events,
     events::Event,
-    invent::Shapes,
     run::{self, Settings},
     script::{Compiled, Script, ScriptError, compile},
 };
@@ -131,9 +130,11 @@ impl std::error::Error for TextError {}
 /// The script or an event is wrong, or a program goes wrong.
 pub fn text(script: &Script, file: &str) -> Result<Printed, TextError> {
     let wrong = |err: events::EventError| TextError::Simulate(err.into());
-    let shapes = Shapes::of(events::parse(file)).map_err(wrong)?;
-    let compiled = compile(script, &shapes).map_err(TextError::Script)?;
-    events::ahead(file, |events| print(&compiled, events)).map_err(TextError::Simulate)
+    let events = events::Events::of(file).map_err(wrong)?;
+    let compiled = compile(script, &events.shapes).map_err(TextError::Script)?;
+    events
+        .each(|events| print(&compiled, events))
+        .map_err(TextError::Simulate)
 }
 
 /// Runs a compiled script and keeps what it prints.
