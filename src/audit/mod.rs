@@ -25,6 +25,7 @@ pub use error::BundleError;
 pub use html::html;
 pub use live::{Ask, Code, Holder, Live, Machine, Unnamed, listing, live, live_text, missing};
 pub use machine::differences;
+pub(crate) use plain::counted;
 pub use policy::Policy;
 pub use show::{show, show_json};
 pub use summary::{Read, Summary};

@@ -18,7 +18,7 @@ fn hidden(c: char) -> bool {
 }
 
 /// A number of things.
-pub(super) fn counted<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {what}{ending}")
 }

@@ -320,10 +320,7 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
             "error: USAGE: -k, --warnings conflicts with --no-warnings".to_string(),
         ));
     }
-    let mut options = flags(matches, call);
-    if let Some(line) = matches.get_one::<String>("cmd") {
-        options.command = Some(split_words(line).map_err(CliError::failed)?);
-    }
+    let mut options = flags(matches, call)?;
     let mut words: Vec<OsString> = matches
         .get_many::<OsString>("words")
         .map(|words| words.cloned().collect())
@@ -374,7 +371,10 @@ pub(super) fn first_word(matches: &ArgMatches) -> Result<Option<String>, CliErro
 }
 
 /// What the flags say, without script and parameters.
-pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
+///
+/// # Errors
+/// A command whose quotes are not closed.
+pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliError> {
     let words = |name: &str| -> Vec<String> {
         matches
             .get_many::<String>(name)
@@ -395,7 +395,9 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
             .any(|s| s == "all" || names.contains(&s.as_str()))
     };
     let without = words("no-feature");
-    Options {
+    let command = word("cmd").map(split_words).transpose();
+    Ok(Options {
+        command: command.map_err(CliError::failed)?,
         config: env::settings(std::env::vars_os()),
         pid: matches.get_one("pid").copied(),
         output: matches.get_one::<PathBuf>("output").cloned(),
@@ -437,7 +439,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Options {
         no_loss: matches.get_flag("no-loss"),
         as_bpftrace: call.as_bpftrace(),
         ..Options::default()
-    }
+    })
 }
 
 /// Reads a script from a file, or from standard input for `-`.

@@ -302,7 +302,7 @@ pub(super) fn load_exactly(
     let compiled = bundle
         .compiled()
         .map_err(|err| failed("read bundle", path, &err))?;
-    let mut options = args::flags(matches, call);
+    let mut options = args::flags(matches, call)?;
     if options.pid.is_some() && options.pid != bundle.target.pid {
         return Err(CliError::Usage(
             "error: -p: the bundle's programs were made for another process, or for all\n\

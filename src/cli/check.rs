@@ -2,7 +2,7 @@
 
 use super::{Call, CliError, args, out, run::session_error};
 use crate::{
-    audit::Bundle,
+    audit::{Bundle, counted},
     session::{Options, Session, Stage, emit},
     spec::Object,
     sys::errno::Described,
@@ -83,9 +83,10 @@ fn summary(object: &Object) -> String {
         .map(|program| program.insns.len())
         .sum();
     format!(
-        "{}: {} programs, {insns} instructions, {} maps: nothing wrong\n",
+        "{}: {}, {}, {}: nothing wrong\n",
         object.script_name,
-        object.programs.len(),
-        object.maps.len()
+        counted(object.programs.len(), "program"),
+        counted(insns, "instruction"),
+        counted(object.maps.len(), "map")
     )
 }

@@ -5,6 +5,7 @@ use super::{
     run::{ended, session_error},
 };
 use crate::{
+    audit::counted,
     record,
     session::{self, Record},
 };
@@ -22,11 +23,7 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
 }
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
-    let mut options = args::flags(matches, call);
-    if let Some(command) = matches.get_one::<String>("cmd") {
-        options.command =
-            Some(crate::runtime::child::split_words(command).map_err(CliError::failed)?);
-    }
+    let mut options = args::flags(matches, call)?;
     let Some(path) = options.output.take() else {
         return Err(CliError::Usage(
             "error: no file to record into\nhelp: give -o FILE".to_string(),
@@ -54,12 +51,13 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     let (outcome, end, size) = session::record(&options, &record).map_err(session_error)?;
     if !quiet {
         let mut text = format!(
-            "Recorded {} hits in `{}`, {size} bytes\n",
-            end.hits,
-            record.path.display()
+            "Recorded {} in `{}`, {}\n",
+            counted(end.hits, "hit"),
+            record.path.display(),
+            counted(size, "byte")
         );
         if end.lost_hits() > 0 {
-            text.push_str(&format!("{} hits were not kept\n", end.lost_hits()));
+            text.push_str(&format!("not kept: {}\n", counted(end.lost_hits(), "hit")));
         }
         // Whoever closed stderr does not want to know.
         let _ = std::io::stderr().write_all(text.as_bytes());

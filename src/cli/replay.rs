@@ -5,6 +5,7 @@ use super::{
     simulate::{SHOWN, compare, player, read, simulate_error},
 };
 use crate::{
+    audit::counted,
     record::{Hit, LinesError, ReadError, Recording, ReplayError, lines, replay},
     session::Options,
     simulate::{Capture, Script, Settings},
@@ -98,16 +99,16 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if !options.no_warnings {
         if let Some(at) = replayed.cut {
             say(&format!(
-                "warning: {}: cut off at byte {at}, as the recorder was killed or still writes: its {} hits before that were replayed\n",
+                "warning: {}: cut off at byte {at}, as the recorder was killed or still writes: {} before that replayed\n",
                 path.display(),
-                replayed.outcome.events
+                counted(replayed.outcome.events, "hit")
             ));
         }
         if replayed.lost > 0 {
             say(&format!(
-                "warning: {}: {} hits were lost when it was recorded\n",
+                "warning: {}: {} lost when it was recorded\n",
                 path.display(),
-                replayed.lost
+                counted(replayed.lost, "hit")
             ));
         }
     }
@@ -171,13 +172,13 @@ fn show(recording: &Recording, path: &Path) -> Result<String, CliError> {
     // Writing to a String cannot fail.
     let _ = writeln!(
         out,
-        "{}: {} hits in {seconds:.3} s, {} bytes; {:?}, Linux {}, {} CPUs",
+        "{}: {} in {seconds:.3} s, {}; {:?}, Linux {}, {}",
         path.display(),
-        reader.hits(),
-        recording.size(),
+        counted(reader.hits(), "hit"),
+        counted(recording.size(), "byte"),
         meta.arch,
         meta.kernel,
-        meta.cpus
+        counted(meta.cpus, "CPU")
     );
     match meta.script.probes {
         true => out.push_str("made from the names of probes\n"),
@@ -187,7 +188,7 @@ fn show(recording: &Recording, path: &Path) -> Result<String, CliError> {
     }
     match (reader.end(), reader.cut()) {
         (Some(end), _) if end.lost_hits() > 0 => {
-            let _ = writeln!(out, "{} hits were lost", end.lost_hits());
+            let _ = writeln!(out, "lost: {}", counted(end.lost_hits(), "hit"));
         }
         (None, Some(at)) => {
             let _ = writeln!(

@@ -100,7 +100,7 @@ pub(super) fn session_error(err: SessionError) -> CliError {
 
 /// `-l`: probes that match a pattern, or those that a program would attach to.
 fn run_list(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
-    let flags = args::flags(matches, call);
+    let flags = args::flags(matches, call)?;
     let word = args::first_word(matches)?;
     let is_file = word
         .as_ref()

@@ -13,6 +13,9 @@ use super::{
 use crate::{runtime::record::u32_at, sys::file_map::FileMap};
 use std::{ops::Range, path::Path};
 
+/// CPUs that a kernel can have (`NR_CPUS` on x86-64): each takes its share of every per-CPU map.
+const MOST_CPUS: u32 = 8192;
+
 /// Where the bytes are.
 #[derive(Debug)]
 enum Bytes {
@@ -86,6 +89,10 @@ impl Recording {
                 machine_name(number)
             );
             return Err(ReadError::damaged(0, what));
+        }
+        if !(1..=MOST_CPUS).contains(&meta.cpus) {
+            let what = format!("a machine of {} CPUs", meta.cpus);
+            return Err(ReadError::damaged(HEADER, what));
         }
         if meta.points.iter().any(|point| point.regs.len() > 64) {
             return Err(ReadError::damaged(

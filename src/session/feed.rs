@@ -17,6 +17,7 @@ use crate::{
         perf_ring::{Drained, Record, Rings},
     },
     spec::{AttachSpec, MapRole, Object},
+    sys::trace,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
@@ -84,6 +85,7 @@ impl Feed {
             let program = &self.compiled.object.programs[index];
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
+                let _why = trace::because(|| format!("attach `{}`", program.probe));
                 let attachment =
                     attach::attach(fd, spec, &how).map_err(|error| SessionError::Attach {
                         probe: program.probe.clone(),
@@ -122,6 +124,8 @@ impl Feed {
     }
 
     fn call_program(&self, index: usize) -> Result<(), SessionError> {
+        let probe = &self.object().programs[index].probe;
+        let _why = trace::because(|| format!("run `{probe}` once, now"));
         attach::run_raw_tp(self.loaded.programs[index].as_fd())
             .map(|_| ())
             .map_err(|err| SessionError::Io("bpf(BPF_PROG_TEST_RUN)", err))
@@ -202,6 +206,7 @@ impl Feed {
             return Ok(vec![0; self.object().programs.len()]);
         };
         let mut counts = vec![0; map.value_len()];
+        let _why = trace::because(|| "how many records found no room".to_owned());
         map.lookup(&0u32.to_ne_bytes(), &mut counts)
             .map_err(|err: io::Error| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
         let (counts, _) = counts.as_chunks::<8>();

@@ -370,6 +370,30 @@ fn what_is_loaded_is_what_was_reviewed() {
     }
 }
 
+#[test]
+fn a_bundle_runs_with_a_command() {
+    if !can_trace() {
+        return;
+    }
+    let dir = TempDir::new("audit-command");
+    let script = "usdt:EXE:net:inbound_message { @n = count(); }";
+    let (bundle, _) = bundle(&dir, "a", script);
+    let command = format!("{EXE} demo-target --rounds 1 --pause-us 0");
+    Case {
+        args: &["run", "-q", "--load-exactly", &bundle, "-c", &command],
+        stdout: &["@n: 10"],
+        ..Case::default()
+    }
+    .check();
+    Case {
+        args: &["run", "--load-exactly", &bundle, "-c", "a 'b"],
+        code: 2,
+        stderr: &["error: "],
+        ..Case::default()
+    }
+    .check();
+}
+
 /// The document with the bytes and text of the first instruction that `from` names changed, and tags and digest made
 /// right.
 fn forged(json: &str, from: &str, bytes: &str, text: &str) -> String {

@@ -7,7 +7,7 @@ fn a_right_script_checks() {
     for case in [
         Case {
             args: &["check", "-e", "BEGIN { printf(\"hello\\n\") }"],
-            stdout: &["1 programs", "nothing wrong"],
+            stdout: &["1 program, ", "nothing wrong"],
             ..Case::default()
         },
         Case {

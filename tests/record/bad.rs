@@ -1,7 +1,11 @@
 //! Recordings that are none, damaged, or of another version; files that are full.
 
-use super::support::{bytes, file, hit, meta, refused};
-use baretrace::record::{Hit, ReadError, Recording, Writer};
+use super::support::{bytes, file, hit, meta, refused, script};
+use baretrace::{
+    record::{self, Hit, ReadError, Recording, Writer},
+    runtime::{Buffering, Output, OutputOptions},
+    simulate::Capture,
+};
 use std::{io, path::Path};
 
 /// What reading all of it says.
@@ -129,6 +133,94 @@ fn what_is_no_recording_is_named_as_such() {
         error.contains("read recording `/does/not/exist`: No such file"),
         "{error}"
     );
+}
+
+/// The checksum of a block, as `docs/recording.md` says.
+fn checksum(header: &[u8], body: &[u8]) -> u32 {
+    let crc = |bytes: &[u8]| {
+        let step = |crc: u32, byte: &u8| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ if crc & 1 != 0 { 0xedb8_8320 } else { 0 }
+            })
+        };
+        !bytes.iter().fold(u32::MAX, step)
+    };
+    crc(body) ^ crc(header).rotate_left(1)
+}
+
+/// Makes the checksums of all blocks right again.
+fn sealed(mut file: Vec<u8>) -> Vec<u8> {
+    let mut at = 16;
+    while at + 16 <= file.len() {
+        let len = u32::from_le_bytes(file[at + 4..at + 8].try_into().unwrap()) as usize;
+        let Some(body) = file.get(at + 16..at + 16 + len) else {
+            break;
+        };
+        let sum = checksum(&file[at..at + 12], body).to_le_bytes();
+        file[at + 12..at + 16].copy_from_slice(&sum);
+        at += 16 + len;
+    }
+    file
+}
+
+#[test]
+fn what_was_edited_and_sealed_again_is_an_error_or_a_run() {
+    let whole = bytes(40);
+    assert_eq!(sealed(whole.clone()), whole, "the documented checksum");
+    let text =
+        r#"usdt:/bin/app:app:hit { printf("%d %s %s\n", arg0, str(arg2), usym(reg("ip"))); }"#;
+    let (mut state, mut ran, mut refused) = (7u64, 0, 0);
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    for _ in 0..1500 {
+        let mut file = whole.clone();
+        for _ in 0..=random(3) {
+            let at = 32 + random(file.len() - 32);
+            // Digits become other digits: numbers in JSON stay numbers.
+            file[at] = match file[at] {
+                b'0'..=b'9' => b'0' + u8::try_from(random(10)).unwrap(),
+                _ => u8::try_from(random(256)).unwrap(),
+            };
+        }
+        let replayed =
+            Recording::from_bytes(sealed(file)).map(|recording| replayed(&recording, text));
+        match replayed {
+            Ok(true) => ran += 1,
+            _ => refused += 1,
+        }
+    }
+    assert!(
+        ran > 50 && refused > 50,
+        "{ran} ran, {refused} were refused"
+    );
+    let at = whole
+        .windows(8)
+        .position(|part| part == b"\"cpus\":4")
+        .unwrap();
+    let mut none = whole.clone();
+    none[at + 7] = b'0';
+    let error = read(sealed(none)).unwrap_err().to_string();
+    assert!(error.contains("a machine of 0 CPUs"), "{error}");
+}
+
+/// Whether a script runs to its end over a recording.
+fn replayed(recording: &Recording, text: &str) -> bool {
+    let Ok(replay) = record::replay(recording, &script(text)) else {
+        return false;
+    };
+    let output = Output::to(Box::new(Capture::default()), "memory", Buffering::Full);
+    let errors = Box::new(Capture::default());
+    let mut player = replay
+        .compiled
+        .player(OutputOptions::default(), output, errors)
+        .unwrap();
+    replay
+        .run(&replay.compiled.settings(), false, &mut player)
+        .is_ok()
 }
 
 #[test]
