@@ -3,6 +3,7 @@
 
 use baretrace::{
     bitcoin::tracepoint::{Kind, TRACEPOINTS},
+    elf,
     kernel::detect,
     trace::{Binary, Filter},
 };
@@ -40,12 +41,17 @@ impl Place {
 
     /// Puts a new file in the place of the old one.
     fn install(&self) {
+        self.put(Path::new(EXE));
+    }
+
+    /// Puts a copy of a file in the place of the old one.
+    fn put(&self, file: &Path) {
         let new = self.0.join("new");
         // By another process: a descriptor open for writing here could be inherited by a child of another test, and
         // then the file could not be run.
         assert!(
             Command::new("cp")
-                .arg(EXE)
+                .arg(file)
                 .arg(&new)
                 .status()
                 .unwrap()
@@ -615,5 +621,179 @@ fn every_argument_is_a_filter() {
             let err = events.err().map(|err| err.to_string());
             assert_eq!(err, None, "{point} {}", arg.name);
         }
+    }
+}
+
+/// Puts what the target needs to run below a root of its own there.
+fn libraries(root: &Path) {
+    for dir in ["old", "tmp"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mut paths: Vec<&str> = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5))
+        .collect();
+    paths.retain(|path| path.contains(".so"));
+    // The loader goes by the name that is in the program.
+    paths.push("/lib64/ld-linux-x86-64.so.2");
+    for path in paths.into_iter().filter(|path| Path::new(path).exists()) {
+        let to = root.join(path.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let status = Command::new("cp")
+            .arg("-L")
+            .arg(path)
+            .arg(&to)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let usual = root.join("lib/x86_64-linux-gnu");
+        fs::create_dir_all(&usual).unwrap();
+        fs::copy(path, usual.join(to.file_name().unwrap())).unwrap();
+    }
+}
+
+#[test]
+fn a_node_below_another_root_is_traced() {
+    if !may_trace() || !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let place = Place::new();
+    libraries(&place.0);
+    let root = place.0.to_str().unwrap();
+    let target = "/bitcoind demo-target --hold --die-with-parent --pause-us 1000 --rounds 1";
+    // A root of its own, and a mount namespace of its own as containers have it.
+    let ways = [
+        format!("exec chroot {root} {target}"),
+        format!(
+            "exec unshare -m sh -c 'mount --bind {root} {root} && cd {root} && pivot_root . old && exec {target}'"
+        ),
+    ];
+    for way in ways {
+        let mut command = Command::new("sh");
+        let command = command
+            .args(["-c", &way])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        let node = Node(command.spawn().unwrap());
+        let pid = node.0.id();
+        let link = format!("/proc/{pid}/exe");
+        for _ in 0..100 {
+            if fs::read_link(&link).is_ok_and(|path| path.ends_with("bitcoind")) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let mut tool = Tool::start(&["p2p-traffic", "--pid", &pid.to_string()]);
+        assert_eq!(tool.line(), "Logging P2P traffic", "{way}");
+        node.run();
+        let line = tool.line();
+        assert!(
+            line.starts_with("outbound 'version' msg to peer 0"),
+            "{way}: {line}"
+        );
+        tool.end();
+    }
+}
+
+/// Changes the notes of the program's file: each of the texts to one of the same length, wherever it is.
+fn change(place: &Place, changes: &[(&str, &str)]) {
+    let mut bytes = fs::read(place.bin()).unwrap();
+    let section = elf::Image::parse(&bytes)
+        .unwrap()
+        .section(".note.stapsdt")
+        .unwrap();
+    let start = usize::try_from(section.offset).unwrap();
+    let length = section.bytes.unwrap().len();
+    let notes = &mut bytes[start..start + length];
+    for (from, to) in changes {
+        assert_eq!(from.len(), to.len());
+        let mut found = 0;
+        while let Some(at) = notes
+            .windows(from.len())
+            .position(|part| part == from.as_bytes())
+        {
+            notes[at..at + from.len()].copy_from_slice(to.as_bytes());
+            found += 1;
+        }
+        assert!(found > 0, "{from:?}");
+    }
+    let new = place.0.join("changed");
+    fs::write(&new, bytes).unwrap();
+    assert!(
+        Command::new("chmod")
+            .arg("755")
+            .arg(&new)
+            .status()
+            .unwrap()
+            .success()
+    );
+    place.put(&new);
+}
+
+#[test]
+fn other_releases_are_told_apart() {
+    if !may_trace() {
+        return;
+    }
+    // One tracepoint is missing, another has an argument of another sign.
+    let place = Place::new();
+    change(
+        &place,
+        &[
+            (
+                "net\0evicted_inbound_connection\0",
+                "net\0evicted_inbound_connexion!\0",
+            ),
+            (
+                "net\0inbound_connection\0-8@",
+                "net\0inbound_connection\0 8@",
+            ),
+        ],
+    );
+    let bin = place.bin();
+    let mut tool = Tool::start(&["connections", "--bin", bin.to_str().unwrap()]);
+    tool.line();
+    place.node("1").run();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let (out, said) = tool.end();
+    for want in [
+        "has no tracepoint `net:evicted_inbound_connection` (in Bitcoin Core since 29.0)",
+        "net:inbound_connection, argument `id`: expected 8 bytes signed, found 8 bytes unsigned",
+    ] {
+        assert!(said.contains(want), "no {want:?} in {said}");
+    }
+    for want in [
+        "INBOUND conn from ",
+        "CLOSED conn to ",
+        "MISBEHAVING conn id=3",
+    ] {
+        assert!(out.contains(want), "no {want:?} in {out}");
+    }
+    assert!(!out.contains("EVICTED"), "{out}");
+
+    // A script that uses the argument is warned too; one that needs the tracepoint is refused.
+    let script = format!(
+        "usdt:{}:net:inbound_connection {{ print(args.id); exit() }}",
+        bin.display()
+    );
+    let output = Command::new(EXE)
+        .args(["check", "-e", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("expected int64, found uint64 in the binary"),
+        "{said}"
+    );
+
+    // Of all that a tool wants nothing is there.
+    change(&place, &[("\0utxocache\0", "\0utxocashe\0")]);
+    let said = fails(&["utxos", "--bin", bin.to_str().unwrap()]);
+    for want in [
+        "has no tracepoint `utxocache:add` (in Bitcoin Core since 23.0)",
+        "run a newer release",
+    ] {
+        assert!(said.contains(want), "no {want:?} in {said}");
     }
 }

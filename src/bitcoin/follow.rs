@@ -370,11 +370,12 @@ impl Follow {
             if self.is_known(process.file) {
                 continue;
             }
-            // One that has ended meanwhile has nothing to attach to.
-            let Ok(binary) = Binary::of_process(process.pid) else {
-                continue;
-            };
-            self.attach(binary.of_all_processes(), process.file, first)?;
+            match Binary::of_process(process.pid) {
+                Ok(binary) => self.attach(binary.of_all_processes(), process.file, first)?,
+                // One that has ended meanwhile has nothing to attach to.
+                Err(_) if !is_same(process) => {}
+                Err(err) => self.refuse(err.into(), process.file, first)?,
+            }
         }
         Ok(())
     }
@@ -405,14 +406,23 @@ impl Follow {
                 self.live.push(Live { file, events });
                 Ok(())
             }
-            // Others may be traced: of an upgrade or of several nodes one may be without.
-            Err(err) if !first || !self.live.is_empty() => {
-                self.refused.insert(file);
-                self.notices.push(format!("warning: {err}"));
-                Ok(())
-            }
-            Err(err) => Err(err),
+            Err(err) => self.refuse(err, file, first),
         }
+    }
+
+    /// A file cannot be traced. Others may be: of an upgrade or of several nodes one may be without.
+    fn refuse(
+        &mut self,
+        err: FollowError,
+        file: (u64, u64),
+        first: bool,
+    ) -> Result<(), FollowError> {
+        if first && self.live.is_empty() {
+            return Err(err);
+        }
+        self.refused.insert(file);
+        self.notices.push(format!("warning: {err}"));
+        Ok(())
     }
 
     fn events(&mut self, binary: &Binary) -> Result<Events, FollowError> {

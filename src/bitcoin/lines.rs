@@ -70,6 +70,15 @@ fn direction(e: &Event) -> (&'static str, &'static str) {
 
 /// ` inbound msg 'inv' from peer 4 (inbound, 1.2.3.4:8333) with 37 bytes: 0705…`, with a warning before it if bytes are missing.
 pub fn raw_message(out: &mut String, e: &Event) {
+    raw_head(out, e);
+    let mut digits = Vec::new();
+    hex(&mut digits, e.bytes("bytes").unwrap_or_default());
+    out.push_str(&String::from_utf8_lossy(&digits));
+    out.push('\n');
+}
+
+/// The line of [`raw_message`] up to the bytes.
+pub fn raw_head(out: &mut String, e: &Event) {
     let size = match e.get("size") {
         Some(Value::Int(size)) => size,
         _ => 0,
@@ -89,8 +98,6 @@ pub fn raw_message(out: &mut String, e: &Event) {
         out,
         " {direction} msg '{msg_type}' from peer {peer} ({kind}, {addr}) with {size} bytes: "
     );
-    hex(out, bytes);
-    out.push('\n');
 }
 
 /// The line of [`raw_message`], with the message's fields instead of its bytes; with its bytes if it cannot be decoded.
@@ -116,14 +123,19 @@ pub fn decoded_message(out: &mut String, e: &Event) {
 }
 
 /// Appends bytes in hexadecimal.
-pub fn hex(out: &mut String, bytes: &[u8]) {
+pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.reserve(2 * bytes.len());
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(char::from(DIGITS[usize::from(digit)]));
+    const PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut n = 0;
+        while n < 256 {
+            pairs[n] = [DIGITS[n >> 4], DIGITS[n & 15]];
+            n += 1;
         }
-    }
+        pairs
+    };
+    out.reserve(2 * bytes.len());
+    out.extend(bytes.iter().flat_map(|byte| PAIRS[usize::from(*byte)]));
 }
 
 /// `INBOUND conn from 127.0.0.1:45324: id=1, type=inbound, network=0, total=1` and the like.
@@ -291,7 +303,8 @@ mod tests {
         let mut out = String::new();
         utxo_header(&mut out);
         assert_eq!(out.len(), 7 + 1 + 71 + 1 + 16 + 1 + 7 + 1 + 8 + 1);
-        hex(&mut out, &[0, 0x1f, 0xff]);
-        assert!(out.ends_with("\n001fff"));
+        let mut digits = Vec::new();
+        hex(&mut digits, &[0, 0x1f, 0xff]);
+        assert_eq!(digits, b"001fff");
     }
 }

@@ -336,6 +336,9 @@ pub(super) fn plan(tracepoints: &[&str], payload: bool, options: &Options) -> Pl
     }
 }
 
+/// Bytes of a payload that become digits at once.
+const PIECE: usize = 16 << 10;
+
 /// Longest wait for an event: a signal is looked at in between.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -401,6 +404,7 @@ impl Run<'_> {
                     self.over |= bench.block(&mut self.text, &event);
                 }
                 None if self.options.raw.decode => lines::decoded_message(&mut self.text, &event),
+                None if self.tool.payload => lines::raw_head(&mut self.text, &event),
                 None => (self.tool.line)(&mut self.text, &event),
             }
             if self.follow.nodes().len() > 1 && self.text.len() > start {
@@ -412,6 +416,14 @@ impl Run<'_> {
             }
         }
         self.write();
+        if self.tool.payload && !self.options.json && !self.options.raw.decode {
+            // Piece by piece: the digits of a whole block would take twice its memory again.
+            for part in event.bytes("bytes").unwrap_or_default().chunks(PIECE) {
+                lines::hex(&mut self.out.buf, part);
+                self.out.commit();
+            }
+            self.out.buf.push(b'\n');
+        }
         match self.out.commit() {
             Sent::Failed => Err(ToolError::Output),
             // Seen at the next pause.

@@ -162,7 +162,8 @@ fn plain(open: PathBuf, name: &Path) -> PathBuf {
     }
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
+/// Whether two paths lead to one file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
     let id = |path: &Path| {
         let meta = std::fs::metadata(path).ok()?;
         Some((meta.dev(), meta.ino()))

@@ -87,16 +87,16 @@ impl Binary {
         let link = PathBuf::from(format!("/proc/{pid}/exe"));
         let name = std::fs::read_link(&link).map_err(|err| BinaryError::Process(pid, err))?;
         let shown = name.to_string_lossy();
-        let file = match shown.strip_suffix(" (deleted)") {
-            Some(old) => Located {
-                name: PathBuf::from(old),
-                open: link,
-            },
-            None => binary::locate(&shown, Some(pid))?
-                .pop()
-                .ok_or_else(|| BinaryError::NoMatch(shown.to_string()))?,
-        };
-        Binary::read(file, Some(pid))
+        let name = PathBuf::from(shown.strip_suffix(" (deleted)").unwrap_or(&shown));
+        // A process below a root of its own is shown by our path (chroot) or by its own (container). What is at neither is
+        // gone: the link still leads to it.
+        let below = PathBuf::from(format!("/proc/{pid}/root{}", name.display()));
+        let open = [&name, &below]
+            .into_iter()
+            .find(|path| binary::is_same(path, &link))
+            .unwrap_or(&link)
+            .clone();
+        Binary::read(Located { name, open }, Some(pid))
     }
 
     fn read(file: Located, pid: Option<u32>) -> Result<Binary, TraceError> {
