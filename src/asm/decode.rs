@@ -264,19 +264,61 @@ const fn forms() -> [Form; 256] {
     t
 }
 
+/// The bits of a slot, read as a little-endian number, that each code byte leaves unused: they must be zero.
+static UNUSED: [u64; 256] = unused();
+
+const CODE: u64 = 0x0000_00ff;
+const DST: u64 = 0x0000_0f00;
+const SRC: u64 = 0x0000_f000;
+const OFF: u64 = 0xffff_0000;
+const IMM: u64 = 0xffff_ffff_0000_0000;
+
+const fn unused() -> [u64; 256] {
+    let mut t = [0; 256];
+    let mut code = 0;
+    while code < 256 {
+        t[code] = match FORMS[code] {
+            Form::Alu(_, true, _, None) => OFF | IMM,
+            Form::Alu(_, false, _, None) => OFF | SRC,
+            // `off` tells signed from unsigned.
+            Form::Alu(_, true, _, Some(_)) | Form::Jmp(_, _, true) => IMM,
+            Form::Alu(_, false, _, Some(_)) | Form::Jmp(_, _, false) => SRC,
+            Form::Neg(_) | Form::Jx | Form::Callx => SRC | OFF | IMM,
+            Form::Endian(_) => SRC | OFF,
+            Form::Load(..) | Form::StoreReg(_) => IMM,
+            Form::StoreImm(_) => SRC,
+            Form::Abs(_) | Form::Jal => DST | SRC | OFF,
+            Form::Ind(_) => DST | OFF,
+            Form::Ja => DST | SRC | IMM,
+            Form::Exit => DST | SRC | OFF | IMM,
+            // `src` selects, and is checked where it is looked at.
+            Form::MayGoto => DST | IMM,
+            Form::Wide => OFF,
+            Form::Call => DST,
+            Form::Unknown | Form::MovX(_) | Form::Atomic(_) => 0,
+        };
+        code += 1;
+    }
+    t
+}
+
 /// The instructions of a program's bytes.
 ///
 /// # Errors
 /// [`DecodeError`] at the first slot that is no instruction: unknown code, register above r10, a reserved field
 /// that is not zero, a cut slot.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Insn>, DecodeError> {
-    let mut insns = Vec::with_capacity(bytes.len() / 8);
-    let mut slot = 0;
-    while slot * 8 < bytes.len() {
-        let insn = decode_at(bytes, slot)?;
+    let mut insns = vec![Insn::Exit; bytes.len().div_ceil(8)];
+    let (mut slot, mut count) = (0, 0);
+    for insn in &mut insns {
+        if slot * 8 >= bytes.len() {
+            break;
+        }
+        read(bytes, slot, insn)?;
         slot += insn.slots();
-        insns.push(insn);
+        count += 1;
     }
+    insns.truncate(count);
     Ok(insns)
 }
 
@@ -284,157 +326,130 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Insn>, DecodeError> {
 ///
 /// # Errors
 /// As [`decode`]; a slot past the end is [`DecodeError::Half`] with 0 bytes.
-#[inline]
 pub fn decode_at(bytes: &[u8], slot: usize) -> Result<Insn, DecodeError> {
+    let mut insn = Insn::Exit;
+    read(bytes, slot, &mut insn)?;
+    Ok(insn)
+}
+
+/// Writes the instruction to its place at once: returned by value, it would go through the stack piece by piece, which
+/// takes as long as all the rest.
+#[inline(always)]
+fn read(bytes: &[u8], slot: usize, insn: &mut Insn) -> Result<(), DecodeError> {
     let raw = raw_at(bytes, slot)?;
     let field = Check { slot, raw };
-    let insn = match FORMS[usize::from(raw.code)] {
-        Form::Unknown => {
-            let code = raw.code;
-            return Err(DecodeError::UnknownCode { slot, code });
-        }
+    let code = usize::from(raw.code);
+    let form = FORMS[code];
+    if u64::from_le_bytes(raw.to_bytes()) & UNUSED[code] != 0 {
+        return Err(field.first_of(UNUSED[code]));
+    }
+    let (Some(dst), src) = (Reg::new(raw.dst), Reg::new(raw.src)) else {
+        return Err(match form {
+            Form::Unknown => field.unknown(),
+            _ => field.no_register(Field::Dst, raw.dst),
+        });
+    };
+    let src = match (src, form) {
+        (Some(src), _) => src,
+        // There `src` is no register.
+        (None, Form::Unknown | Form::Call | Form::MayGoto | Form::Wide) => Reg::R0,
+        (None, _) => return Err(field.no_register(Field::Src, raw.src)),
+    };
+    let (off, imm) = (raw.off, raw.imm);
+    let operand = |is_reg| match is_reg {
+        true => Src::Reg(src),
+        false => Src::Imm(imm),
+    };
+    match form {
+        Form::Unknown => return Err(field.unknown()),
         Form::Alu(width, is_reg, op, signed) => {
-            let op = match (raw.off, signed) {
+            let op = match (off, signed) {
                 (0, _) => op,
                 (1, Some(op)) => op,
-                (_, Some(_)) => return Err(field.value(Field::Off, "0 (unsigned) or 1 (signed)")),
-                _ => return Err(field.reserved(Field::Off)),
+                _ => return Err(field.value(Field::Off, "0 (unsigned) or 1 (signed)")),
             };
-            let dst = field.dst()?;
-            let src = field.operand(is_reg)?;
-            Insn::Alu {
+            let src = operand(is_reg);
+            *insn = Insn::Alu {
                 op,
                 width,
                 dst,
                 src,
-            }
+            };
         }
-        Form::MovX(width) => mov_reg(&field, width)?,
-        Form::Neg(width) => {
-            field.zero_src()?;
-            field.zero_off()?;
-            field.zero_imm()?;
-            let dst = field.dst()?;
-            Insn::Neg { width, dst }
-        }
+        Form::MovX(width) => *insn = mov_reg(&field, width, dst, src)?,
+        Form::Neg(width) => *insn = Insn::Neg { width, dst },
         Form::Endian(op) => {
-            field.zero_src()?;
-            field.zero_off()?;
-            let dst = field.dst()?;
-            let bits = match raw.imm {
+            let bits = match imm {
                 16 => 16,
                 32 => 32,
                 64 => 64,
                 _ => return Err(field.value(Field::Imm, "16, 32 or 64")),
             };
-            Insn::Endian { op, bits, dst }
+            *insn = Insn::Endian { op, bits, dst };
         }
         Form::Load(size, signed) => {
-            field.zero_imm()?;
-            Insn::Load {
+            *insn = Insn::Load {
                 size,
                 signed,
-                dst: field.dst()?,
-                src: field.src()?,
-                off: raw.off,
-            }
+                dst,
+                src,
+                off,
+            };
         }
         Form::StoreImm(size) => {
-            field.zero_src()?;
-            Insn::Store {
+            let src = Src::Imm(imm);
+            *insn = Insn::Store {
                 size,
-                dst: field.dst()?,
-                off: raw.off,
-                src: Src::Imm(raw.imm),
-            }
+                dst,
+                off,
+                src,
+            };
         }
         Form::StoreReg(size) => {
-            field.zero_imm()?;
-            Insn::Store {
+            let src = Src::Reg(src);
+            *insn = Insn::Store {
                 size,
-                dst: field.dst()?,
-                off: raw.off,
-                src: Src::Reg(field.src()?),
-            }
+                dst,
+                off,
+                src,
+            };
         }
-        Form::Atomic(size) => atomic(&field, size)?,
-        Form::Wide => wide(&field, bytes)?,
-        Form::Abs(size) => {
-            field.zero_dst()?;
-            field.zero_src()?;
-            field.zero_off()?;
-            let imm = raw.imm;
-            Insn::LoadAbs { size, imm }
+        Form::Atomic(size) => *insn = atomic(&field, size, dst, src)?,
+        Form::Wide => *insn = wide(&field, dst, bytes)?,
+        Form::Abs(size) => *insn = Insn::LoadAbs { size, imm },
+        Form::Ind(size) => *insn = Insn::LoadInd { size, src, imm },
+        Form::Ja => *insn = Insn::Ja { off },
+        Form::Jal => *insn = Insn::Jal { imm },
+        Form::Jx => *insn = Insn::Jx { dst },
+        Form::Jmp(cond, width, is_reg) => {
+            let src = operand(is_reg);
+            *insn = Insn::Jmp {
+                cond,
+                width,
+                dst,
+                src,
+                off,
+            };
         }
-        Form::Ind(size) => {
-            field.zero_dst()?;
-            field.zero_off()?;
-            let src = field.src()?;
-            let imm = raw.imm;
-            Insn::LoadInd { size, src, imm }
-        }
-        Form::Ja => {
-            field.zero_dst()?;
-            field.zero_src()?;
-            field.zero_imm()?;
-            Insn::Ja { off: raw.off }
-        }
-        Form::Jal => {
-            field.zero_dst()?;
-            field.zero_src()?;
-            field.zero_off()?;
-            Insn::Jal { imm: raw.imm }
-        }
-        Form::Jx => Insn::Jx {
-            dst: field.only_dst()?,
-        },
-        Form::Jmp(cond, width, is_reg) => Insn::Jmp {
-            cond,
-            width,
-            dst: field.dst()?,
-            src: field.operand(is_reg)?,
-            off: raw.off,
-        },
-        Form::MayGoto => {
-            field.zero_dst()?;
-            if raw.src != 0 {
-                return Err(field.value(Field::Src, "0 (may_goto)"));
-            }
-            field.zero_imm()?;
-            Insn::MayGoto { off: raw.off }
-        }
+        Form::MayGoto if raw.src == 0 => *insn = Insn::MayGoto { off },
+        Form::MayGoto => return Err(field.value(Field::Src, "0 (may_goto)")),
         Form::Call => {
-            field.zero_dst()?;
-            let callee = match raw.src {
-                0 => Callee::Helper(raw.imm as u32),
-                1 => Callee::Local(raw.imm),
-                2 => Callee::Kfunc {
-                    id: raw.imm,
-                    off: raw.off,
-                },
+            let callee = match (raw.src, off) {
+                (0, 0) => Callee::Helper(imm as u32),
+                (1, 0) => Callee::Local(imm),
+                (2, off) => Callee::Kfunc { id: imm, off },
+                (0 | 1, _) => return Err(field.reserved(Field::Off)),
                 _ => {
-                    return Err(
-                        field.value(Field::Src, "0 (helper), 1 (local function) or 2 (kfunc)")
-                    );
+                    let allowed = "0 (helper), 1 (local function) or 2 (kfunc)";
+                    return Err(field.value(Field::Src, allowed));
                 }
             };
-            if raw.src != 2 {
-                field.zero_off()?;
-            }
-            Insn::Call { callee }
+            *insn = Insn::Call { callee };
         }
-        Form::Callx => Insn::Callx {
-            dst: field.only_dst()?,
-        },
-        Form::Exit => {
-            field.zero_dst()?;
-            field.zero_src()?;
-            field.zero_off()?;
-            field.zero_imm()?;
-            Insn::Exit
-        }
-    };
-    Ok(insn)
+        Form::Callx => *insn = Insn::Callx { dst },
+        Form::Exit => *insn = Insn::Exit,
+    }
+    Ok(())
 }
 
 fn raw_at(bytes: &[u8], slot: usize) -> Result<Raw, DecodeError> {
@@ -451,15 +466,15 @@ fn raw_at(bytes: &[u8], slot: usize) -> Result<Raw, DecodeError> {
     }
 }
 
-fn mov_reg(field: &Check, width: Width) -> Result<Insn, DecodeError> {
+fn mov_reg(field: &Check, width: Width, dst: Reg, src: Reg) -> Result<Insn, DecodeError> {
     let raw = field.raw;
-    let dst = field.dst()?;
-    let src = field.src()?;
     if raw.off == OFF_ADDR_SPACE_CAST && matches!(width, Width::W64) {
         let imm = raw.imm;
         return Ok(Insn::AddrSpaceCast { dst, src, imm });
     }
-    field.zero_imm()?;
+    if raw.imm != 0 {
+        return Err(field.reserved(Field::Imm));
+    }
     let from = match (raw.off, width) {
         (0, _) => {
             return Ok(Insn::Alu {
@@ -490,9 +505,9 @@ fn mov_reg(field: &Check, width: Width) -> Result<Insn, DecodeError> {
     })
 }
 
-fn atomic(field: &Check, size: Size) -> Result<Insn, DecodeError> {
+fn atomic(field: &Check, size: Size, dst: Reg, src: Reg) -> Result<Insn, DecodeError> {
     let raw = field.raw;
-    let (dst, src, off) = (field.dst()?, field.src()?, raw.off);
+    let off = raw.off;
     match raw.imm {
         LOAD_ACQ => {
             return Ok(Insn::LoadAcquire {
@@ -538,11 +553,9 @@ const fn atomic_insn(op: AtomicOp, size: Size, dst: Reg, off: i16, src: Reg) -> 
     }
 }
 
-fn wide(field: &Check, bytes: &[u8]) -> Result<Insn, DecodeError> {
+fn wide(field: &Check, dst: Reg, bytes: &[u8]) -> Result<Insn, DecodeError> {
     let slot = field.slot;
     let raw = field.raw;
-    field.zero_off()?;
-    let dst = field.dst()?;
     let Some(row) = PSEUDOS.get(usize::from(raw.src)) else {
         return Err(field.value(Field::Src, "0 to 6 (RFC 9669 §5.4)"));
     };
@@ -554,14 +567,9 @@ fn wide(field: &Check, bytes: &[u8]) -> Result<Insn, DecodeError> {
             Err(error) => return Err(error),
         },
     };
-    if second.raw.code != 0 {
-        return Err(second.reserved(Field::Code));
-    }
-    second.zero_dst()?;
-    second.zero_src()?;
-    second.zero_off()?;
-    if !row.high {
-        second.zero_imm()?;
+    let unused = CODE | DST | SRC | OFF | if row.high { 0 } else { IMM };
+    if u64::from_le_bytes(second.raw.to_bytes()) & unused != 0 {
+        return Err(second.first_of(unused));
     }
     let (low, high) = (raw.imm, second.raw.imm);
     let imm = match raw.src {
@@ -592,62 +600,36 @@ struct Check {
 }
 
 impl Check {
-    fn register(&self, field: Field, number: u8) -> Result<Reg, DecodeError> {
+    #[cold]
+    fn no_register(&self, field: Field, number: u8) -> DecodeError {
         let slot = self.slot;
-        Reg::new(number).ok_or(DecodeError::Register {
+        DecodeError::Register {
             slot,
             field,
             number,
-        })
-    }
-
-    fn dst(&self) -> Result<Reg, DecodeError> {
-        self.register(Field::Dst, self.raw.dst)
-    }
-
-    fn src(&self) -> Result<Reg, DecodeError> {
-        self.register(Field::Src, self.raw.src)
-    }
-
-    fn operand(&self, is_reg: bool) -> Result<Src, DecodeError> {
-        if is_reg {
-            self.zero_imm()?;
-            Ok(Src::Reg(self.src()?))
-        } else {
-            self.zero_src()?;
-            Ok(Src::Imm(self.raw.imm))
         }
     }
 
-    fn only_dst(&self) -> Result<Reg, DecodeError> {
-        self.zero_src()?;
-        self.zero_off()?;
-        self.zero_imm()?;
-        self.dst()
+    #[cold]
+    fn unknown(&self) -> DecodeError {
+        let (slot, code) = (self.slot, self.raw.code);
+        DecodeError::UnknownCode { slot, code }
     }
 
-    fn zero(&self, field: Field, is_zero: bool) -> Result<(), DecodeError> {
-        if is_zero {
-            Ok(())
-        } else {
-            Err(self.reserved(field))
-        }
-    }
-
-    fn zero_dst(&self) -> Result<(), DecodeError> {
-        self.zero(Field::Dst, self.raw.dst == 0)
-    }
-
-    fn zero_src(&self) -> Result<(), DecodeError> {
-        self.zero(Field::Src, self.raw.src == 0)
-    }
-
-    fn zero_off(&self) -> Result<(), DecodeError> {
-        self.zero(Field::Off, self.raw.off == 0)
-    }
-
-    fn zero_imm(&self) -> Result<(), DecodeError> {
-        self.zero(Field::Imm, self.raw.imm == 0)
+    /// The first of the fields that these bits cover and that is not zero.
+    #[cold]
+    fn first_of(&self, bits: u64) -> DecodeError {
+        let all = [
+            (CODE, Field::Code),
+            (DST, Field::Dst),
+            (SRC, Field::Src),
+            (OFF, Field::Off),
+            (IMM, Field::Imm),
+        ];
+        let found = all
+            .iter()
+            .find(|(mask, field)| mask & bits != 0 && self.held(*field) != 0);
+        self.reserved(found.map_or(Field::Imm, |(_, field)| *field))
     }
 
     fn held(&self, field: Field) -> i32 {
