@@ -145,6 +145,7 @@ fn faulted(program: &Runnable, fault: &vm::Fault) -> CliError {
         }
         FaultKind::Fuel { .. } => "let the loop end, or give more with --fuel",
         FaultKind::Unset(_) => "write the register first; r6 to r9 survive calls",
+        FaultKind::NoPacket { .. } => "begin the program with `r6 = r1`",
         FaultKind::CallDepth => "call less deep",
         FaultKind::Callee(_) => {
             "load a function's address with `r6 = subprog[NAME]`, or the number of a helper"

@@ -449,6 +449,10 @@ impl Engine {
             Op::Callx(reg) => return self.callx(reg, args),
             Op::Tail => return Ok(self.tail_call(&args)?.map_or(Next::Value(0), Next::Tail)),
             Op::Packet { size, base, off } => {
+                let r6 = self.reg(Reg::R6, &args);
+                if r6 != space::MEM {
+                    return Err(FaultKind::NoPacket { r6 });
+                }
                 let value = self.packet(size, base, off, &args);
                 self.set_reg(Reg::R0, value.unwrap_or(0));
                 return Ok(Next::Value(u64::from(value.is_none())));

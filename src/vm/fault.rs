@@ -60,6 +60,11 @@ pub enum FaultKind {
         /// What it should have been.
         want: &'static str,
     },
+    /// A packet load without the context in r6.
+    NoPacket {
+        /// What it holds.
+        r6: u64,
+    },
     /// `callx` of a number that is neither a function's address nor a helper that the machine has.
     Callee(u64),
     /// The program ended with a ring buffer record neither submitted nor discarded.
@@ -142,6 +147,10 @@ impl fmt::Display for FaultKind {
                 argument,
                 want,
             } => write!(f, "{helper}: argument {argument} must be {want}"),
+            FaultKind::NoPacket { r6 } => write!(
+                f,
+                "a packet load takes the context from r6, which holds {r6:#x}: not what r1 held at the start"
+            ),
             FaultKind::Callee(value) => write!(
                 f,
                 "callx {value:#x}: no function of this program begins there, and it is no helper's number that is modelled"

@@ -67,8 +67,10 @@ pub(super) fn reads(insn: &Insn, callee_in: RegSet) -> RegSet {
         Insn::Movsx { src, .. }
         | Insn::AddrSpaceCast { src, .. }
         | Insn::Load { src, .. }
-        | Insn::LoadAcquire { src, .. }
-        | Insn::LoadInd { src, .. } => bit(src),
+        | Insn::LoadAcquire { src, .. } => bit(src),
+        // The context comes in r6.
+        Insn::LoadInd { src, .. } => bit(src) | bit(Reg::R6),
+        Insn::LoadAbs { .. } => bit(Reg::R6),
         Insn::Atomic { op, dst, src, .. } => {
             let old = if op == AtomicOp::Cmpxchg { 1 } else { 0 };
             bit(dst) | bit(src) | old
@@ -86,11 +88,7 @@ pub(super) fn reads(insn: &Insn, callee_in: RegSet) -> RegSet {
             Callee::Kfunc { .. } => ARGS,
         },
         Insn::Exit => 1,
-        Insn::LoadImm64 { .. }
-        | Insn::LoadAbs { .. }
-        | Insn::Ja { .. }
-        | Insn::Jal { .. }
-        | Insn::MayGoto { .. } => 0,
+        Insn::LoadImm64 { .. } | Insn::Ja { .. } | Insn::Jal { .. } | Insn::MayGoto { .. } => 0,
     }
 }
 

@@ -617,7 +617,7 @@ impl Out<'_> {
         let live = self.flow.live_out[index];
         let op = Op::Packet { size, base, off };
         // The value waits in the slot of r0: the answer is whether there is one.
-        self.hard(index, op, base.map_or(0, bit), 0, live & !1);
+        self.hard(index, op, base.map_or(0, bit) | bit(Reg::R6), 0, live & !1);
         self.exit_on_answer(Some(0));
         self.emit(restore(Reg::R0));
         self.poison(live & 0b11_1110);

@@ -830,7 +830,7 @@ fn legacy_packet_loads_are_big_endian_and_end_the_program_past_the_packet() {
         (ind(Size::H, 3, 1), 0x3344),
         (ind(Size::W, 3, -1), 0x1122_3344),
     ] {
-        let program = [mov(3, Src::Imm(1)), load, EXIT];
+        let program = [mov(6, reg(1)), mov(3, Src::Imm(1)), load, EXIT];
         assert_eq!(
             exec(&program, &mut mem, Options::default()),
             Ok(want),
@@ -844,6 +844,7 @@ fn legacy_packet_loads_are_big_endian_and_end_the_program_past_the_packet() {
         ind(Size::B, 3, 4),
     ] {
         let program = [
+            mov(6, reg(1)),
             mov(3, Src::Imm(1)),
             mov(0, Src::Imm(7)),
             load,
@@ -856,9 +857,27 @@ fn legacy_packet_loads_are_big_endian_and_end_the_program_past_the_packet() {
             "{load}"
         );
     }
-    let after = [mov(3, Src::Imm(1)), abs(Size::B, 0), mov(0, reg(3)), EXIT];
+    let after = [
+        mov(6, reg(1)),
+        mov(3, Src::Imm(1)),
+        abs(Size::B, 0),
+        mov(0, reg(3)),
+        EXIT,
+    ];
     let fault = exec(&after, &mut mem, Options::default()).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Unset(r(3)));
+    // The context has to be in r6, as it came.
+    let unset = [abs(Size::B, 0), EXIT];
+    let fault = exec(&unset, &mut mem, Options::default()).unwrap_err();
+    assert_eq!((fault.insn, fault.kind), (0, FaultKind::Unset(r(6))));
+    let other = [
+        mov(6, reg(1)),
+        alu(AluOp::Add, W64, 6, Src::Imm(1)),
+        abs(Size::B, 0),
+        EXIT,
+    ];
+    let fault = exec(&other, &mut mem, Options::default()).unwrap_err();
+    assert!(matches!(fault.kind, FaultKind::NoPacket { .. }), "{fault}");
 }
 
 #[test]
