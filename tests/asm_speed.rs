@@ -136,12 +136,12 @@ fn long_script(probes: usize) -> String {
 #[test]
 #[ignore = "a measurement, for release builds"]
 fn checking_and_running_dry() {
-    for probes in [1, 20] {
+    for probes in [1, 8] {
         let script = long_script(probes);
         let object = object(&script);
         let insns: usize = object.programs.iter().map(|p| p.insns.len()).sum();
         let programs = object.programs.len();
-        let (took, reports) = best(5, || check::object(&object).unwrap());
+        let (took, reports) = best(10, || check::object(&object).unwrap());
         let walked: usize = reports.iter().map(|r| r.processed).sum();
         let what = format!(
             "check {} lines, {programs} programs, {insns} insns, {walked} walked",

@@ -302,23 +302,33 @@ const fn unused() -> [u64; 256] {
     t
 }
 
+/// Instructions decoded in one go.
+const AT_ONCE: usize = 256;
+
 /// The instructions of a program's bytes.
 ///
 /// # Errors
 /// [`DecodeError`] at the first slot that is no instruction: unknown code, register above r10, a reserved field
 /// that is not zero, a cut slot.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Insn>, DecodeError> {
-    let mut insns = vec![Insn::Exit; bytes.len().div_ceil(8)];
-    let (mut slot, mut count) = (0, 0);
-    for insn in &mut insns {
-        if slot * 8 >= bytes.len() {
-            break;
+    let slots = bytes.len().div_ceil(8);
+    let mut insns = Vec::with_capacity(slots);
+    let mut slot = 0;
+    while slot < slots {
+        // Room for a few, while it is in the cache.
+        let start = insns.len();
+        insns.resize(start + AT_ONCE.min(slots - slot), Insn::Exit);
+        let mut count = start;
+        for insn in insns.iter_mut().skip(start) {
+            if slot >= slots {
+                break;
+            }
+            read(bytes, slot, insn)?;
+            slot += insn.slots();
+            count += 1;
         }
-        read(bytes, slot, insn)?;
-        slot += insn.slots();
-        count += 1;
+        insns.truncate(count);
     }
-    insns.truncate(count);
     Ok(insns)
 }
 

@@ -3,6 +3,8 @@
 //! libbpf takes maps from a section `.maps` and from BTF (`Documentation/bpf/btf.rst`) that describes each as a variable
 //! of a structure whose members are pointers: their types carry the numbers, as `int (*max_entries)[1024]`.
 
+use std::fmt;
+
 /// A map kind's name, as bpftool has it, and its number (`enum bpf_map_type` in `include/uapi/linux/bpf.h`).
 pub const KINDS: &[(&str, u32)] = &[
     ("hash", 1),
@@ -30,6 +32,29 @@ pub struct MapDecl {
     pub value_size: u32,
     /// How many entries; bytes of a ring buffer.
     pub max_entries: u32,
+    /// `BPF_F_…` (`include/uapi/linux/bpf.h`).
+    pub flags: u32,
+    /// What is in an array of one entry from the start; nothing for zeros.
+    pub init: Vec<u8>,
+}
+
+impl fmt::Display for MapDecl {
+    /// The line that declares it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = KINDS.iter().find(|(_, number)| *number == self.kind);
+        let kind = kind.map_or("?", |(name, _)| name);
+        let (name, key, value) = (&self.name, self.key_size, self.value_size);
+        write!(f, ".map {name} {kind} {key} {value} {}", self.max_entries)?;
+        if self.flags != 0 {
+            write!(f, " flags {:#x}", self.flags)?;
+        }
+        if !self.init.is_empty() {
+            f.write_str(" = 0x")?;
+        }
+        self.init
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 const BTF_INT: u32 = 1;
@@ -47,6 +72,7 @@ impl MapDecl {
             ("key_size", self.key_size),
             ("value_size", self.value_size),
             ("max_entries", self.max_entries),
+            ("map_flags", self.flags),
         ];
         all.into_iter().filter(|(_, number)| *number != 0)
     }
@@ -134,6 +160,8 @@ mod tests {
             key_size: 0,
             value_size: 0,
             max_entries: 4096,
+            flags: 0,
+            init: Vec::new(),
         };
         assert_eq!(ring.size(), 16);
         let btf = btf(&[ring]);

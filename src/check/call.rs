@@ -32,7 +32,10 @@ const NEWER: &[FeatureRow] = &[
 const SIZED: &[u32] = &[45, 67, 114, 115, 141];
 
 /// Helpers with rules of their own that are not modelled.
-const NOT_MODELLED: &[u32] = &[12, 180, 209];
+const NOT_MODELLED: &[u32] = &[180, 209];
+
+/// `bpf_tail_call`.
+const TAIL_CALL: u32 = 12;
 
 /// Whether sleepable programs may use maps of that kind (`check_map_prog_compatibility`).
 pub(super) fn sleepable_map(kind: MapKind) -> bool {
@@ -52,7 +55,7 @@ fn takes(id: u32, kind: MapKind) -> bool {
         MapKind::PerfEventArray => matches!(id, 22 | 25 | 55),
         MapKind::Ringbuf => matches!(id, 130 | 131 | 134),
         MapKind::StackTrace => id == 27,
-        MapKind::ProgArray => id == 12,
+        MapKind::ProgArray => id == TAIL_CALL,
         _ if id == 195 => is_percpu(kind),
         _ => matches!(id, 1..=3 | 164),
     }
@@ -80,6 +83,9 @@ impl Walk<'_> {
         if seen.record != 0 {
             self.release(seen.record);
         }
+        if id == TAIL_CALL {
+            self.tail_call()?;
+        }
         if let Some(function) = seen.function {
             self.call_back(id, function, &seen)?;
         }
@@ -87,6 +93,20 @@ impl Walk<'_> {
         let result = self.result(helper, &seen)?;
         *self.reg_mut(Reg::R0) = result;
         Ok(Next::At(self.at + 1))
+    }
+
+    /// The other program ends this one, so nothing may be held (`check_resource_leak`). It is like a helper otherwise,
+    /// since it may come back; what it does to the stack of callers is not modelled.
+    fn tail_call(&self) -> Result<(), What> {
+        if self.shape.starts.len() > 1 {
+            return Err(What::NotModelled("a tail call beside local functions"));
+        }
+        match self.state.records.first() {
+            Some((_, reserved)) => Err(What::RecordKept {
+                reserved: *reserved,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn allowed(&self, helper: &'static Helper) -> Result<(), What> {

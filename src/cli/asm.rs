@@ -54,15 +54,13 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
             Arg::new("section")
                 .long("section")
                 .value_name("NAME")
-                .help("Section of the program in an elf object: loaders take the program type from it")
-                .default_value(SECTION),
+                .help("Section of the program in an elf object: loaders take the program type from it [default: what `.section` in the text says, else socket]"),
         )
         .arg(
             Arg::new("license")
                 .long("license")
                 .value_name("TEXT")
-                .help("License in an elf object")
-                .default_value(LICENSE),
+                .help("License in an elf object [default: what `.license` in the text says, else Dual MIT/GPL]"),
         )
 }
 
@@ -148,22 +146,28 @@ fn object(
     program: &text::Program,
     matches: &ArgMatches,
 ) -> Result<Vec<u8>, CliError> {
-    let word = |name: &str, default| {
-        let given = matches.get_one::<String>(name);
-        given.map_or(default, String::as_str)
+    let word = |name: &str, said: &'_ Option<String>, default: &str| {
+        let given = matches.get_one::<String>(name).or(said.as_ref());
+        given.map_or(default, String::as_str).to_owned()
     };
+    // A label at the begin is the program's name.
+    let label = program.labels.iter().find(|(_, at)| *at == 0);
+    let name = label.map_or_else(|| program_name(&source.name), |(name, _)| name.clone());
     let written = object::write(&object::Source {
         insns: &program.insns,
-        section: word("section", SECTION),
-        name: &program_name(&source.name),
-        license: word("license", LICENSE),
+        section: &word("section", &program.section, SECTION),
+        name: &name,
+        license: &word("license", &program.license, LICENSE),
         functions: &program.functions(),
         maps: &program.declared,
     });
     written.map_err(|err| {
         let help = match &err {
             ObjectError::Map { .. } => {
-                "declare it with a line `.map NAME hash 4 8 1024` (kind, size of key and value, entries); the address of a value needs --format raw or hex"
+                "declare it with a line `.map NAME hash 4 8 1024` (kind, size of key and value, entries)"
+            }
+            ObjectError::Value { .. } => {
+                "declare it as `.map NAME array 4 SIZE 1`, and look up another map where a helper needs one"
             }
             ObjectError::Crossing { .. } => {
                 "put the functions behind the program, and reach them by `call` only"

@@ -2,25 +2,25 @@
 
 use super::{
     Call, CliError,
-    asm::file,
+    asm::file as file_arg,
     out,
     program::{Input, Source, decode_raw, sections},
 };
-use crate::asm::{disasm, object::CodeSection};
+use crate::asm::{
+    self, MapDecl, disasm,
+    object::{CodeSection, Linked, Object},
+};
 use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser};
 use std::ffi::OsString;
 
 pub(super) fn args(command: clap::Command) -> clap::Command {
     command
-        .arg(file(
+        .arg(file_arg(
             "Bytes, hexadecimal digits or an ELF object; `-` or nothing for standard input",
         ))
-        .arg(
-            Arg::new("section")
-                .long("section")
-                .value_name("NAME")
-                .help("Section of an ELF object; all that hold code without it"),
-        )
+        .arg(Arg::new("section").long("section").value_name("NAME").help(
+            "Section of an ELF object, with the functions it calls; all that hold code without it",
+        ))
         .arg(
             Arg::new("style")
                 .long("style")
@@ -77,16 +77,77 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         }
         Input::Hex(source) => disasm::program(&source.bytes()?.decode()?, options),
         Input::Raw(name, bytes) => disasm::program(&decode_raw(&name, &bytes)?, options),
-        Input::Elf(name, bytes) => {
-            let sections = sections(&name, &bytes, section)?;
-            let texts: Result<Vec<String>, CliError> = sections
-                .iter()
-                .map(|section| of_section(&name, section, options))
-                .collect();
-            texts?.join("\n")
-        }
+        Input::Elf(name, bytes) => of_object(&name, &bytes, section, options)?,
     };
     out::print(&text)
+}
+
+/// One program with all it needs, in a form that reads back to the same object; or each section under its name, if there
+/// are several programs and none is chosen.
+fn of_object(
+    file: &str,
+    bytes: &[u8],
+    wanted: Option<&str>,
+    options: disasm::Options<'_>,
+) -> Result<String, CliError> {
+    let (object, chosen) = sections(file, bytes, wanted)?;
+    if let Some(section) = chosen.and_then(|at| object.code.get(at)) {
+        return match object.program(section) {
+            Ok(linked) => Ok(linked_text(&object, section, &linked, options)),
+            Err(why) => {
+                let listing = of_section(file, section, options)?;
+                Ok(format!("# not put together: {why}\n{listing}"))
+            }
+        };
+    }
+    let texts: Result<Vec<String>, CliError> = object
+        .code
+        .iter()
+        .map(|section| of_section(file, section, options))
+        .collect();
+    Ok(format!(
+        "# several programs: --section NAME prints one with its functions and maps, as `baretrace asm` reads it\n{}",
+        texts?.join("\n")
+    ))
+}
+
+fn linked_text(
+    object: &Object,
+    section: &CodeSection,
+    linked: &Linked,
+    options: disasm::Options<'_>,
+) -> String {
+    let mut text = format!(".section {}\n", section.name);
+    if let Some(license) = &object.license {
+        text += &format!(".license {license}\n");
+    }
+    for (name, declared) in linked.maps.iter().zip(&linked.declared) {
+        let kind = |map: &&MapDecl| asm::MAP_KINDS.iter().any(|(_, kind)| *kind == map.kind);
+        text += &match declared.as_ref().filter(kind) {
+            Some(map) => format!("{map}\n"),
+            None => {
+                format!("# map {name}: of a kind that `.map` has no name for, or not described\n")
+            }
+        };
+    }
+    let options = disasm::Options {
+        maps: &strs(&linked.maps),
+        functions: &pairs(&linked.functions),
+        notes: &pairs(&linked.variables),
+        ..options
+    };
+    text + &disasm::program(&linked.insns, options)
+}
+
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+fn pairs(names: &[(usize, String)]) -> Vec<(usize, &str)> {
+    names
+        .iter()
+        .map(|(slot, name)| (*slot, name.as_str()))
+        .collect()
 }
 
 /// The listing of a section, under its name.
@@ -101,16 +162,12 @@ fn of_section(
         // The same fault again, shown where it is.
         Err(_) => (decode_raw(&place, &section.bytes)?, Vec::new()),
     };
-    let maps: Vec<&str> = maps.iter().map(String::as_str).collect();
-    let functions: Vec<(usize, &str)> = section
-        .functions
-        .iter()
-        .map(|(slot, name)| (*slot, name.as_str()))
-        .collect();
+    let (externs, variables) = (section.externs(), section.variables());
     let options = disasm::Options {
-        maps: &maps,
-        functions: &functions,
-        externs: &section.externs(),
+        maps: &strs(&maps),
+        functions: &pairs(&section.functions),
+        externs: &pairs(&externs),
+        notes: &pairs(&variables),
         ..options
     };
     let listing = disasm::program(&insns, options);

@@ -4,8 +4,8 @@
 use super::CliError;
 use crate::{
     asm::{
-        self, DecodeError, Field, Insn, disasm,
-        object::{self, CodeSection},
+        self, DecodeError, Field, Insn, MapDecl, disasm,
+        object::{self, LinkError, Object},
         text::{self, Dialect, Problem, TextError},
     },
     lang::{Diagnostic, diag},
@@ -265,13 +265,13 @@ pub(super) fn decode_raw(name: &str, bytes: &[u8]) -> Result<Vec<Insn>, CliError
     }
 }
 
-/// The sections of an object that hold code; only `wanted`, if that is given.
+/// An object, and the place of the section that is wanted among its code: the one named, or the only program there is.
 pub(super) fn sections(
     name: &str,
     bytes: &[u8],
     wanted: Option<&str>,
-) -> Result<Vec<CodeSection>, CliError> {
-    let all = object::read(bytes).map_err(|err| {
+) -> Result<(Object, Option<usize>), CliError> {
+    let object = object::read(bytes).map_err(|err| {
         let help = match err {
             object::ObjectError::Machine(_) => {
                 "make the object with `clang --target=bpf` or `baretrace asm -o FILE.o`"
@@ -280,28 +280,49 @@ pub(super) fn sections(
         };
         CliError::with_help(format!("`{name}`: {err}"), help)
     })?;
-    let Some(wanted) = wanted else {
-        if all.is_empty() {
-            let what = format!("`{name}`: read object: no section holds code");
-            return Err(CliError::failed(what));
-        }
-        return Ok(all);
-    };
-    let names: Vec<&str> = all.iter().map(|section| section.name.as_str()).collect();
-    let help = match suggest::closest(wanted, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("sections of code: {}", names.join(", ")),
-    };
-    let missing = CliError::with_help(format!("`{name}`: no section `{wanted}` holds code"), help);
-    let found: Vec<CodeSection> = all
-        .into_iter()
-        .filter(|section| section.name == wanted)
-        .collect();
-    if found.is_empty() {
-        Err(missing)
-    } else {
-        Ok(found)
+    if object.code.is_empty() {
+        let what = format!("`{name}`: read object: no section holds code");
+        return Err(CliError::failed(what));
     }
+    let names: Vec<&str> = object.code.iter().map(|one| one.name.as_str()).collect();
+    let at = |wanted: &str| names.iter().position(|name| *name == wanted);
+    let chosen = match wanted {
+        Some(wanted) => at(wanted),
+        // `.text` holds what programs call.
+        None => match names.iter().filter(|name| **name != ".text").count() {
+            0 => Some(0),
+            1 => names.iter().position(|name| *name != ".text"),
+            _ => None,
+        },
+    };
+    if let (Some(wanted), None) = (wanted, chosen) {
+        let help = match suggest::closest(wanted, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("sections of code: {}", names.join(", ")),
+        };
+        let what = format!("`{name}`: no section `{wanted}` holds code");
+        return Err(CliError::with_help(what, help));
+    }
+    Ok((object, chosen))
+}
+
+/// The maps of a program to run, each of which has to be declared.
+fn declared(
+    file: &str,
+    names: &[String],
+    declared: &[Option<MapDecl>],
+) -> Result<Vec<MapSpec>, CliError> {
+    let one = |(name, decl): (&String, &Option<MapDecl>)| {
+        decl.as_ref().and_then(MapSpec::declared).ok_or_else(|| {
+            CliError::with_help(
+                format!("execute `{file}`: it uses the map `{name}`, which it does not declare"),
+                format!(
+                    "put a line `.map {name} hash 4 8 1024` before it: kind, size of key and value, entries"
+                ),
+            )
+        })
+    };
+    names.iter().zip(declared).map(one).collect()
 }
 
 /// A program to run, with the text that says it.
@@ -324,23 +345,7 @@ impl Runnable {
         match input {
             Input::Text(source) => {
                 let program = source.assemble(dialect)?;
-                let mut maps = Vec::new();
-                for (name, decl) in program.maps.iter().zip(&program.declared) {
-                    match decl.as_ref().and_then(MapSpec::declared) {
-                        Some(spec) => maps.push(spec),
-                        None => {
-                            return Err(CliError::with_help(
-                                format!(
-                                    "execute `{}`: it uses the map `{name}`, which it does not declare",
-                                    source.name
-                                ),
-                                format!(
-                                    "put a line `.map {name} hash 4 8 1024` before it: kind, size of key and value, entries"
-                                ),
-                            ));
-                        }
-                    }
-                }
+                let maps = declared(&source.name, &program.maps, &program.declared)?;
                 Ok(Runnable {
                     maps,
                     insns: program.insns,
@@ -354,28 +359,32 @@ impl Runnable {
             }
             Input::Raw(name, bytes) => Runnable::listed(decode_raw(&name, &bytes)?, &name),
             Input::Elf(name, bytes) => {
-                let mut sections = sections(&name, &bytes, section)?;
-                let [one] = &mut sections[..] else {
-                    let names: Vec<&str> = sections.iter().map(|s| s.name.as_str()).collect();
+                let (object, chosen) = sections(&name, &bytes, section)?;
+                let Some(one) = chosen.and_then(|at| object.code.get(at)) else {
+                    let names: Vec<&str> = object.code.iter().map(|s| s.name.as_str()).collect();
                     return Err(CliError::with_help(
-                        format!("execute `{name}`: it has several sections of code"),
+                        format!("execute `{name}`: it has several programs"),
                         format!("choose one with --section: {}", names.join(", ")),
                     ));
                 };
-                if let Some(relocation) = one.relocations.iter().find(|r| r.here.is_none()) {
-                    return Err(CliError::with_help(
-                        format!(
-                            "execute `{name}`: slot {} refers to `{}`, outside of section `{}`",
-                            relocation.slot, relocation.name, one.name
-                        ),
-                        "`exec` links nothing; give it a program in one section, without maps",
-                    ));
-                }
-                let (insns, _) = match one.insns() {
-                    Ok(found) => found,
-                    Err(_) => (decode_raw(&name, &one.bytes)?, Vec::new()),
+                let linked = match object.program(one) {
+                    Ok(linked) => linked,
+                    // Shown where it is.
+                    Err(LinkError::Decode { section, error }) => {
+                        let bad = object.code.iter().find(|code| code.name == section);
+                        decode_raw(&name, bad.map_or(&[], |code| &code.bytes))?;
+                        return Err(CliError::failed(format!("execute `{name}`: {error}")));
+                    }
+                    Err(why) => {
+                        return Err(CliError::with_help(
+                            format!("execute `{name}`: {why}"),
+                            "`exec` runs what an object holds by itself",
+                        ));
+                    }
                 };
-                Runnable::listed(insns, &name)
+                let maps = declared(&name, &linked.maps, &linked.declared)?;
+                let listed = Runnable::listed(linked.insns, &name)?;
+                Ok(Runnable { maps, ..listed })
             }
         }
     }

@@ -30,6 +30,11 @@ const fn row(
 /// The messages, the more particular before the more general.
 #[rustfmt::skip]
 pub const VERIFIER: &[Message] = &[
+    // Loops by may_goto.
+    row("invalid may_goto imm {}", "a may_goto with fields that it does not use", "let an assembler write it: `may_goto LABEL`", "kernel/bpf/verifier.c: check_cond_jmp_op"),
+    // Tail calls.
+    row("tail_calls are not allowed when call stack of previous frames is {} bytes{}", "a function that makes a tail call is called by functions that use 256 bytes of stack or more", "use less stack in the callers, or make the tail call in the main program", "kernel/bpf/verifier.c: check_max_stack_depth_subprog"),
+    row("tail_call would lead to reference leak", "a tail call does not come back, and something (ring record, socket) is still held", "give it back before the tail call", "kernel/bpf/verifier.c: check_resource_leak"),
     // Registers.
     row("R{} !read_ok", "a register is read that holds nothing: it was never written, or a call wiped it out (calls keep only r6 to r9; r0 has the result)", "write the register first; keep what must survive a call in r6 to r9 or on the stack", "kernel/bpf/verifier.c: check_reg_arg"),
     row("frame pointer is read only", "r10 is written to", "copy r10 to another register and change the copy", "kernel/bpf/verifier.c: check_reg_arg"),
@@ -76,7 +81,13 @@ pub const VERIFIER: &[Message] = &[
     row("misaligned {} access off {}", "an access is not at a multiple of its size", "align it, or go by smaller pieces", "kernel/bpf/verifier.c: check_ptr_alignment"),
     row("write into map forbidden, value_size={} off={} size={}", "the map is read-only for programs", "create it without BPF_F_RDONLY_PROG, or do not write", "kernel/bpf/verifier.c: check_map_access_type"),
     row("read from map forbidden, value_size={} off={} size={}", "the map is write-only for programs", "create it without BPF_F_WRONLY_PROG, or do not read", "kernel/bpf/verifier.c: check_map_access_type"),
+    row("R{} tried to subtract pointer from scalar", "a pointer is taken from a number", "subtract the number from the pointer", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
+    row("variable {} access var_off={} disallowed", "this kind of pointer must be used as it came, without an offset that varies", "put a constant offset into the access", "kernel/bpf/verifier.c: __check_ptr_off_reg"),
+    row("write to change key R{} not allowed", "the key that a callback gets is read-only", "copy it to the stack and change the copy", "kernel/bpf/verifier.c: check_mem_access"),
+    row("cannot write into packet", "this program type may not change packets", "use another program type, or a helper", "kernel/bpf/verifier.c: check_mem_access"),
+    row("helper access to the packet is not allowed", "this helper does not take pointers into the packet", "copy the bytes to the stack first", "kernel/bpf/verifier.c: check_helper_mem_access"),
     // Stack.
+    row("invalid variable-offset {}stack R{} {}", "a stack access at an offset that varies too much, or by a program that may not do that", "bound the offset so that every byte lies inside the frame", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
     row("invalid read from stack {}off {}+{} size {}", "stack bytes are read that were never written", "write all of them first; padding between fields counts", "kernel/bpf/verifier.c: check_stack_read_fixed_off"),
     row("invalid read from stack R{} off={} size={}", "an access reaches outside the frame of 512 bytes below r10", "use offsets -512 to -1 from r10, and the right size", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
     row("invalid indirect read from stack {}", "a helper would read stack bytes that were never written", "write all of them first; padding between fields counts", "kernel/bpf/verifier.c: check_stack_range_initialized"),
@@ -115,7 +126,11 @@ pub const VERIFIER: &[Message] = &[
     row("BPF_EXIT instruction {} would lead to reference leak", "what a helper gave (ring record, socket) is not given back on some path", "submit or discard the record, release the socket, on every path to exit", "kernel/bpf/verifier.c: check_reference_leak"),
     row("release helper {} expects referenced PTR_TO_BTF_ID passed to {}", "what is released was not acquired", "pass the pointer the acquiring helper gave, unchanged", "kernel/bpf/verifier.c: check_release_regno"),
     row("BPF_EXIT instruction {} cannot be used inside bpf_spin_lock-ed region", "the program ends while it holds a lock", "unlock on every path", "kernel/bpf/verifier.c: check_resource_leak"),
+    row("{} would lead to reference leak", "what a helper gave (ring record, socket) is still held there", "submit or discard the record, release the socket, before", "kernel/bpf/verifier.c: check_resource_leak"),
     // Control flow.
+    row("recursive call{}", "a function calls itself, directly or through others; the stack of frames is fixed", "write a loop, or bpf_loop", "kernel/bpf/verifier.c: check_max_stack_depth_subprog"),
+    row("no program starts at insn {}", "a call leads to a place that is no function's first instruction", "check the distance: it counts slots from the next instruction", "kernel/bpf/verifier.c: find_subprog"),
+    row("insn {} cannot be patched due to 16-bit range", "the verifier puts instructions in, and a jump over them gets too far", "split the program into functions, or use gotol", "kernel/bpf/verifier.c: adjust_insn_aux_data"),
     row("unreachable insn {}", "no path leads to the instruction", "remove it, or jump to it", "kernel/bpf/verifier.c: check_cfg"),
     row("last insn is not an exit or jmp", "execution would run past the end of the program or of a function", "end every function with `exit` or a jump", "kernel/bpf/verifier.c: check_subprogs"),
     row("jump out of range from insn {} to {}", "a jump leaves the program or its function", "check the distance: it counts slots from the next instruction", "kernel/bpf/verifier.c: check_subprogs"),
@@ -125,6 +140,10 @@ pub const VERIFIER: &[Message] = &[
     row("BPF program is too large. Processed {} insn", "more than 1,000,000 instructions were walked through on all paths together", "fewer branches inside loops; bpf_loop or functions for loop bodies", "kernel/bpf/verifier.c: do_check"),
     row("The sequence of {} jumps is too complex", "more than 8192 branches wait to be walked through", "fewer branches; split into functions", "kernel/bpf/verifier.c: push_stack"),
     // Encoding.
+    row("invalid BPF_{} opcode {}", "this kernel has no such operation in that class", "check its first kernel with `explain`", "kernel/bpf/verifier.c: check_alu_op, do_check_insn"),
+    row("unknown insn class {}", "the low three bits of the code byte select nothing", "let an assembler write the code", "kernel/bpf/verifier.c: do_check_insn"),
+    row("BPF_ATOMIC uses invalid atomic opcode {}", "the immediate selects no atomic operation", "RFC 9669 §5.3 lists them", "kernel/bpf/verifier.c: check_atomic"),
+    row("invalid atomic operand size", "atomics are for 4 and 8 bytes", "use a 32- or 64-bit operation", "kernel/bpf/verifier.c: check_atomic_rmw"),
     row("unknown opcode {}", "this kernel does not have the instruction", "check its first kernel with `explain`", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("unrecognized bpf_ld_imm64 insn", "the wide immediate's pseudo source is not known to this kernel", "see RFC 9669 §5.4 for the sources", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("invalid bpf_ld_imm64 insn", "the second slot of a wide immediate is missing or not empty", "let an assembler write both slots", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
@@ -153,6 +172,19 @@ fn holds(pattern: &str, line: &str) -> bool {
     true
 }
 
+/// Lines of a log that refuse nothing: what they tell.
+#[rustfmt::skip]
+const LOG: &[(&str, &str)] = &[
+    ("processed {} insns (limit {}", "the verifier's account. It walked through so many instructions on all paths together, of 1,000,000 that it may. max_states_per_insn, total_states, peak_states: states kept to compare later paths with. A number far above the program's length means branches inside loops"),
+    ("verification time {} usec", "how long the verifier took"),
+    ("stack depth {}", "bytes of stack, of 512: the main program's, then those of its functions, with + between"),
+    ("from {} to {}: safe", "the path that jumped from the first instruction to the second is covered by an earlier one, and is not walked again"),
+    ("from {} to {}:", "the walk goes on at the second instruction, to which the first jumps; what is known there follows: registers (`R1=ctx()`), stack (`fp-8=...`), `?` for not yet looked at"),
+    ("mark_precise: {}", "the verifier goes back to find out where a number came from whose exact value decides something: from here on it keeps it exactly, which makes fewer paths alike"),
+    ("func#{} @{}", "a function of the program, and the instruction that it begins at"),
+    ("{}R10=fp0", "what is known at this place. `scalar(...)` is a number with its bounds (umin, umax, smin, smax; var_off=(value; mask) says which bits are known), `ctx()` the context, `map_value(...)` a pointer into a value, `fp-8` the stack below r10, `Pscalar` a number kept exactly"),
+];
+
 /// The row that a line of a verifier log belongs to.
 pub fn message(line: &str) -> Option<&'static Message> {
     VERIFIER.iter().find(|row| holds(row.pattern, line))
@@ -160,7 +192,13 @@ pub fn message(line: &str) -> Option<&'static Message> {
 
 /// What a line of a verifier log means and what to do; `None` if the table does not know it.
 pub fn verifier(line: &str) -> Option<String> {
-    let row = message(line)?;
+    let Some(row) = message(line) else {
+        let (_, tells) = LOG.iter().find(|(pattern, _)| holds(pattern, line))?;
+        return Some(format!(
+            "{}\n\n  tells  {tells}\n  read   Documentation/bpf/verifier.rst\n",
+            line.trim()
+        ));
+    };
     Some(format!(
         "{}\n\n  means  {}\n  fix    {}\n  read   {}\n",
         line.trim(),
@@ -267,6 +305,18 @@ mod tests {
         }
         assert_eq!(message("processed 7 insns (limit 1000000)"), None);
         assert_eq!(verifier(""), None);
+        for line in [
+            "processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0",
+            "verification time 61 usec",
+            "stack depth 8+0",
+            "from 3 to 5: safe",
+            "from 3 to 5: R0=0 R10=fp0",
+            "mark_precise: frame0: last_idx 4 first_idx 0 subseq_idx -1",
+            "0: R1=ctx() R10=fp0",
+        ] {
+            assert_eq!(message(line), None);
+            assert!(verifier(line).unwrap().contains("  tells  "), "{line}");
+        }
     }
 
     #[test]

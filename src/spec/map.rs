@@ -75,8 +75,8 @@ impl MapSpec {
             key_size: decl.key_size,
             value_size: decl.value_size,
             max_entries: decl.max_entries,
-            flags: 0,
-            init: Vec::new(),
+            flags: decl.flags,
+            init: decl.init.clone(),
             role: MapRole::Data,
         })
     }

@@ -6,12 +6,16 @@ mod generate;
 mod kernel;
 mod table;
 
-use std::{collections::BTreeMap, env};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+};
 
 use baretrace::{
     asm::{Insn, helper::ProgType},
     check::{Env, program},
     codegen::{Options, compile},
+    explain,
     ir::Program,
     spec::{Features, MapSpec},
 };
@@ -26,6 +30,8 @@ struct Tally {
     false_refusals: BTreeMap<String, usize>,
     false_accepts: BTreeMap<String, usize>,
     shown: Vec<String>,
+    /// What the kernel said that `explain` has no row for.
+    unexplained: BTreeSet<String>,
 }
 
 impl Tally {
@@ -33,6 +39,11 @@ impl Tally {
         let env = Env::new(kind, maps);
         let ours = program(insns, &env);
         let theirs = judge.verdict(insns, kind, env.sleepable, true);
+        if let Err(said) = &theirs
+            && explain::message(said).is_none()
+        {
+            self.unexplained.insert(said.clone());
+        }
         match (ours, theirs) {
             (Ok(_), Ok(())) => self.both_accept += 1,
             (Err(_), Err(_)) => self.both_refuse += 1,
@@ -80,6 +91,13 @@ impl Tally {
         if env::var_os("SHOW").is_some() || accepted > 0 {
             self.shown.iter().for_each(|text| println!("{text}"));
         }
+        for said in &self.unexplained {
+            println!("  not explained: {said}");
+        }
+        assert!(
+            self.unexplained.is_empty(),
+            "refusals that `explain` does not know"
+        );
         assert_eq!(accepted, 0, "programs accepted that the kernel refuses");
     }
 }

@@ -116,6 +116,11 @@ const ROWS: &[Row] = &[
     ("callback is a function", "r1 = 4 ~ r2 = subprog[f] ~ r3 = 0 ~ r4 = 0 ~ call bpf_loop ~ r0 = 0 ~ exit ~ f: ~ r0 = 1 ~ exit", "r1 = 4 ~ r2 = 7 ~ r3 = 0 ~ r4 = 0 ~ call bpf_loop ~ r0 = 0 ~ exit", "bpf_loop wants a function of the program in r2, which holds scalar"),
     ("callback of a map's entries", "r1 = map[hash] ~ r2 = subprog[f] ~ r3 = 0 ~ r4 = 0 ~ call bpf_for_each_map_elem ~ r0 = 0 ~ exit ~ f: ~ r1 = *(u64 *)(r3 +56) ~ r0 = 0 ~ exit", "r1 = map[hash] ~ r2 = subprog[f] ~ r3 = 0 ~ r4 = 0 ~ call bpf_for_each_map_elem ~ r0 = 0 ~ exit ~ f: ~ r1 = *(u64 *)(r3 +64) ~ r0 = 0 ~ exit", "8 bytes at offset 64 are not inside the map value of 64 bytes"),
     ("callback's key", "r1 = map[hash] ~ r2 = subprog[f] ~ r3 = 0 ~ r4 = 0 ~ call bpf_for_each_map_elem ~ r0 = 0 ~ exit ~ f: ~ r1 = *(u64 *)(r2 +0) ~ r0 = 0 ~ exit", "r1 = map[hash] ~ r2 = subprog[f] ~ r3 = 0 ~ r4 = 0 ~ call bpf_for_each_map_elem ~ r0 = 0 ~ exit ~ f: ~ r1 = *(u64 *)(r2 +8) ~ r0 = 0 ~ exit", "8 bytes at offset 8 are not inside the map key of 8 bytes"),
+    ("tail call", "r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ r0 = 0 ~ exit", "r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ exit", "r0 has no value here"),
+    ("tail call's map", "r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ r0 = 0 ~ exit", "r2 = map[hash] ~ r3 = 0 ~ call bpf_tail_call ~ r0 = 0 ~ exit", "bpf_tail_call does not work on map 0 of this kind"),
+    ("tail call's context", "r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ r0 = 0 ~ exit", "r1 = 0 ~ r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ r0 = 0 ~ exit", "bpf_tail_call wants the context in r1, which holds scalar"),
+    ("tail call with a record", "r6 = r1 ~ RECORD ~ r1 = r0 ~ r2 = 0 ~ call bpf_ringbuf_submit ~ r1 = r6 ~ r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ END", "r6 = r1 ~ RECORD ~ r1 = r6 ~ r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ END", "the record reserved at insn 4 is neither submitted nor discarded"),
+    ("lookup in a program array", "VALUE ~ END", "*(u32 *)(r10 -4) = 0 ~ r2 = r10 ~ r2 += -4 ~ r1 = map[progs] ~ call bpf_map_lookup_elem ~ r0 = 0 ~ exit", "bpf_map_lookup_elem does not work on map 4 of this kind"),
     ("packet load", "r0 = 0 ~ exit", "r6 = r1 ~ r0 = *(u8 *)skb[0] ~ exit", "loads from a packet, and this program type has none"),
 ];
 
@@ -153,12 +158,13 @@ fn lines(text: &str) -> String {
 }
 
 fn object(text: &str, license: &str) -> Object {
-    const MAPS: [&str; 4] = ["hash", "array", "percpu", "ring"];
+    const MAPS: [&str; 5] = ["hash", "array", "percpu", "ring", "progs"];
     let maps = vec![
         MapSpec::new("hash", MapKind::Hash, 8, 64, 16),
         MapSpec::new("array", MapKind::Array, 4, 64, 1),
         MapSpec::new("percpu", MapKind::PercpuArray, 4, 256, 4),
         MapSpec::new("ring", MapKind::Ringbuf, 0, 0, 4096),
+        MapSpec::new("progs", MapKind::ProgArray, 4, 4, 4),
     ];
     let options = text::Options {
         dialect: Some(Dialect::Kernel),

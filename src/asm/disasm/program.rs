@@ -23,6 +23,8 @@ pub struct Options<'a> {
     pub functions: &'a [(usize, &'a str)],
     /// Names outside this listing that slots refer to, by the slot: they are printed in place of a distance.
     pub externs: &'a [(usize, &'a str)],
+    /// Comments to put behind instructions, by the slot.
+    pub notes: &'a [(usize, &'a str)],
 }
 
 impl Default for Options<'_> {
@@ -36,6 +38,7 @@ impl Default for Options<'_> {
             maps: &[],
             functions: &[],
             externs: &[],
+            notes: &[],
         }
     }
 }
@@ -199,6 +202,9 @@ fn write_program(
         };
         // Writing to a `String` cannot fail.
         let _ = write_insn(out, insn, options.style, &around);
+        for (_, note) in options.notes.iter().filter(|(at, _)| *at == slot) {
+            let _ = write!(out, "  # {note}");
+        }
         out.push('\n');
         at_line(line);
         line += 1;
@@ -278,5 +284,11 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(program(&insns, options), "  call elsewhere\n  exit\n");
+        let options = Options {
+            notes: &[(1, "the end")],
+            ..options
+        };
+        let text = program(&insns, options);
+        assert_eq!(text, "  call elsewhere\n  exit  # the end\n");
     }
 }

@@ -224,6 +224,22 @@ impl<'a> Cursor<'a> {
         self.code
     }
 
+    /// Bytes as hexadecimal digits behind `0x`, two a byte.
+    pub(super) fn bytes(&mut self) -> Parsed<Vec<u8>> {
+        let digits = self.peek().strip_prefix("0x").unwrap_or("");
+        let all: Option<Vec<u8>> = (0..digits.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+            .collect();
+        match all {
+            Some(bytes) if !bytes.is_empty() => {
+                self.bump();
+                Ok(bytes)
+            }
+            _ => Err(self.expected("bytes in hex, two digits each, behind `0x`")),
+        }
+    }
+
     /// A number without sign, if one comes next.
     fn unsigned(&mut self) -> Parsed<Option<u64>> {
         let Some(token) = self.peek_token().filter(|token| token.kind == Kind::Number) else {

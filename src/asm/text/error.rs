@@ -98,6 +98,10 @@ pub enum Problem {
     Reference { text: String },
     /// No bytes stand for this combination.
     Unencodable(Unencodable),
+    /// `.section` or `.license` stands there again.
+    DirectiveTwice { name: String },
+    /// A map that is given content, and cannot have so much or any.
+    MapContent { len: usize },
     /// An assembler directive.
     Directive { name: String },
     /// A jump out of the program.
@@ -164,7 +168,11 @@ impl Problem {
                 "write map[NAME], map[fd:N], map[idx:N], either with [0]+OFFSET behind it, btf[id:N] or subprog[LABEL]"
             }
             Problem::Directive { .. } => {
-                "the only directive is `.map NAME KIND KEY_SIZE VALUE_SIZE ENTRIES`; leave the line out"
+                "directives are `.map NAME KIND KEY_SIZE VALUE_SIZE ENTRIES`, `.section NAME` and `.license TEXT`; leave the line out"
+            }
+            Problem::DirectiveTwice { .. } => "a text is one program: say it once",
+            Problem::MapContent { .. } => {
+                "content is for an array of one entry, and at most as long as its value"
             }
             Problem::JumpOutside { .. } => "distances count 8-byte slots from the next instruction",
             Problem::JumpMiddle { .. } => {
@@ -246,6 +254,10 @@ impl fmt::Display for Problem {
             }
             Problem::Reference { text } => write!(f, "`{text}` names nothing"),
             Problem::Unencodable(why) => write!(f, "{why}"),
+            Problem::DirectiveTwice { name } => write!(f, "`{name}` a second time"),
+            Problem::MapContent { len } => {
+                write!(f, "{len} bytes of content do not fit this map")
+            }
             Problem::Directive { name } => write!(f, "unknown directive `{name}`"),
             Problem::JumpOutside { slot, slots } => {
                 write!(f, "jump to slot {slot} of a program of {slots} slots")

@@ -11,7 +11,9 @@
 //!   exit                                exit                     # `exit` as a target: the first one
 //! ```
 //!
-//! A map may be declared, by kind, size of key and value, and number of entries: `.map hits hash 4 8 1024`.
+//! A map may be declared, by kind, size of key and value, and number of entries: `.map hits hash 4 8 1024`. Flags of its
+//! making and what is in an array of one entry from the start may follow: `.map seen array 4 8 1 flags 0x400 = 0x0700`.
+//! For objects, `.section NAME` and `.license TEXT` say what the program is for.
 //!
 //! Lines of a verifier log, of `bpftool prog dump xlated` and of `llvm-objdump -d` may be pasted as they are: the slot
 //! number, the bytes, the code in parentheses and the `<symbol>` behind a target are read over.
@@ -81,6 +83,10 @@ pub struct Program {
     pub labels: Vec<(String, usize)>,
     /// The dialect it is written in.
     pub dialect: Dialect,
+    /// The section it is for, in an object.
+    pub section: Option<String>,
+    /// Its licence, in an object.
+    pub license: Option<String>,
 }
 
 impl Program {
@@ -263,6 +269,8 @@ struct Reader<'a> {
     exit: Option<(usize, Span)>,
     maps: Vec<String>,
     map_index: HashMap<&'a str, i32>,
+    section: Option<String>,
+    license: Option<String>,
     errors: Vec<(Span, Problem)>,
 }
 
@@ -277,6 +285,13 @@ fn read(source: &str, dialect: Dialect, fragment: bool) -> Result<Program, Vec<(
             continue;
         }
         let all = cursor.all();
+        if let Some(place) = reader.heading(line) {
+            match place {
+                Ok(()) => {}
+                Err(found) => reader.errors.push(found),
+            }
+            continue;
+        }
         if cursor.eat(".map") {
             if let Err(found) = reader.declare(&mut cursor) {
                 reader.errors.push(found);
@@ -406,6 +421,31 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A line that says what an object's section or licence is: `None` for any other.
+    fn heading(&mut self, line: Line<'a>) -> Option<Parsed<()>> {
+        let text = line.text.trim();
+        let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let (place, what) = match word {
+            ".section" => (&mut self.section, "a section's name"),
+            ".license" => (&mut self.license, "a licence, such as `GPL`"),
+            _ => return None,
+        };
+        let start = line.start + line.text.find(word).unwrap_or(0);
+        let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let span = Span::new(at(start), at(start + word.len()));
+        let rest = rest.trim();
+        if rest.is_empty() {
+            let found = String::new();
+            return Some(Err((span, Problem::Expected { what, found })));
+        }
+        if place.is_some() {
+            let name = word.to_owned();
+            return Some(Err((span, Problem::DirectiveTwice { name })));
+        }
+        *place = Some(rest.to_owned());
+        Some(Ok(()))
+    }
+
     /// `hits hash 4 8 1024` behind `.map`.
     fn declare(&mut self, c: &mut Cursor<'a>) -> Parsed<()> {
         let place = c.span();
@@ -431,8 +471,21 @@ impl<'a> Reader<'a> {
             key_size: number("the size of a key")?,
             value_size: number("the size of a value")?,
             max_entries: number("the number of entries")?,
+            flags: match c.eat("flags") {
+                true => u32::try_from(c.bounded("flags", 0, i64::from(u32::MAX))?).unwrap_or(0),
+                false => 0,
+            },
+            init: match c.eat("=") {
+                true => c.bytes()?,
+                false => Vec::new(),
+            },
         };
         c.finish()?;
+        let len = decl.init.len();
+        let one = decl.kind == 2 && decl.max_entries == 1;
+        if len > 0 && (!one || len as u64 > u64::from(decl.value_size)) {
+            return Err((span, Problem::MapContent { len }));
+        }
         let at = usize::try_from(self.map(name)).unwrap_or(0);
         match self.declared.get_mut(at) {
             Some(free @ None) => *free = Some(decl),
@@ -478,6 +531,8 @@ impl<'a> Reader<'a> {
             declared: self.declared,
             labels,
             dialect,
+            section: self.section,
+            license: self.license,
         })
     }
 }

@@ -2,11 +2,19 @@
 //!
 //! What is written is what clang would make of the same instructions: the program in a section named after its attach
 //! point (`socket`, `kprobe/vfs_read`), the functions it calls in `.text`, calls between the two as relocations, the
-//! licence in a section `license`, declared maps in `.maps` and `.BTF`.
+//! licence in a section `license`, declared maps in `.maps` and `.BTF`, maps whose value is addressed in sections of
+//! data (`.data.NAME`, or the map's name if that begins with a dot).
+
+mod link;
+mod maps;
+mod read;
+
+pub use link::{LinkError, Linked};
+pub use read::{CodeSection, Object, Relocation, To, read};
 
 use super::disasm::target_slot;
-use super::{Callee, DecodeError, EncodeError, Imm64, Insn, MapDecl, decode, encode, map_decl};
-use goblin::elf::{Elf, header, section_header, sym};
+use super::{Callee, EncodeError, Imm64, Insn, MapDecl, encode, map_decl};
+use goblin::elf::{header, section_header, sym};
 use std::fmt;
 
 /// `R_BPF_64_64`: the wide immediate holds a symbol's address.
@@ -45,6 +53,11 @@ pub enum ObjectError {
         /// The instruction's slot.
         slot: usize,
     },
+    /// A map whose value cannot be a section of data.
+    Value {
+        /// Its name.
+        name: String,
+    },
     /// A jump or call that crosses from the program into a function or back in a way no relocation can say.
     Crossing {
         /// The instruction's slot.
@@ -68,6 +81,11 @@ impl fmt::Display for ObjectError {
             ObjectError::Map { slot } => write!(
                 f,
                 "write object: slot {slot} loads a map that is not declared"
+            ),
+            ObjectError::Value { name } => write!(
+                f,
+                "write object: the value of map `{name}` is addressed, so it becomes data, which is an array of one \
+                 entry with keys of 4 bytes and cannot be passed to helpers"
             ),
             ObjectError::Crossing { slot, to } => write!(
                 f,
@@ -102,13 +120,19 @@ pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
         .collect();
     functions.sort_unstable();
     functions.dedup_by_key(|function| function.0);
+    let roles = roles(source)?;
+    let of_role = |wanted: Role| {
+        let pairs = source.maps.iter().zip(&roles);
+        let found = pairs.filter_map(move |(map, role)| map.as_ref().filter(|_| *role == wanted));
+        found.cloned().collect::<Vec<MapDecl>>()
+    };
+    let (maps, data) = (of_role(Role::Map), of_role(Role::Data));
     let Parts {
         main,
         text,
         main_relocations,
         text_relocations,
-    } = split(source, &functions)?;
-    let maps: Vec<MapDecl> = source.maps.iter().flatten().cloned().collect();
+    } = split(source, &functions, &roles)?;
     let border = main.len() / 8;
 
     let mut names = Names::default();
@@ -158,10 +182,23 @@ pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
         offset += size;
     }
 
+    let first_data = if maps.is_empty() {
+        SEC_MAPS
+    } else {
+        SEC_MAPS + 2
+    };
+    for (home, map) in (first_data..).zip(&data) {
+        let name = names.add(&map.name);
+        let size = u64::from(map.value_size);
+        symbol(&mut symbols, name, global_object, home, 0, size);
+    }
+
     let code = u64::from(section_header::SHF_ALLOC | section_header::SHF_EXECINSTR);
-    let data = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
+    let writable = u64::from(section_header::SHF_ALLOC | section_header::SHF_WRITE);
     let progbits = section_header::SHT_PROGBITS;
-    let (symtab, strtab) = if maps.is_empty() { (5, 6) } else { (8, 9) };
+    let relocated_text = u32::from(!text_relocations.is_empty());
+    let symtab = u32::from(first_data) + data.len() as u32 + relocated_text;
+    let strtab = symtab + 1;
     let relocations = |name: u32, of: u32, bytes: Vec<u8>| Section {
         link: symtab,
         info: of,
@@ -176,16 +213,21 @@ pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
             1,
             main_relocations,
         ),
-        Section::new(names.add("license"), progbits, data, license, 1),
+        Section::new(names.add("license"), progbits, writable, license, 1),
     ];
     if !maps.is_empty() {
         let room = vec![0; usize::try_from(offset).unwrap_or(0)];
         let described = map_decl::btf(&maps);
         sections.extend([
-            Section::new(names.add(".maps"), progbits, data, room, 8),
+            Section::new(names.add(".maps"), progbits, writable, room, 8),
             Section::new(names.add(".BTF"), progbits, 0, described, 4),
-            relocations(names.add(".rel.text"), 2, text_relocations),
         ]);
+    }
+    for map in &data {
+        sections.push(data_section(&mut names, map));
+    }
+    if relocated_text == 1 {
+        sections.push(relocations(names.add(".rel.text"), 2, text_relocations));
     }
     sections.push(Section {
         link: strtab,
@@ -207,6 +249,89 @@ pub fn write(source: &Source<'_>) -> Result<Vec<u8>, ObjectError> {
 /// Section of the maps, where there are any.
 const SEC_MAPS: u16 = 5;
 
+/// What a map is in an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Neither declared nor used, or only one of them.
+    None,
+    Map,
+    Data,
+}
+
+/// What each map is: its value's address is taken, or it is named as a whole.
+fn roles(source: &Source<'_>) -> Result<Vec<Role>, ObjectError> {
+    let mut roles: Vec<Role> = source
+        .maps
+        .iter()
+        .map(|map| map.as_ref().map_or(Role::None, |_| Role::Map))
+        .collect();
+    let mut whole = vec![false; roles.len()];
+    let mut slot = 0;
+    for insn in source.insns {
+        if let Insn::LoadImm64 {
+            imm: imm @ (Imm64::MapIdx(idx) | Imm64::MapIdxValue { idx, .. }),
+            ..
+        } = *insn
+        {
+            let at = usize::try_from(idx).unwrap_or(usize::MAX);
+            match roles.get_mut(at) {
+                Some(Role::None) | None => return Err(ObjectError::Map { slot }),
+                Some(_) if matches!(imm, Imm64::MapIdx(_)) => whole[at] = true,
+                Some(role) => *role = Role::Data,
+            }
+        }
+        slot += insn.slots();
+    }
+    for ((map, role), whole) in source.maps.iter().zip(&mut roles).zip(whole) {
+        let Some(map) = map else { continue };
+        if is_data(&map.name) {
+            *role = Role::Data;
+        }
+        let fits = map.kind == ARRAY && map.key_size == 4 && map.max_entries == 1;
+        let wrong = match *role {
+            Role::Data => whole || !fits || map.flags != 0,
+            // Only data has something in it from the start.
+            _ => !map.init.is_empty(),
+        };
+        if wrong {
+            let name = map.name.clone();
+            return Err(ObjectError::Value { name });
+        }
+    }
+    Ok(roles)
+}
+
+/// `BPF_MAP_TYPE_ARRAY`.
+const ARRAY: u32 = 2;
+
+/// Whether a section of this name holds data that loaders make a map of.
+fn is_data(name: &str) -> bool {
+    [".data", ".rodata", ".bss"].iter().any(|kind| {
+        let rest = name.strip_prefix(kind);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+/// The section that a map's only value becomes.
+fn data_section(names: &mut Names, map: &MapDecl) -> Section {
+    let name = match is_data(&map.name) {
+        true => names.add(&map.name),
+        false => names.add(&format!(".data.{}", map.name)),
+    };
+    let mut flags = u64::from(section_header::SHF_ALLOC);
+    if !map.name.starts_with(".rodata") {
+        flags |= u64::from(section_header::SHF_WRITE);
+    }
+    let size = u64::from(map.value_size);
+    if map.name.starts_with(".bss") {
+        let section = Section::new(name, section_header::SHT_NOBITS, flags, Vec::new(), 8);
+        return Section { size, ..section };
+    }
+    let mut bytes = map.init.clone();
+    bytes.resize(usize::try_from(size).unwrap_or(0), 0);
+    Section::new(name, section_header::SHT_PROGBITS, flags, bytes, 8)
+}
+
 /// The code of the program, of its functions, and the relocations of both.
 #[derive(Default)]
 struct Parts {
@@ -221,7 +346,22 @@ fn relocation(out: &mut Vec<u8>, at: usize, symbol: usize, kind: u32) {
     out.extend(((symbol as u64) << 32 | u64::from(kind)).to_le_bytes());
 }
 
-fn split(source: &Source<'_>, functions: &[(usize, &str)]) -> Result<Parts, ObjectError> {
+fn split(
+    source: &Source<'_>,
+    functions: &[(usize, &str)],
+    roles: &[Role],
+) -> Result<Parts, ObjectError> {
+    // Symbols: the null one, the program, its functions, the licence, then the maps, then data.
+    let maps = roles.iter().filter(|role| **role == Role::Map).count();
+    let symbol_of = |at: usize| {
+        let role = roles.get(at).copied().unwrap_or(Role::None);
+        let before = roles
+            .iter()
+            .take(at)
+            .filter(|other| **other == role)
+            .count();
+        functions.len() + 3 + before + if role == Role::Data { maps } else { 0 }
+    };
     let border = functions.first().map(|function| function.0);
     let mut parts = Parts::default();
     let mut slot = 0;
@@ -235,21 +375,12 @@ fn split(source: &Source<'_>, functions: &[(usize, &str)]) -> Result<Parts, Obje
         if let Insn::LoadImm64 { imm, .. } = &mut insn
             && let Imm64::MapIdx(idx) | Imm64::MapIdxValue { idx, .. } = *imm
         {
-            let whole = matches!(imm, Imm64::MapIdx(_));
-            let at = usize::try_from(idx).ok().filter(|_| whole);
-            let declared = at.and_then(|at| Some((at, source.maps.get(at)?.as_ref()?)));
-            let Some((at, _)) = declared else {
-                return Err(ObjectError::Map { slot });
+            let at = usize::try_from(idx).unwrap_or(usize::MAX);
+            relocation(relocations, out.len(), symbol_of(at), R_BPF_64_64);
+            *imm = match *imm {
+                Imm64::MapIdxValue { off, .. } => Imm64::Value(u64::from(off)),
+                _ => Imm64::Value(0),
             };
-            let before = source.maps.iter().take(at).flatten().count();
-            // Symbols: the null one, the program, its functions, the licence, then the maps.
-            relocation(
-                relocations,
-                out.len(),
-                functions.len() + 3 + before,
-                R_BPF_64_64,
-            );
-            *imm = Imm64::Value(0);
         }
         if let (Some(to), Some(border)) = (target_slot(&insn, slot), border) {
             let to_main = usize::try_from(to).map_or(to < 0, |to| to < border);
@@ -311,6 +442,7 @@ struct Section {
     kind: u32,
     flags: u64,
     bytes: Vec<u8>,
+    size: u64,
     link: u32,
     info: u32,
     align: u64,
@@ -318,11 +450,12 @@ struct Section {
 }
 
 impl Section {
-    const fn new(name: u32, kind: u32, flags: u64, bytes: Vec<u8>, align: u64) -> Section {
+    fn new(name: u32, kind: u32, flags: u64, bytes: Vec<u8>, align: u64) -> Section {
         Section {
             name,
             kind,
             flags,
+            size: bytes.len() as u64,
             bytes,
             link: 0,
             info: 0,
@@ -345,7 +478,7 @@ fn file(sections: &[Section], strings: &Section) -> Vec<u8> {
         headers.extend(section.flags.to_le_bytes());
         headers.extend(0_u64.to_le_bytes());
         headers.extend(at.to_le_bytes());
-        headers.extend((section.bytes.len() as u64).to_le_bytes());
+        headers.extend(section.size.to_le_bytes());
         headers.extend(section.link.to_le_bytes());
         headers.extend(section.info.to_le_bytes());
         headers.extend(section.align.to_le_bytes());
@@ -371,186 +504,6 @@ fn file(sections: &[Section], strings: &Section) -> Vec<u8> {
     }
     out.extend(headers);
     out
-}
-
-/// A section of code in an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodeSection {
-    /// Its name.
-    pub name: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Functions and programs by the slot they begin at.
-    pub functions: Vec<(usize, String)>,
-    /// What slots refer to by name.
-    pub relocations: Vec<Relocation>,
-}
-
-/// A name that a slot refers to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relocation {
-    /// The slot.
-    pub slot: usize,
-    /// The symbol, or the section if the symbol has no name.
-    pub name: String,
-    /// The slot in this section that the symbol stands at, if it is code of this section.
-    pub here: Option<usize>,
-    /// Whether it is a map, not data or code.
-    pub is_map: bool,
-    /// Whether it is what a call goes to.
-    pub is_call: bool,
-}
-
-impl CodeSection {
-    /// Functions elsewhere that its instructions call, for [`super::disasm::Options::externs`].
-    pub fn externs(&self) -> Vec<(usize, &str)> {
-        let elsewhere = |r: &&Relocation| r.here.is_none() && r.is_call;
-        let found = self.relocations.iter().filter(elsewhere);
-        found.map(|r| (r.slot, r.name.as_str())).collect()
-    }
-
-    /// Its instructions with names put in: wide immediates that refer to maps and data become loads of a map by
-    /// index into the names returned, and calls within the section get their distance.
-    ///
-    /// # Errors
-    /// As [`decode`].
-    pub fn insns(&self) -> Result<(Vec<Insn>, Vec<String>), DecodeError> {
-        let mut insns = decode(&self.bytes)?;
-        let mut maps: Vec<String> = Vec::new();
-        let mut slot = 0;
-        for insn in &mut insns {
-            let found = self.relocations.iter().find(|r| r.slot == slot);
-            if let Some(relocation) = found {
-                put_in(insn, slot, relocation, &mut maps);
-            }
-            slot += insn.slots();
-        }
-        Ok((insns, maps))
-    }
-}
-
-fn put_in(insn: &mut Insn, slot: usize, relocation: &Relocation, maps: &mut Vec<String>) {
-    let next = slot as i64 + 1;
-    match insn {
-        Insn::LoadImm64 { imm, .. } => {
-            let Imm64::Value(offset) = *imm else { return };
-            if let Some(here) = relocation.here {
-                if let Ok(distance) = i32::try_from(here as i64 - next) {
-                    *imm = Imm64::Func(distance);
-                }
-                return;
-            }
-            let at = maps.iter().position(|name| *name == relocation.name);
-            let idx = at.unwrap_or_else(|| {
-                maps.push(relocation.name.clone());
-                maps.len() - 1
-            });
-            let (Ok(idx), Ok(off)) = (i32::try_from(idx), u32::try_from(offset)) else {
-                return;
-            };
-            *imm = match relocation.is_map {
-                true => Imm64::MapIdx(idx),
-                false => Imm64::MapIdxValue { idx, off },
-            };
-        }
-        Insn::Call {
-            callee: Callee::Local(distance),
-        } => {
-            let target = relocation
-                .here
-                .map(|here| here as i64 + i64::from(*distance) + 1);
-            if let Some(Ok(near)) = target.map(|to| i32::try_from(to - next)) {
-                *distance = near;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The sections of an object that hold code.
-///
-/// # Errors
-/// [`ObjectError`] if the bytes are no ELF object for 64-bit little-endian BPF, or are cut.
-pub fn read(bytes: &[u8]) -> Result<Vec<CodeSection>, ObjectError> {
-    let elf = Elf::parse(bytes).map_err(ObjectError::Elf)?;
-    if elf.header.e_machine != header::EM_BPF || !elf.is_64 || !elf.little_endian {
-        return Err(ObjectError::Machine(elf.header.e_machine));
-    }
-    let mut found = Vec::new();
-    for (index, head) in elf.section_headers.iter().enumerate() {
-        let is_code = head.is_executable() && head.sh_type == section_header::SHT_PROGBITS;
-        if !is_code || head.sh_size == 0 {
-            continue;
-        }
-        let name = section_name(&elf, index);
-        let Some(code) = head.file_range().and_then(|range| bytes.get(range)) else {
-            return Err(ObjectError::Section(name));
-        };
-        let mut functions: Vec<(usize, String)> = elf
-            .syms
-            .iter()
-            .filter(|symbol| symbol.st_shndx == index && symbol.is_function())
-            .filter_map(|symbol| {
-                let slot = usize::try_from(symbol.st_value / 8).ok()?;
-                Some((slot, elf.strtab.get_at(symbol.st_name)?.to_owned()))
-            })
-            .collect();
-        functions.sort();
-        found.push(CodeSection {
-            name,
-            bytes: code.to_vec(),
-            functions,
-            relocations: relocations(&elf, index),
-        });
-    }
-    Ok(found)
-}
-
-fn section_name(elf: &Elf<'_>, index: usize) -> String {
-    let head = elf.section_headers.get(index);
-    let name = head.and_then(|head| elf.shdr_strtab.get_at(head.sh_name));
-    name.unwrap_or("").to_owned()
-}
-
-fn relocations(elf: &Elf<'_>, section: usize) -> Vec<Relocation> {
-    let mut found = Vec::new();
-    for (head, entries) in &elf.shdr_relocs {
-        let info = elf
-            .section_headers
-            .get(*head)
-            .map(|head| head.sh_info as usize);
-        if info != Some(section) {
-            continue;
-        }
-        for entry in entries.iter() {
-            let Some(symbol) = elf.syms.get(entry.r_sym) else {
-                continue;
-            };
-            let Ok(slot) = usize::try_from(entry.r_offset / 8) else {
-                continue;
-            };
-            let named = elf.strtab.get_at(symbol.st_name).unwrap_or("");
-            let home = section_name(elf, symbol.st_shndx);
-            let in_maps = home == ".maps" || home == "maps";
-            // Data is one map a section: the symbol's own offset does not name it.
-            let is_code = symbol.is_function() || symbol.st_shndx == 0 || in_maps;
-            let name = if is_code && !named.is_empty() {
-                named
-            } else {
-                &home
-            };
-            let here = usize::try_from(symbol.st_value / 8).ok();
-            found.push(Relocation {
-                slot,
-                name: name.to_owned(),
-                here: here.filter(|_| symbol.st_shndx == section),
-                is_map: in_maps || symbol.st_shndx == 0,
-                is_call: entry.r_type == R_BPF_64_32,
-            });
-        }
-    }
-    found.sort_by_key(|relocation| relocation.slot);
-    found
 }
 
 #[cfg(test)]
@@ -589,69 +542,134 @@ more:
 
     #[test]
     fn what_is_written_reads_back() {
-        let sections = read(&object(PROGRAM).unwrap()).unwrap();
-        let [main, text] = &sections[..] else {
-            panic!("{sections:?}")
+        let object = read(&object(PROGRAM).unwrap()).unwrap();
+        let [main, text] = &object.code[..] else {
+            panic!("{object:?}")
         };
         assert_eq!(
             (main.name.as_str(), text.name.as_str()),
             ("socket", ".text")
         );
+        assert_eq!(object.license.as_deref(), Some("GPL"));
         assert_eq!(main.functions, [(0, "answer".to_owned())]);
         assert_eq!(
             text.functions,
             [(0, "twice".to_owned()), (3, "more".to_owned())]
         );
-        let names: Vec<(usize, &str)> = main
-            .relocations
-            .iter()
-            .map(|r| (r.slot, r.name.as_str()))
-            .collect();
-        assert_eq!(names, [(2, "twice"), (4, "more")]);
+        let names = [(2, "twice".to_owned()), (4, "more".to_owned())];
         assert_eq!(main.externs(), names);
         assert_eq!(main.insns().unwrap().0.len(), 6);
         assert_eq!(text.insns().unwrap().0.len(), 6);
+        // Put together, it is the program that was written.
+        let linked = object.program(main).unwrap();
+        assert_eq!(
+            linked.insns,
+            assemble(PROGRAM, text::Options::default()).unwrap().insns
+        );
     }
 
     /// `readelf` and `bpftool prog load` take the same bytes; here they are read back.
     #[test]
-    fn declared_maps_are_symbols_and_relocations() {
-        let text = ".map hits hash 4 8 16\n.map ring ringbuf 0 0 4096\nr1 = map[ring]\ncall pc+2\nr0 = 0\nexit\n\
-                    r1 = map[hits]\nr0 = 0\nexit\n";
-        let bytes = object(text).unwrap();
-        let sections = read(&bytes).unwrap();
-        let of = |at: usize| {
-            let (insns, maps) = sections[at].insns().unwrap();
-            (insns[0], maps)
-        };
-        let load = |idx| Insn::LoadImm64 {
-            dst: crate::asm::Reg::R1,
-            imm: Imm64::MapIdx(idx),
-        };
-        assert_eq!(of(0), (load(0), vec!["ring".to_owned()]));
-        assert_eq!(of(1), (load(0), vec!["hits".to_owned()]));
-        // What is called by its distance alone has a name too.
-        assert_eq!(sections[0].externs(), [(2, "f5")]);
-        let elf = Elf::parse(&bytes).unwrap();
-        let named = |name: &str| {
-            let found = elf
-                .syms
-                .iter()
-                .find(|s| elf.strtab.get_at(s.st_name) == Some(name));
-            found.map(|s| (s.st_value, s.st_size)).unwrap()
-        };
-        assert_eq!((named("hits"), named("ring")), ((0, 32), (32, 16)));
-        let btf = elf
-            .section_headers
+    fn maps_data_and_functions_read_back_to_the_same_program() {
+        let source = ".map hits hash 4 8 16 flags 0x1\n.map ring ringbuf 0 0 4096\n\
+                      .map seen array 4 16 1\n.map .rodata array 4 8 1 = 0x0102\n.map .bss array 4 24 1\n\
+                      r1 = map[ring]\nr3 = map[seen][0]+8\ncall pc+5\nr2 = map[.rodata][0]+1\n\
+                      r2 = subprog[pc+8]\nr0 = 0\nexit\n\
+                      r1 = map[hits]\nr2 = map[.bss][0]+16\nr0 = 0\nexit\nr0 = 1\nexit\n";
+        let program = assemble(
+            &source
+                .replace("pc+5", "f")
+                .replace("subprog[pc+8]", "subprog[g]")
+                .replace("r1 = map[hits]", "f:\nr1 = map[hits]")
+                .replace("r0 = 1", "g:\nr0 = 1"),
+            text::Options::default(),
+        )
+        .unwrap();
+        let bytes = write(&Source {
+            insns: &program.insns,
+            section: "socket",
+            name: "answer",
+            license: "GPL",
+            functions: &program.functions(),
+            maps: &program.declared,
+        })
+        .unwrap();
+        let object = read(&bytes).unwrap();
+        let linked = object.program(&object.code[0]).unwrap();
+        let names = ["ring", ".data.seen", ".rodata", "hits", ".bss"];
+        assert_eq!(linked.maps, names);
+        // What is in `.rodata` fills its section up.
+        let lines: Vec<String> = linked
+            .declared
             .iter()
-            .find(|s| elf.shdr_strtab.get_at(s.sh_name) == Some(".BTF"));
-        assert!(btf.is_some());
+            .flatten()
+            .map(MapDecl::to_string)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ".map ring ringbuf 0 0 4096",
+                ".map .data.seen array 4 16 1",
+                ".map .rodata array 4 8 1 = 0x0102000000000000",
+                ".map hits hash 4 8 16 flags 0x1",
+                ".map .bss array 4 24 1"
+            ]
+        );
+        assert_eq!(
+            linked.functions[1..],
+            [(11, "f".to_owned()), (17, "g".to_owned())]
+        );
+        // Maps are numbered as they come.
+        let renumbered = |insns: &[Insn], names: &[String]| -> Vec<(Insn, String)> {
+            let name = |insn: &Insn| match insn {
+                Insn::LoadImm64 {
+                    imm: Imm64::MapIdx(i) | Imm64::MapIdxValue { idx: i, .. },
+                    ..
+                } => names[*i as usize].trim_start_matches(".data.").to_owned(),
+                _ => String::new(),
+            };
+            let bare = |insn: &Insn| match *insn {
+                Insn::LoadImm64 {
+                    dst,
+                    imm: Imm64::MapIdx(_),
+                } => Insn::LoadImm64 {
+                    dst,
+                    imm: Imm64::MapIdx(0),
+                },
+                Insn::LoadImm64 {
+                    dst,
+                    imm: Imm64::MapIdxValue { off, .. },
+                } => Insn::LoadImm64 {
+                    dst,
+                    imm: Imm64::MapIdxValue { idx: 0, off },
+                },
+                other => other,
+            };
+            insns.iter().map(|insn| (bare(insn), name(insn))).collect()
+        };
+        assert_eq!(
+            renumbered(&linked.insns, &linked.maps),
+            renumbered(&program.insns, &program.maps)
+        );
     }
 
     #[test]
     fn what_an_object_cannot_say_is_refused() {
         let error = object("r1 = map[hits]\nr0 = 0\nexit\n").unwrap_err();
         assert!(error.to_string().contains("slot 0 loads a map"), "{error}");
+        for (map, load) in [
+            ("hash 4 8 16", "map[x][0]+0"),
+            ("array 4 8 2", "map[x][0]+0"),
+            ("array 4 8 1", "map[x][0]+0\nr1 = map[x]"),
+            ("array 4 8 1 = 0x01", "map[x]"),
+        ] {
+            let text = format!(".map x {map}\nr1 = {load}\nr0 = 0\nexit\n");
+            let error = object(&text).unwrap_err();
+            assert!(
+                matches!(error, ObjectError::Value { .. }),
+                "{text}: {error}"
+            );
+        }
         let error = object("main:\ncall f\nexit\nf:\ngoto main\n").unwrap_err();
         assert!(
             error.to_string().contains("slot 2 leads to slot 0"),
@@ -661,18 +679,27 @@ more:
 
     #[test]
     fn damaged_objects_are_errors() {
-        let good = object(PROGRAM).unwrap();
+        let maps =
+            ".map hits hash 4 8 16\n.map .data array 4 8 1\nr1 = map[hits]\nr1 = map[.data][0]+4\n";
+        let good = object(&format!("{maps}{PROGRAM}")).unwrap();
         assert!(read(&good).is_ok());
         assert!(matches!(read(b"no ELF"), Err(ObjectError::Elf(_))));
+        let all = |bytes: &[u8]| {
+            if let Ok(object) = read(bytes) {
+                object
+                    .code
+                    .iter()
+                    .for_each(|one| drop((one.insns(), object.program(one))));
+            }
+        };
         for cut in 0..good.len() {
-            let _ =
-                read(good.get(..cut).unwrap()).map(|all| all.iter().for_each(|s| drop(s.insns())));
+            all(good.get(..cut).unwrap());
         }
         for at in 0..good.len() {
             for bit in [1, 0x80, 0xff] {
                 let mut bad = good.clone();
                 bad[at] ^= bit;
-                let _ = read(&bad).map(|all| all.iter().for_each(|s| drop(s.insns())));
+                all(&bad);
             }
         }
         let mut other = good;
