@@ -3,6 +3,7 @@
 use super::{
     error::What,
     scalar::Scalar,
+    tnum::Tnum,
     value::{Kind, Value},
     walk::Walk,
 };
@@ -135,13 +136,25 @@ impl Walk<'_> {
         self.set(dst, Value::number(var))
     }
 
-    pub(super) fn endian(&mut self, op: EndianOp, dst: Reg) -> Result<(), What> {
+    /// What is known of the bits goes where they go (`scalar_byte_swap`); bounds do not. Hosts are little-endian.
+    pub(super) fn endian(&mut self, op: EndianOp, bits: u8, dst: Reg) -> Result<(), What> {
         if op == EndianOp::Bswap && !self.env.features.cpu_v4 {
             return Err(v4("bswap"));
         }
-        self.read(dst)?;
+        let value = self.read(dst)?;
         self.writable(dst)?;
-        self.set(dst, Value::UNKNOWN)
+        let mut var = Scalar::UNKNOWN;
+        if !value.is_pointer() {
+            let above = 64 - u32::from(bits);
+            let moved = |v: u64| match op {
+                EndianOp::ToLe => v << above >> above,
+                EndianOp::ToBe | EndianOp::Bswap => v.swap_bytes() >> above,
+            };
+            let Tnum { value, mask } = value.var.bits;
+            var.bits = Tnum::new(moved(value), moved(mask));
+            var.settle();
+        }
+        self.set(dst, Value::number(var))
     }
 
     /// `pointer op number`, or the same the other way round if not `first`.

@@ -431,7 +431,7 @@ impl Walk<'_> {
                 dst,
                 src,
             } => self.movsx(width, from, dst, src)?,
-            Insn::Endian { op, dst, .. } => self.endian(op, dst)?,
+            Insn::Endian { op, bits, dst } => self.endian(op, bits, dst)?,
             Insn::Load {
                 size,
                 signed,

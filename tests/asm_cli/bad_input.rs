@@ -203,12 +203,6 @@ const TEXTS: &[(&str, &str, &str, &str)] = &[
         "looks like the kernel dialect",
     ),
     (
-        "lsh r0, 64\nexit",
-        "64 does not fit a shift",
-        "stdin:1:9",
-        "shift by less than the width",
-    ),
-    (
         "stw [r1+32768], 1\nexit",
         "32768 does not fit `off`",
         "stdin:1:",

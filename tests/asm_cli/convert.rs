@@ -101,9 +101,9 @@ fn an_object_is_listed_by_section_with_its_names() {
     Case {
         args: &["disasm", object.name()],
         stdout: &[
-            "# section syscall\n",
+            ".section syscall\n.license Dual MIT/GPL\n",
             "  call twice\n",
-            "# section .text\ntwice:\n  r0 = r1\n",
+            "\ntwice:\n  r0 = r1\n",
         ],
         ..Case::default()
     }
@@ -128,17 +128,65 @@ fn an_object_is_listed_by_section_with_its_names() {
         ..Case::default()
     }
     .check();
+    // With the functions that it calls.
     Case {
         args: &["exec", object.name()],
-        code: 2,
-        stderr: &["several sections of code", "--section: syscall, .text"],
+        stdout: &["0x0\n"],
+        ..Case::default()
+    }
+    .check();
+}
+
+/// What `disasm` prints of an object, `asm` makes the same object of.
+#[test]
+fn an_object_reads_back_from_its_listing() {
+    let text_of = text;
+    let text = ".section kprobe/do_unlinkat\n.license GPL\n.map hits hash 4 8 16\n.map .rodata array 4 8 1 = 0x0102030405060708\n\
+                .map .bss array 4 16 1\nmain:\n  r1 = map[hits]\n  r2 = map[.rodata][0]+4\n  r3 = subprog[each]\n  r4 = 0\n\
+                \x20 call twice\n  if r0 == 0x0 goto L1\n  r0 = 0\nL1:\n  exit\ntwice:\n  r1 = map[.bss][0]+8\n\
+                \x20 r0 = *(u64 *)(r1 +0)\n  exit\neach:\n  r0 = 0\n  exit\n";
+    let source = TempFile::new("whole.s", text.as_bytes());
+    let (first, second) = (
+        TempFile::new("first.o", b""),
+        TempFile::new("second.o", b""),
+    );
+    let asm = |source: &TempFile, object: &TempFile| {
+        let args = ["asm", source.name(), "-o", object.name()];
+        let out = run(Command::new(EXE).args(args), b"");
+        assert!(out.status.success(), "{}", text_of(&out.stderr));
+        std::fs::read(object.name()).unwrap()
+    };
+    let made = asm(&source, &first);
+    for style in ["kernel", "llvm", "mnemonic"] {
+        let args = ["disasm", first.name(), "--style", style];
+        let listing = run(Command::new(EXE).args(args), b"").stdout;
+        if style == "kernel" {
+            assert_eq!(text_of(&listing), text);
+        }
+        let again = TempFile::new("again.s", &listing);
+        assert_eq!(asm(&again, &second), made, "{style}");
+    }
+}
+
+#[test]
+fn several_programs_are_listed_each_under_its_name() {
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/clang.o");
+    Case {
+        args: &["disasm", object],
+        stdout: &[
+            "# several programs: --section NAME",
+            "# section tracepoint/syscalls/sys_enter_openat\nenter:\n",
+            "  call twice\n",
+            "  r2 = subprog[each]\n",
+            "  r2 = map[.bss][0]+8  # total\n",
+        ],
         ..Case::default()
     }
     .check();
     Case {
-        args: &["exec", object.name(), "--section", "syscall"],
+        args: &["exec", object],
         code: 2,
-        stderr: &["refers to `twice`, outside of section `syscall`"],
+        stderr: &["it has several programs", "--section: "],
         ..Case::default()
     }
     .check();

@@ -369,7 +369,11 @@ fn what_the_verifier_would_refuse_is_not_loaded() {
             "0x5\n",
             "insn 1 `r0 <<= 64`: shifts by 64",
         ),
-        ("r0 = *(u8 *)skb[0]\nexit", "0x2a\n", "loads from a packet"),
+        (
+            "r6 = r1\nr0 = *(u8 *)skb[0]\nexit",
+            "0x2a\n",
+            "loads from a packet",
+        ),
         ("r0 = 0\nexit", "0x0\n", ""),
     ] {
         let out = run(

@@ -179,9 +179,6 @@ impl Problem {
                 "a wide immediate takes two slots; jump to its first or past it"
             }
             Problem::MissingExit => "end with `exit`, or with a jump back",
-            Problem::Range {
-                what: "a shift", ..
-            } => "shift by less than the width",
             Problem::SeveralInsns => "give one instruction",
             Problem::Empty => "write one instruction a line, the last one `exit`",
             Problem::Expected { .. } => {
