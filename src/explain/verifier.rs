@@ -77,8 +77,9 @@ pub const VERIFIER: &[Message] = &[
     row("invalid zero-sized read{}", "a length may be 0 where at least 1 is wanted", "leave before the call if the length is 0", "kernel/bpf/verifier.c: check_stack_range_initialized"),
     row("invalid bpf_context access off={} size={}", "the context has no field at that offset and size for this program type, or it may not be written", "look up the context's layout: struct pt_regs, the tracepoint's format, and use that size", "kernel/bpf/verifier.c: check_ctx_access"),
     row("dereference of modified {} ptr R{} off={} disallowed", "the context pointer was changed before the access", "use the pointer as it came and put the offset into the access", "kernel/bpf/verifier.c: __check_ptr_off_reg"),
+    row("R{} is {} invalid negative access: off={}", "an access before the begin of a kernel structure", "use an offset that the structure has", "kernel/bpf/verifier.c: check_ptr_to_btf_access, check_ptr_to_map_access"),
     row("access beyond struct {} at off {} size {}", "an access reaches outside a kernel structure", "check the offset against the running kernel's BTF", "kernel/bpf/btf.c: btf_struct_walk"),
-    row("misaligned {} access off {}", "an access is not at a multiple of its size", "align it, or go by smaller pieces", "kernel/bpf/verifier.c: check_ptr_alignment"),
+    row("misaligned {}access off {}", "an access is not at a multiple of its size", "align it, or go by smaller pieces", "kernel/bpf/verifier.c: check_ptr_alignment"),
     row("write into map forbidden, value_size={} off={} size={}", "the map is read-only for programs", "create it without BPF_F_RDONLY_PROG, or do not write", "kernel/bpf/verifier.c: check_map_access_type"),
     row("read from map forbidden, value_size={} off={} size={}", "the map is write-only for programs", "create it without BPF_F_WRONLY_PROG, or do not read", "kernel/bpf/verifier.c: check_map_access_type"),
     row("R{} tried to subtract pointer from scalar", "a pointer is taken from a number", "subtract the number from the pointer", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
@@ -96,7 +97,9 @@ pub const VERIFIER: &[Message] = &[
     row("combined stack size of {} calls is {}", "the frames of nested functions together take more than 512 bytes", "keep big buffers in a per-CPU array map", "kernel/bpf/verifier.c: check_max_stack_depth"),
     row("attempt to corrupt spilled pointer on stack", "a part of a pointer saved on the stack is overwritten", "save the pointer elsewhere or overwrite all 8 bytes", "kernel/bpf/verifier.c: check_stack_write_fixed_off"),
     row("corrupted spill memory", "a pointer saved on the stack is read in part or after being overwritten", "read all 8 bytes of what was saved", "kernel/bpf/verifier.c: check_stack_read_fixed_off"),
+    row("invalid size of register {}", "a pointer is saved to the stack, or read back, in less than 8 bytes", "save and read pointers whole, at multiples of 8", "kernel/bpf/verifier.c: check_stack_write_fixed_off, check_stack_read_fixed_off"),
     // Pointer arithmetic.
+    row("R{} pointer arithmetic with {} operator prohibited", "a pointer is multiplied, divided or shifted", "work on the offset before it is added", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
     row("R{} pointer arithmetic on {} prohibited", "this kind of pointer may not be added to; one that may be 0 must be tested first", "test it with 0 first, or put a constant offset into the access", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
     row("R{} 32-bit pointer arithmetic prohibited", "a pointer is changed by a 32-bit operation, which cuts it", "use the 64-bit operation", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
     row("R{} bitwise operator {} on pointer prohibited", "a pointer is masked or shifted", "work on the offset before it is added", "kernel/bpf/verifier.c: adjust_ptr_min_max_vals"),
@@ -153,6 +156,7 @@ pub const VERIFIER: &[Message] = &[
     row("BPF_ATOMIC {} into R{} {} is not allowed", "this kind of memory cannot be changed atomically", "use map or stack memory", "kernel/bpf/verifier.c: check_atomic_rmw"),
     row("BPF_LD_[ABS|IND] instructions {}", "packet loads are for socket filters and classifiers, and not where functions or locks forbid them", "use direct packet access or bpf_skb_load_bytes", "kernel/bpf/verifier.c: check_ld_abs"),
     // Maps and objects.
+    row("Sleepable programs can only use {} maps", "this kind of map may go away under a program that sleeps", "use another kind, or load the program without BPF_F_SLEEPABLE", "kernel/bpf/verifier.c: check_map_prog_compatibility"),
     row("fd {} is not pointing to valid bpf_map", "the map's file descriptor is not a map's", "create the map before the program and put its descriptor in", "kernel/bpf/verifier.c: add_used_map"),
     row("fd_idx without fd_array is invalid", "a map by index, but no array of descriptors was given at load", "give fd_array at load, or put descriptors in (source 1)", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("no direct value access support for this map type", "addresses inside a value exist for array maps with one element", "look the element up, or use an array map", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),

@@ -2,6 +2,7 @@
 
 use baretrace::{
     asm::{self, Imm64, Insn, helper::ProgType},
+    explain,
     spec::{MapKind, MapRole, MapSpec},
     sys::bpf::{Map, MapCreate, ProgLoad, prog_load},
 };
@@ -117,9 +118,13 @@ impl Judge {
             Ok(_) => Ok(()),
             Err(_) => {
                 let text = String::from_utf8_lossy(&log);
-                let text = text.trim_end_matches('\0');
+                // Behind the end there may be what a path wrote that the verifier left again.
+                let text = text.split('\0').next().unwrap_or("");
                 let lines: Vec<&str> = text.lines().filter(|l| !telling(l)).collect();
-                let last = lines.last().copied().unwrap_or("");
+                // Behind the message there may be states, or the instruction again.
+                let known = |line: &&&str| explain::message(line).is_some();
+                let last = lines.iter().rev().take(4).find(known).or(lines.last());
+                let last = last.copied().unwrap_or("");
                 Err(format!("{first}: {last}"))
             }
         }
