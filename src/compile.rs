@@ -8,7 +8,7 @@ use crate::{
     span::Span,
     spec::{Object, ProgramSpec, Target},
 };
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// Why a checked script does not compile.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +105,7 @@ pub(crate) fn lowered(
         name: script_name,
         source,
     };
-    lower::lower(checked, target, text).map_err(CompileError::Lower)
+    lower::lower(checked, target, text, &BTreeSet::new()).map_err(CompileError::Lower)
 }
 
 /// The object of what [`lowered`] gave.

@@ -79,8 +79,12 @@ impl Lower<'_> {
             .filter_map(|(v, _)| Some((*v, self.vars.get(v).copied()?)))
             .collect();
         let own: Vec<VarId> = own.into_iter().map(|(var, _)| var).collect();
-        let words: Vec<VReg> = shared.iter().flat_map(|(_, home)| words(*home)).collect();
-        let size = u32::from(FIRST.unsigned_abs()) + 8 * u32::try_from(words.len()).unwrap_or(0);
+        let scratch = self.scratch;
+        let shown: Vec<VReg> = shared
+            .iter()
+            .flat_map(|(_, home)| words(*home, scratch))
+            .collect();
+        let size = u32::from(FIRST.unsigned_abs()) + 8 * u32::try_from(shown.len()).unwrap_or(0);
         if size > 400 {
             return self.fail(map_expr, "the body of this loop uses too many variables");
         }
@@ -92,7 +96,7 @@ impl Lower<'_> {
         if let Some(scratch) = self.scratch {
             self.f.store(Size::DW, frame, SCRATCH, scratch);
         }
-        for (i, word) in words.iter().enumerate() {
+        for (i, word) in shown.iter().enumerate() {
             self.f.store(Size::DW, frame, nth(i), *word);
         }
         let func = self.callback_of(var, map, body, (&shared, &own), output || leaves)?;
@@ -117,7 +121,7 @@ impl Lower<'_> {
                     src: new.into(),
                 });
             }
-            i += words_len(*home);
+            i += words(*home, scratch).len();
         }
         if leaves {
             let stopped = self.f.load(Size::DW, frame, STOPPED);
@@ -188,6 +192,9 @@ impl Lower<'_> {
         for (var, home) in shared {
             let at = i;
             let mut word = |l: &mut Self, was: VReg| {
+                if let (true, Some(scratch)) = (Some(was) == outer_scratch, scratch) {
+                    return scratch;
+                }
                 let reg = l.f.load(Size::DW, frame, nth(i));
                 if outer_stack.contains(&was) {
                     l.on_stack.insert(reg);
@@ -225,6 +232,13 @@ impl Lower<'_> {
             if matches!(outer_vars.get(var), Some(VarHome::Reg(_))) {
                 let reg = self.f.mov(0);
                 self.vars.insert(*var, VarHome::Reg(reg));
+            } else if let (Some(VarHome::Mem(addr)), Some(base)) = (outer_vars.get(var), scratch)
+                && Some(addr.base) == outer_scratch
+                && self.is_number(*var)
+            {
+                let home = Addr { base, off: addr.off };
+                self.store_at(home, Size::DW, Opnd::Imm(0));
+                self.vars.insert(*var, VarHome::Mem(home));
             } else if let Some(VarHome::Mem(_)) = outer_vars.get(var)
                 && self.is_number(*var)
             {
@@ -357,21 +371,19 @@ fn nth(i: usize) -> i16 {
     FIRST + 8 * i16::try_from(i).unwrap_or(0)
 }
 
-/// What of a variable's home goes through the frame.
-fn words(home: VarHome) -> Vec<VReg> {
+/// What of a variable's home goes through the frame; the scratch buffer has a word of its own.
+fn words(home: VarHome, scratch: Option<VReg>) -> Vec<VReg> {
     let part = |p| match p {
         Part::Number(reg) => reg,
         Part::Bytes(addr) => addr.base,
     };
-    match home {
+    let mut words = match home {
         VarHome::Reg(reg) | VarHome::Blob(reg, _) => vec![reg],
         VarHome::Mem(addr) => vec![addr.base],
         VarHome::Pair(a, b) => vec![part(a), part(b)],
-    }
-}
-
-fn words_len(home: VarHome) -> usize {
-    words(home).len()
+    };
+    words.retain(|word| Some(*word) != scratch);
+    words
 }
 
 /// The variables of a block, and how often each appears.

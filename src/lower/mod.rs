@@ -27,6 +27,7 @@ use crate::{
     lang::checked::{Checked, CheckedPoint, Point},
     spec::{AttachSpec, EventPlan, MapSpec, ProgramKind, Site, Target, UserSite},
 };
+use std::collections::BTreeSet;
 use usage::Usage;
 
 /// A program before code generation.
@@ -71,11 +72,17 @@ impl Text<'_> {
     }
 }
 
-/// Lowers a checked script.
+/// Lowers a checked script. The programs named by `settled` are made so that the verifier sees the same state wherever
+/// paths meet, at the price of some loads and stores (see `docs/decisions/0013-loops-the-verifier-can-follow.md`).
 ///
 /// # Errors
 /// The first construct that cannot be compiled, with its place.
-pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lowered, LowerError> {
+pub fn lower(
+    checked: &Checked,
+    target: &Target,
+    text: Text<'_>,
+    settled: &BTreeSet<usize>,
+) -> Result<Lowered, LowerError> {
     let mut shared = shared::Shared::new(checked, target);
     let mut programs = Vec::new();
     let mut scratch = [0; 2];
@@ -93,6 +100,8 @@ pub fn lower(checked: &Checked, target: &Target, text: Text<'_>) -> Result<Lower
                     args,
                     usage: &usage,
                     index: programs.len(),
+                    settled: target.features.may_goto
+                        && (usage.tangled || settled.contains(&programs.len())),
                 };
                 let lowered = program::lower(&job, &mut shared)?;
                 let most = &mut scratch[usize::from(lowered.large)];

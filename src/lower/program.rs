@@ -65,6 +65,8 @@ pub(super) struct Plan {
     early: bool,
     /// Scratch is one of the large buffers that all CPUs share.
     large: bool,
+    /// Script numbers, and what a statement leaves for the next, live in scratch, where the verifier knows nothing.
+    pub(super) settled: bool,
 }
 
 impl Plan {
@@ -188,20 +190,23 @@ pub(super) struct Job<'a> {
     pub(super) args: &'a [UsdtArg],
     pub(super) usage: &'a Usage,
     pub(super) index: usize,
+    /// See [`Plan::settled`].
+    pub(super) settled: bool,
 }
 
 /// Lowers one program, trying plans from the cheapest up.
 pub(super) fn lower(job: &Job<'_>, shared: &mut Shared) -> Result<Lowered, LowerError> {
     let mut plan = Plan {
-        home: 0,
+        home: if job.settled { 2 } else { 0 },
         record_size: STACK_RECORD_MAX,
         fixed: 0,
         kept: 0,
         record_max: RECORD_MAX,
         blob_vars: true,
         chunked: false,
-        early: false,
+        early: job.settled,
         large: false,
+        settled: job.settled,
     };
     // Each failed attempt moves one setting one way, so this ends.
     for _ in 0..24 {
@@ -336,7 +341,13 @@ impl<'a> Lower<'a> {
             if self.usage.addressed.contains(var) {
                 continue;
             }
-            if !usage.assigned_first && self.is_number(*var) {
+            if self.plan.settled && self.is_number(*var) {
+                let home = self.alloc_kept(8)?;
+                if !usage.assigned_first {
+                    self.store_at(home, Size::DW, Opnd::Imm(0));
+                }
+                self.vars.insert(*var, VarHome::Mem(home));
+            } else if !usage.assigned_first && self.is_number(*var) {
                 let reg = self.f.vreg();
                 self.f.push(Op::Mov {
                     dst: reg,
@@ -474,7 +485,7 @@ impl<'a> Lower<'a> {
 
     /// Memory of `size` bytes for the whole run of the program: on the stack when small, in scratch when not.
     pub(super) fn alloc(&mut self, size: u32) -> Result<Addr, Restart> {
-        if size <= self.checked.config.on_stack_limit.min(64) {
+        if !self.plan.settled && size <= self.checked.config.on_stack_limit.min(64) {
             let size = size.next_multiple_of(8).max(8);
             let free = self.pool.free.iter().position(|(_, s)| *s == size);
             if free.is_some() || self.pool.total + size <= STACK_VALUES_MAX {

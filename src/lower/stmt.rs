@@ -2,13 +2,13 @@
 
 use super::{
     program::{Loop, Lower, Restart, VarHome},
-    record::Addr,
+    record::{Addr, Home},
     usage::has_output,
     value::{Val, is_number, shape},
 };
 use crate::{
-    asm::Cond,
-    ir::{Op, Opnd, Term},
+    asm::{AluOp, Cond, Size},
+    ir::{Op, Opnd, Term, VReg},
     lang::{
         ast::{BinOp, Block, Expr, ExprKind, Stmt, StmtKind},
         checked::{Res, VarId},
@@ -99,6 +99,9 @@ impl Lower<'_> {
         }
         let old = self.f.set_span(Some(stmt.span));
         let result = self.passing(|l| l.stmt_inner(stmt));
+        if self.plan.settled && result.is_ok() && !self.f.closed() {
+            self.settle()?;
+        }
         self.f.set_span(old);
         result
     }
@@ -350,12 +353,12 @@ impl Lower<'_> {
             (Opnd::Imm(a), Opnd::Imm(b)) => Some(b.saturating_sub(a)),
             _ => None,
         };
-        let (count, limit) = (self.f.mov(first), self.f.mov(last));
-        let walked = turns.is_some_and(|n| n <= WALKED) && self.loops.is_empty() && flat(body);
-        if !walked && self.target.features.may_goto {
-            // A counter that starts at a number the verifier knows makes it walk each turn.
-            self.forget(count);
-        }
+        let walked = turns.is_some_and(|n| n <= WALKED)
+            && self.loops.is_empty()
+            && !self.plan.settled
+            && flat(body);
+        let count = self.counter(first, !walked)?;
+        let limit = self.counter(last, false)?;
         let (head, go, next, stop) = (
             self.f.block(),
             self.f.block(),
@@ -375,20 +378,62 @@ impl Lower<'_> {
                 if !walked {
                     l.budget(stop);
                 }
-                l.f.branch(Cond::Slt, count, limit, go, stop);
+                let (now, end) = (l.count(count), l.count(limit));
+                l.f.branch(Cond::Slt, now, end, go, stop);
                 l.f.switch_to(go);
-                let copy = l.f.mov(count);
+                let copy = l.f.mov(now);
                 l.set_number(id, copy.into());
                 Ok(())
             },
             |l| {
                 l.f.end(Term::Goto(next));
                 l.f.switch_to(next);
-                l.add_assign(count, 1);
+                match count {
+                    VarHome::Mem(addr) => {
+                        let now = l.load_at(addr, Size::DW, false);
+                        let next = l.f.alu(AluOp::Add, now, 1);
+                        l.store_at(addr, Size::DW, next.into());
+                    }
+                    _ => {
+                        let now = l.count(count);
+                        l.add_assign(now, 1);
+                    }
+                }
                 l.f.end(Term::Goto(head));
                 Ok(())
             },
         )
+    }
+
+    /// A number that a loop counts with, in scratch where things are settled.
+    fn counter(&mut self, start: Opnd, hidden: bool) -> Result<VarHome, Restart> {
+        if self.plan.settled {
+            let home = self.alloc_kept(8)?;
+            self.store_at(home, Size::DW, start);
+            return Ok(VarHome::Mem(home));
+        }
+        let reg = self.f.mov(start);
+        if hidden && self.target.features.may_goto {
+            // A counter that starts at a number the verifier knows makes it walk each turn.
+            self.forget(reg);
+        }
+        Ok(VarHome::Reg(reg))
+    }
+
+    fn count(&mut self, home: VarHome) -> VReg {
+        match home {
+            VarHome::Reg(reg) => reg,
+            VarHome::Mem(addr) => self.load_at(addr, Size::DW, false),
+            _ => self.f.mov(0),
+        }
+    }
+
+    /// After a statement: nothing of it is in registers.
+    fn settle(&mut self) -> Result<(), Restart> {
+        if self.cursor.is_empty() || !matches!(self.home, Home::Scratch { .. }) {
+            return Ok(());
+        }
+        self.park()
     }
 
     /// Lets the verifier see an end to a loop.

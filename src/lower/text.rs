@@ -58,6 +58,7 @@ impl Lower<'_> {
         self.add_assign(i, 1);
         self.f.end(Term::Goto(head));
         self.f.switch_to(done);
+        self.forget_settled(i);
         Ok(i)
     }
 
@@ -85,6 +86,13 @@ impl Lower<'_> {
             a: reg.into(),
             b: zero,
         });
+    }
+
+    /// Where things are settled: what a loop found is a number like any other.
+    fn forget_settled(&mut self, reg: VReg) {
+        if self.plan.settled {
+            self.forget(reg);
+        }
     }
 
     /// Byte `i` after `base`; the caller has compared `i` with the size.
@@ -203,6 +211,7 @@ impl Lower<'_> {
             l.f.branch(Cond::Ne, b, 0, next, done);
             Ok(())
         })?;
+        self.forget_settled(found);
         Ok(found.into())
     }
 
@@ -228,6 +237,7 @@ impl Lower<'_> {
             }
             Ok(())
         })?;
+        self.forget_settled(dst);
         Ok(dst)
     }
 

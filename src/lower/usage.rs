@@ -38,6 +38,8 @@ pub(super) struct Usage {
     pub(super) user_pointers: bool,
     /// The script asks for the depth of a stack that was kept.
     pub(super) stack_depths: bool,
+    /// A loop has branches or other loops inside.
+    pub(super) tangled: bool,
 }
 
 struct Walk<'a> {
@@ -251,6 +253,7 @@ impl Walk<'_> {
     }
 
     fn looped(&mut self, block: &Block) {
+        self.usage.tangled = true;
         self.loops += 1;
         self.nested(block);
         self.loops -= 1;

@@ -68,7 +68,7 @@ fn ir_text(
             "print the code: nothing was compiled".to_string(),
         ));
     };
-    let lowered = lower::lower(checked, session.target(), text).map_err(|err| {
+    let lowered = lower::lower(checked, session.target(), text, &Default::default()).map_err(|err| {
         let err = CompileError::Lower(err);
         let (span, object) = (err.span(), &compiled.object);
         SessionError::Compile(Placed::new(err, span, &object.script_name, &object.source))
