@@ -330,10 +330,15 @@ impl<'a> Lower<'a> {
         // What has an address is in memory from the start.
         for var in &self.usage.addressed {
             if self.is_number(*var) {
-                let slot = self.f.slot(8, 8);
-                let base = self.slot_base(slot);
-                self.f.store(Size::DW, base, 0, 0);
-                self.vars.insert(*var, VarHome::Mem(Addr { base, off: 0 }));
+                let home = if self.plan.settled {
+                    self.alloc_kept(8)?
+                } else {
+                    let slot = self.f.slot(8, 8);
+                    let base = self.slot_base(slot);
+                    Addr { base, off: 0 }
+                };
+                self.store_at(home, Size::DW, Opnd::Imm(0));
+                self.vars.insert(*var, VarHome::Mem(home));
             }
         }
         // What a path may read before it was written reads as 0.

@@ -3,7 +3,7 @@
 use super::{
     program::{Loop, Lower, Restart, VarHome},
     record::{Addr, Home},
-    usage::has_output,
+    usage::{flat, has_output},
     value::{Val, is_number, shape},
 };
 use crate::{
@@ -517,26 +517,4 @@ impl Lower<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a block has statements in a row only: no branches, loops or calls of functions that have them.
-fn flat(body: &Block) -> bool {
-    let simple = |stmt: &Stmt| {
-        matches!(
-            stmt.kind,
-            StmtKind::Expr(_)
-                | StmtKind::Discard(_)
-                | StmtKind::Assign { .. }
-                | StmtKind::Let { .. }
-        )
-    };
-    let mut plain = body.stmts.iter().all(simple);
-    super::usage::each_expr(body, &mut |expr| {
-        plain &= match &expr.kind {
-            ExprKind::Ternary { .. } | ExprKind::Block(_) => false,
-            ExprKind::Binary { op, .. } => !matches!(op, BinOp::LogAnd | BinOp::LogOr),
-            _ => true,
-        };
-    });
-    plain
 }

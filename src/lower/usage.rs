@@ -1,7 +1,7 @@
 //! How a probe uses its variables and arguments, read off the tree before anything is lowered.
 
 use crate::lang::{
-    ast::{Arg, Block, Expr, ExprKind, Stmt, StmtKind, UnOp},
+    ast::{Arg, BinOp, Block, Expr, ExprKind, Stmt, StmtKind, UnOp},
     builtin,
     checked::{Checked, CheckedProbe, Res, VarId},
 };
@@ -140,6 +140,28 @@ fn calls(checked: &Checked, block: &Block, wanted: impl Fn(&str) -> bool) -> boo
     found
 }
 
+/// Whether a block has statements in a row only: no branches, loops or calls of functions that have them.
+pub(super) fn flat(body: &Block) -> bool {
+    let simple = |stmt: &Stmt| {
+        matches!(
+            stmt.kind,
+            StmtKind::Expr(_)
+                | StmtKind::Discard(_)
+                | StmtKind::Assign { .. }
+                | StmtKind::Let { .. }
+        )
+    };
+    let mut plain = body.stmts.iter().all(simple);
+    each_expr(body, &mut |expr| {
+        plain &= match &expr.kind {
+            ExprKind::Ternary { .. } | ExprKind::Block(_) => false,
+            ExprKind::Binary { op, .. } => !matches!(op, BinOp::LogAnd | BinOp::LogOr),
+            _ => true,
+        };
+    });
+    plain
+}
+
 /// Calls `f` on every expression of a block.
 pub(super) fn each_expr(block: &Block, f: &mut dyn FnMut(&Expr)) {
     for stmt in &block.stmts {
@@ -253,7 +275,7 @@ impl Walk<'_> {
     }
 
     fn looped(&mut self, block: &Block) {
-        self.usage.tangled = true;
+        self.usage.tangled |= self.loops > 0 || !flat(block);
         self.loops += 1;
         self.nested(block);
         self.loops -= 1;
@@ -299,6 +321,8 @@ impl Walk<'_> {
                 self.loops += 1;
                 self.expr(cond, Place::Loose);
                 self.loops -= 1;
+                // A condition is a branch, and its loop may end anywhere.
+                self.usage.tangled = true;
                 self.looped(body);
             }
             StmtKind::ForMap { var, map, body } => {
@@ -323,7 +347,10 @@ impl Walk<'_> {
             }
             StmtKind::Unroll { count, body } => {
                 self.expr(count, Place::Value);
+                let tangled = self.usage.tangled;
                 self.looped(body);
+                // What is repeated is no loop, however much of it there is.
+                self.usage.tangled = tangled;
             }
             StmtKind::Block(block) => self.block(block),
             StmtKind::Break | StmtKind::Continue | StmtKind::Return(None) => {}

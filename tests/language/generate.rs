@@ -1,5 +1,6 @@
 //! Random scripts that the checker accepts: all types, nested control flow, loops, maps.
 
+use super::rich;
 use std::fmt::Write as _;
 
 /// Numbers that look random and are the same on each run.
@@ -23,17 +24,17 @@ impl Dice {
 }
 
 /// One script under construction.
-struct Script {
+pub(crate) struct Script {
     dice: Dice,
-    text: String,
+    pub(crate) text: String,
     /// Names given to loop variables so far.
     names: u32,
     /// Loops around the current statement.
-    loops: u32,
+    pub(crate) loops: u32,
     /// Statements left: keeps programs small.
     budget: u32,
     /// The kernel can go over maps.
-    maps: bool,
+    pub(crate) maps: bool,
 }
 
 /// A script; with `maps` it may go over maps.
@@ -47,12 +48,13 @@ pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
         budget: 0,
         maps,
     };
+    s.text
+        .push_str("struct S { int a; char b; short c[3]; unsigned f:3; unsigned g:7; long d; }\n");
     if s.dice.roll(3) == 0 {
         let len = s.dice.pick(&["16", "64", "100", "200", "1024"]);
         let _ = writeln!(s.text, "config = {{ max_strlen={len} }}");
     }
-    s.text
-        .push_str("struct S { int a; char b; short c[3]; unsigned f:3; unsigned g:7; long d; }\n");
+    s.text.push_str(rich::MACROS);
     let probes = 1 + s.dice.roll(2);
     for i in 0..probes {
         let kinds = [
@@ -83,7 +85,9 @@ pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
             "let $a = (int64)1; let $b = (int64)pid; let $u = (uint8)7; let $s = \"first\"; let $c = comm; \
              let $t = ((int64)1, \"two\"); let $r = *(struct S *)0;\n",
         );
+        s.text.push_str(rich::VARIABLES);
         if i == 0 {
+            s.text.push_str(rich::MAPS);
             s.text.push_str(
                 "@n[(int64)1] = (int64)2; @s[comm] = (int64)1; @t[(int64)1, \"k\"] = \"value\"; @v = (int64)0; \
                  @w = \"scalar\"; @c = count(); @k[(int64)1] = count(); @h[\"x\"] = hist((int64)3); \
@@ -99,18 +103,30 @@ pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
 }
 
 impl Script {
-    fn name(&mut self) -> String {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.dice.roll(sides)
+    }
+
+    pub(crate) fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        self.dice.pick(of)
+    }
+
+    pub(crate) fn name(&mut self) -> String {
         self.names += 1;
         format!("$x{}", self.names)
     }
 
-    fn block(&mut self, depth: u32) {
+    pub(crate) fn block(&mut self, depth: u32) {
         for _ in 0..=self.dice.roll(3) {
             if self.budget == 0 {
                 break;
             }
             self.budget -= 1;
-            self.stmt(depth);
+            if self.dice.roll(5) < 2 {
+                self.rich(depth);
+            } else {
+                self.stmt(depth);
+            }
         }
     }
 
@@ -126,7 +142,7 @@ impl Script {
         self.loops -= 1;
     }
 
-    fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push_str(";\n");
     }
@@ -257,7 +273,7 @@ impl Script {
         self.line(&text);
     }
 
-    fn int(&mut self, depth: u32) -> String {
+    pub(crate) fn int(&mut self, depth: u32) -> String {
         if depth == 0 || self.dice.roll(3) == 0 {
             let atoms = [
                 "$a",
@@ -300,7 +316,7 @@ impl Script {
         }
     }
 
-    fn boolean(&mut self, depth: u32) -> String {
+    pub(crate) fn boolean(&mut self, depth: u32) -> String {
         if depth == 0 {
             return self
                 .dice
@@ -341,7 +357,7 @@ impl Script {
         }
     }
 
-    fn string(&mut self, depth: u32) -> String {
+    pub(crate) fn string(&mut self, depth: u32) -> String {
         if depth == 0 || self.dice.roll(2) == 0 {
             let atoms = [
                 "$s",

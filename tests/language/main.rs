@@ -3,3 +3,5 @@
 mod cases;
 mod generate;
 mod load;
+mod pinned;
+mod rich;
