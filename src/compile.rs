@@ -89,23 +89,92 @@ pub fn object(
     script_name: &str,
     source: &str,
 ) -> Result<Object, CompileError> {
-    let lowered = lowered(checked, target, script_name, source)?;
-    let options = codegen::Options::new(&target.features);
-    generated(lowered, checked, &options, script_name, source)
+    compiled(checked, target, script_name, source).map(|(_, object)| object)
 }
 
-/// A checked script as three-address code.
+/// A checked script as the three-address code that it is compiled from.
 pub(crate) fn lowered(
     checked: &Checked,
     target: &Target,
     script_name: &str,
     source: &str,
 ) -> Result<Lowered, CompileError> {
+    compiled(checked, target, script_name, source).map(|(lowered, _)| lowered)
+}
+
+/// Compiles; programs that turn out too large for the stack, or to be walked for too long, are settled and compiled
+/// again.
+fn compiled(
+    checked: &Checked,
+    target: &Target,
+    script_name: &str,
+    source: &str,
+) -> Result<(Lowered, Object), CompileError> {
     let text = lower::Text {
         name: script_name,
         source,
     };
-    lower::lower(checked, target, text, &BTreeSet::new()).map_err(CompileError::Lower)
+    let options = codegen::Options::new(&target.features);
+    let mut settled = BTreeSet::new();
+    loop {
+        let lowered = lower::lower(checked, target, text, &settled).map_err(CompileError::Lower)?;
+        let object = match generated(lowered.clone(), checked, &options, script_name, source) {
+            Ok(object) => object,
+            Err(Stopped { program, error }) => {
+                let stack = matches!(
+                    error,
+                    CompileError::Codegen {
+                        error: codegen::CodegenError::Stack { .. },
+                        ..
+                    }
+                );
+                if stack && settled.insert(program) {
+                    continue;
+                }
+                return Err(error);
+            }
+        };
+        let before = settled.len();
+        settled.extend(long(&object));
+        if settled.len() == before {
+            return Ok((lowered, object));
+        }
+    }
+}
+
+/// A program that does not compile.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    /// Its index.
+    program: usize,
+    error: CompileError,
+}
+
+impl From<Stopped> for CompileError {
+    fn from(stopped: Stopped) -> Self {
+        stopped.error
+    }
+}
+
+/// Programs with fewer instructions are not followed before they are loaded.
+const LONG: usize = 400;
+
+/// What takes longer to follow is settled.
+const FOLLOWED: usize = 50_000;
+
+/// The programs that take the verifier too long, in our own checker's eyes.
+fn long(object: &Object) -> Vec<usize> {
+    let undecided = |spec: &ProgramSpec| {
+        let mut env = check::env(object, spec);
+        env.limit = FOLLOWED;
+        spec.insns.len() >= LONG
+            && check::program(&spec.insns, &env).is_err_and(|error| error.what.is_undecided())
+    };
+    let programs = object.programs.iter().enumerate();
+    programs
+        .filter(|(_, spec)| undecided(spec))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// The object of what [`lowered`] gave.
@@ -115,10 +184,14 @@ pub(crate) fn generated(
     options: &codegen::Options,
     script_name: &str,
     source: &str,
-) -> Result<Object, CompileError> {
+) -> Result<Object, Stopped> {
     let mut programs = Vec::with_capacity(lowered.programs.len());
-    for program in lowered.programs {
-        programs.push(generate(program, options)?);
+    for (index, program) in lowered.programs.into_iter().enumerate() {
+        let program = generate(program, options).map_err(|error| Stopped {
+            program: index,
+            error,
+        })?;
+        programs.push(program);
     }
     let license = match checked.config.license.as_str() {
         "" => LICENSE,
@@ -143,8 +216,8 @@ pub(crate) fn generated(
 const LOOPS_WALKED: usize = 200_000;
 
 /// Without `may_goto` the verifier walks every turn of every loop: what may be too much for it is refused here.
-fn walkable(object: &Object) -> Result<(), CompileError> {
-    for spec in &object.programs {
+fn walkable(object: &Object) -> Result<(), Stopped> {
+    for (program, spec) in object.programs.iter().enumerate() {
         let turns_back = |insn: &Insn| match insn {
             Insn::Ja { off } | Insn::Jmp { off, .. } => *off < 0,
             Insn::Jal { imm } => *imm < 0,
@@ -161,9 +234,11 @@ fn walkable(object: &Object) -> Result<(), CompileError> {
                 check::What::TooComplex | check::What::TooManyBranches
             )
         {
-            return Err(CompileError::Loops {
-                probe: spec.probe.clone(),
-                span: spec.origins.get(error.insn).copied().flatten(),
+            let span = spec.origins.get(error.insn).copied().flatten();
+            let probe = spec.probe.clone();
+            return Err(Stopped {
+                program,
+                error: CompileError::Loops { probe, span },
             });
         }
     }

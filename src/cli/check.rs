@@ -3,14 +3,20 @@
 use super::{Call, CliError, args, out, run::session_error};
 use crate::{
     audit::{Bundle, counted},
+    ir,
     session::{Options, Session, Stage, emit},
     spec::Object,
     sys::errno::Described,
 };
 use clap::ArgMatches;
 
-/// What `--emit` prints.
-pub(super) const STAGES: &[&str] = &["ast", "ir", "asm", "bytes", "spec"];
+/// What `--emit` prints; `ir:PASS` is the code after that pass.
+#[rustfmt::skip]
+pub(super) const STAGES: &[&str] = &[
+    "ast", "ir", "asm", "bytes", "spec", "ir:raw",
+    "ir:flow", "ir:names", "ir:values", "ir:fold", "ir:address", "ir:common", "ir:bits", "ir:dead", "ir:reads",
+    "ir:jump", "ir:flow2", "ir:names2", "ir:fold2", "ir:address2", "ir:common2", "ir:bits2", "ir:fold3", "ir:stores", "ir:merge", "ir:dead2", "ir:flow3",
+];
 
 /// The flags of a run that mean something here.
 const SHOWN: &[&str] = &[
@@ -50,10 +56,12 @@ pub(super) fn check(options: &Options, stage: Option<&str>) -> Result<String, Cl
     let stage = match stage {
         Some("ast") => Some(Stage::Ast),
         Some("ir") => Some(Stage::Ir),
+        Some("ir:raw") => Some(Stage::RawIr),
         Some("asm") => Some(Stage::Asm),
         Some("bytes") => Some(Stage::Bytes),
         Some("spec") => Some(Stage::Spec),
-        _ => None,
+        Some(other) => other.strip_prefix("ir:").and_then(after),
+        None => None,
     };
     let text = match stage {
         Some(stage) => emit(stage, &session, &compiled).map_err(session_error)?,
@@ -76,6 +84,12 @@ pub(super) fn check(options: &Options, stage: Option<&str>) -> Result<String, Cl
     Ok(text)
 }
 
+/// The code after a pass.
+fn after(pass: &str) -> Option<Stage> {
+    let name = ir::pass::names().find(|name| *name == pass);
+    name.map(Stage::IrAfter)
+}
+
 fn summary(object: &Object) -> String {
     let insns: usize = object
         .programs
@@ -89,4 +103,16 @@ fn summary(object: &Object) -> String {
         counted(insns, "instruction"),
         counted(object.maps.len(), "map")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pass_is_a_stage() {
+        let listed = STAGES.iter().filter_map(|stage| stage.strip_prefix("ir:"));
+        let listed: Vec<&str> = listed.filter(|name| *name != "raw").collect();
+        assert_eq!(listed, ir::pass::names().collect::<Vec<_>>());
+    }
 }

@@ -25,11 +25,22 @@ enum Item {
 }
 
 /// A function's instructions with labels.
+#[derive(Default)]
 pub(super) struct Listing {
     items: Vec<(Item, Option<Span>)>,
     /// First item of each block.
     starts: Vec<usize>,
     name: String,
+}
+
+impl Listing {
+    /// The functions whose addresses it takes.
+    pub(super) fn named(&self) -> impl Iterator<Item = FuncId> {
+        self.items.iter().filter_map(|(item, _)| match item {
+            Item::Func(_, func) => Some(*func),
+            _ => None,
+        })
+    }
 }
 
 /// Writes out `func`, with its blocks in their final order.

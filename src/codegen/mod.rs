@@ -53,8 +53,18 @@ pub struct Code {
     pub origins: Vec<Option<Span>>,
 }
 
-/// Compiles a program.
+/// Compiles a program. What does not fit the stack is compiled again without keeping values for later.
 pub fn compile(program: &Program, options: &Options) -> Result<Code, CodegenError> {
+    match compiled(program, options, &[]) {
+        Err(CodegenError::Stack { .. }) if options.optimize => {
+            compiled(program, options, ir::pass::KEEPING)
+        }
+        done => done,
+    }
+}
+
+/// Compiles with all passes but some.
+fn compiled(program: &Program, options: &Options, without: &[&str]) -> Result<Code, CodegenError> {
     let mut program = program.clone();
     if let Err(error) = ir::verify(&program) {
         return Err(CodegenError::Invalid {
@@ -63,15 +73,29 @@ pub fn compile(program: &Program, options: &Options) -> Result<Code, CodegenErro
         });
     }
     if options.optimize {
-        ir::pass::run_all(&mut program, &mut |_, _| {});
+        ir::pass::run(&mut program, without, &mut |_, _| {});
     }
-    let mut listings = Vec::with_capacity(program.funcs.len());
-    let mut frames = Vec::with_capacity(program.funcs.len());
-    for func in &mut program.funcs {
+    let mut listings: Vec<_> = program
+        .funcs
+        .iter()
+        .map(|_| emit::Listing::default())
+        .collect();
+    let mut frames = vec![0; program.funcs.len()];
+    // Callbacks that nothing names any more are left out: the verifier wants none that it does not come to.
+    let mut seen = vec![false; program.funcs.len()];
+    let mut open = vec![0];
+    while let Some(index) = open.pop() {
+        let Some(func) = program.funcs.get_mut(index) else {
+            continue;
+        };
+        if std::mem::replace(&mut seen[index], true) {
+            continue;
+        }
         legal::legalize(func, &options.features)?;
         let (listing, frame) = function(func, &options.features)?;
-        listings.push(listing);
-        frames.push(frame);
+        open.extend(listing.named().map(|func| func.0 as usize));
+        listings[index] = listing;
+        frames[index] = frame;
     }
     check_stack(&program, &frames)?;
     let (insns, origins) = emit::resolve(&listings, options.features.cpu_v4)?;

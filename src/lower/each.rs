@@ -236,7 +236,10 @@ impl Lower<'_> {
                 && Some(addr.base) == outer_scratch
                 && self.is_number(*var)
             {
-                let home = Addr { base, off: addr.off };
+                let home = Addr {
+                    base,
+                    off: addr.off,
+                };
                 self.store_at(home, Size::DW, Opnd::Imm(0));
                 self.vars.insert(*var, VarHome::Mem(home));
             } else if let Some(VarHome::Mem(_)) = outer_vars.get(var)

@@ -8,7 +8,7 @@ use super::{
     value::{Val, is_number, shape},
 };
 use crate::{
-    asm::{AluOp, AtomicOp, Cond, Size},
+    asm::{AluOp, AtomicOp, Cond, Size, Width},
     ir::{Op, Opnd, Term, VReg},
     lang::{
         ast::{Arg, BinOp, Expr, ExprKind},
@@ -599,13 +599,23 @@ impl Lower<'_> {
         let (rest, log) = (self.f.mov(v), self.f.mov(0));
         for step in [32i64, 16, 8, 4, 2, 1] {
             let (more, next) = (self.f.block(), self.f.block());
-            let high = self.f.alu(AluOp::Rsh, rest, step);
-            self.f.branch(Cond::Ne, high, 0, more, next);
+            if step == 32 {
+                // No comparison holds so large a number.
+                let high = self.f.alu(AluOp::Rsh, rest, step);
+                self.f.branch(Cond::Ne, high, 0, more, next);
+            } else {
+                self.f.branch(Cond::Lt, rest, 1 << step, next, more);
+            }
             self.f.switch_to(more);
-            self.f.push(Op::Mov {
-                dst: rest,
-                src: high.into(),
-            });
+            if step > 1 {
+                self.f.push(Op::Alu {
+                    op: AluOp::Rsh,
+                    width: Width::W64,
+                    dst: rest,
+                    a: rest.into(),
+                    b: Opnd::Imm(step),
+                });
+            }
             self.add_assign(log, step);
             self.f.end(Term::Goto(next));
             self.f.switch_to(next);

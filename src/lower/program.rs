@@ -5,7 +5,7 @@ use super::{
     abi::Abi,
     chunk::{CHUNK_EXTRA, SCRATCH_HEADER, SLOT},
     helper,
-    record::{Addr, Cursor, Home, RECORD_MAX},
+    record::{Addr, Cursor, Home, RECORD_MAX, STACK_START},
     shared::Shared,
     usage::{Usage, VarUse},
 };
@@ -388,7 +388,7 @@ impl<'a> Lower<'a> {
         match self.plan.home {
             0 => {}
             1 => {
-                let size = self.plan.record_size.next_multiple_of(8).max(8);
+                let size = (STACK_START + self.plan.record_size).next_multiple_of(8);
                 let slot = self.f.slot(size, 8);
                 self.home = Home::Stack(slot);
             }

@@ -20,6 +20,10 @@ pub(super) const RECORD_MAX: u32 = 28 * 1024;
 /// Blobs that may be longer than this are read in pieces, and may be sent in several chunks.
 const LONG: u32 = 6 * 1024;
 
+/// Where a record on the stack begins in its slot: the arguments behind its header and the first tag are then aligned to
+/// 8 bytes, and need not be stored in halves.
+pub(super) const STACK_START: u32 = 4;
+
 /// Offset in the scratch value of the parked position; the busy flag is at 0.
 const PARKED: i16 = 8;
 
@@ -129,7 +133,7 @@ impl Lower<'_> {
                 let base = self.slot_base(slot);
                 Ok(Addr {
                     base,
-                    off: stat.cast_signed(),
+                    off: (STACK_START + stat).cast_signed(),
                 })
             }
             Home::Scratch { base, start } => {

@@ -38,6 +38,8 @@ pub(super) struct Usage {
     pub(super) user_pointers: bool,
     /// The script asks for the depth of a stack that was kept.
     pub(super) stack_depths: bool,
+    /// There are loops.
+    turns: bool,
     /// A loop has branches or other loops inside.
     pub(super) tangled: bool,
 }
@@ -47,6 +49,8 @@ struct Walk<'a> {
     usage: Usage,
     depth: u32,
     loops: u32,
+    /// Loops around that are not written out.
+    turning: u32,
 }
 
 /// Where an expression stands.
@@ -65,6 +69,7 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
         usage: Usage::default(),
         depth: 0,
         loops: 0,
+        turning: 0,
     };
     if let Some(p) = &probe.predicate {
         walk.expr(p, Place::Loose);
@@ -95,6 +100,8 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
             _ => {}
         });
     }
+    // Addresses cannot be hidden from the verifier as numbers are.
+    walk.usage.tangled |= walk.usage.kernel_pointers && walk.usage.turns;
     let mine = &walk.usage.vars;
     walk.usage.addressed.retain(|var| mine.contains_key(var));
     walk.usage
@@ -160,6 +167,26 @@ pub(super) fn flat(body: &Block) -> bool {
         };
     });
     plain
+}
+
+/// Calls that leave the verifier nothing to tell turns of a loop apart by.
+const NUMERIC: &[&str] = &["count", "sum", "min", "max", "avg", "stats"];
+
+/// Whether a block is flat and about numbers alone: searching, comparing, reading and printing strings are loops or
+/// branches too.
+fn numeric(checked: &Checked, body: &Block) -> bool {
+    let mut numbers = flat(body);
+    each_expr(body, &mut |expr| {
+        numbers &= match &expr.kind {
+            ExprKind::Call { .. } => {
+                matches!(checked.res.get(&expr.id), Some(Res::Builtin(name)) if NUMERIC.contains(name))
+            }
+            ExprKind::Binary { left, .. } => super::value::is_number(checked.ty(left)),
+            ExprKind::Index { .. } => false,
+            _ => true,
+        };
+    });
+    numbers
 }
 
 /// Calls `f` on every expression of a block.
@@ -275,9 +302,12 @@ impl Walk<'_> {
     }
 
     fn looped(&mut self, block: &Block) {
-        self.usage.tangled |= self.loops > 0 || !flat(block);
+        self.usage.tangled |= self.turning > 0 || !numeric(self.checked, block);
+        self.usage.turns = true;
         self.loops += 1;
+        self.turning += 1;
         self.nested(block);
+        self.turning -= 1;
         self.loops -= 1;
     }
 
@@ -347,10 +377,10 @@ impl Walk<'_> {
             }
             StmtKind::Unroll { count, body } => {
                 self.expr(count, Place::Value);
-                let tangled = self.usage.tangled;
-                self.looped(body);
-                // What is repeated is no loop, however much of it there is.
-                self.usage.tangled = tangled;
+                // What is written out is no loop, however often it is.
+                self.loops += 1;
+                self.nested(body);
+                self.loops -= 1;
             }
             StmtKind::Block(block) => self.block(block),
             StmtKind::Break | StmtKind::Continue | StmtKind::Return(None) => {}

@@ -147,7 +147,7 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
         optimize: false,
     };
     let mut object = compile::generated(lowered, &checked, &options, &script.name, &script.text)
-        .map_err(ReplayError::Compile)?;
+        .map_err(|stopped| ReplayError::Compile(stopped.into()))?;
     if let Some(stacks) = object.map_index(|role| *role == MapRole::Stacks) {
         // Ids are places in the recorded map, which may have been larger.
         let notes = recording.notes();

@@ -6,8 +6,7 @@ use super::{
 };
 use crate::{
     asm::{self, disasm},
-    compile::CompileError,
-    ir, lang, lower,
+    compile, ir, lang,
     spec::{Object, ProgramSpec},
 };
 use std::fmt::Write;
@@ -21,6 +20,8 @@ pub enum Stage {
     RawIr,
     /// Three-address code after the passes.
     Ir,
+    /// Three-address code after the pass of that name and those before it.
+    IrAfter(&'static str),
     /// Instructions, each below the line of the script that it comes from.
     Asm,
     /// The instructions' bytes.
@@ -41,8 +42,9 @@ pub fn emit(
     let object = &compiled.object;
     match stage {
         Stage::Ast => Ok(lang::print(session.script())),
-        Stage::RawIr => ir_text(session, compiled, false),
-        Stage::Ir => ir_text(session, compiled, true),
+        Stage::RawIr => ir_text(session, compiled, &Passes::None),
+        Stage::Ir => ir_text(session, compiled, &Passes::All),
+        Stage::IrAfter(name) => ir_text(session, compiled, &Passes::Until(name)),
         Stage::Asm => Ok(asm_text(object)),
         Stage::Bytes => bytes_text(object),
         Stage::Spec => spec_text(object),
@@ -54,30 +56,43 @@ fn encode(program: &ProgramSpec) -> Result<Vec<u8>, SessionError> {
         .map_err(|err| SessionError::Emit(format!("encode `{}`: {err}", program.probe)))
 }
 
+/// The passes whose result is shown.
+enum Passes {
+    None,
+    All,
+    Until(&'static str),
+}
+
 fn ir_text(
     session: &Session<'_>,
     compiled: &Compiled,
-    passes: bool,
+    passes: &Passes,
 ) -> Result<String, SessionError> {
-    let text = lower::Text {
-        name: &compiled.object.script_name,
-        source: &compiled.object.source,
-    };
     let Some(checked) = &compiled.checked else {
         return Err(SessionError::Emit(
             "print the code: nothing was compiled".to_string(),
         ));
     };
-    let lowered = lower::lower(checked, session.target(), text, &Default::default()).map_err(|err| {
-        let err = CompileError::Lower(err);
+    let (name, source) = (&compiled.object.script_name, &compiled.object.source);
+    let lowered = compile::lowered(checked, session.target(), name, source).map_err(|err| {
         let (span, object) = (err.span(), &compiled.object);
         SessionError::Compile(Placed::new(err, span, &object.script_name, &object.source))
     })?;
     let mut text = String::new();
     for program in lowered.programs {
         let mut code = program.ir;
-        if passes {
-            ir::pass::run_all(&mut code, &mut |_, _| {});
+        match passes {
+            Passes::None => {}
+            Passes::All => ir::pass::run_all(&mut code, &mut |_, _| {}),
+            Passes::Until(last) => {
+                let mut then = None;
+                ir::pass::run_all(&mut code, &mut |name, program| {
+                    if name == *last {
+                        then = Some(program.clone());
+                    }
+                });
+                code = then.unwrap_or(code);
+            }
         }
         // Writing to a String cannot fail.
         let _ = writeln!(text, "; {}\n{code}", program.probe);

@@ -32,6 +32,11 @@ fn a_right_script_checks() {
             ..Case::default()
         },
         Case {
+            args: &["check", "--emit", "ir:fold", "-e", "BEGIN { @x = 1 }"],
+            stdout: &["; begin", "store u64"],
+            ..Case::default()
+        },
+        Case {
             args: &["check", "--emit", "spec", "-e", "BEGIN { @x = 1 }"],
             stdout: &["license Dual MIT/GPL", "map 0 ", "program 0 begin"],
             ..Case::default()

@@ -74,11 +74,14 @@ impl Script {
             19 => format!("print(str_concat({s}, {}))", self.string(0)),
             20 => format!("$bool = strncmp({s}, {}, 4) == 0", self.string(0)),
             21 => format!("$a = (int64)memcmp({s}, $c, 3)"),
-            22 => format!("$a = {{ let $q = {i}; @v = $q; $q + {j} }}"),
-            23 => format!("$u = (uint8)$arr[{i}]"),
-            24 => format!(
-                "printf(\"%s %d %s %-5d|%6x\\n\", $rec.name, {i}, $deep.1.0, {j}, len(@n))"
-            ),
+            22 => {
+                let q = self.name();
+                format!("$a = {{ let {q} = {i}; @v = {q}; {q} + {j} }}")
+            }
+            23 => format!("$u = (uint8)$arr[{i} & 7]"),
+            24 => {
+                format!("printf(\"%s %d %s %-5d|%6x\\n\", $rec.name, {i}, $deep.1.0, {j}, len(@n))")
+            }
             25 => format!("$b = (int64)(({i}, $t) == ($a, $t))"),
             26 => {
                 self.line("$a = sum_of(@n)");
@@ -129,9 +132,10 @@ impl Script {
                 return;
             }
             33 => {
-                self.text.push_str("$a = { let $z = $b;\n");
+                let z = self.name();
+                let _ = writeln!(self.text, "$a = {{ let {z} = $b;");
                 self.block(depth - 1);
-                self.text.push_str("$z + 1 };\n");
+                let _ = writeln!(self.text, "{z} + 1 }};");
                 return;
             }
             34 => {

@@ -45,9 +45,25 @@ const PASSES: &[Pass] = &[
     ("flow3", flow::run),
 ];
 
+/// Passes that keep values for later in place of computing them again: less code, more registers.
+pub const KEEPING: &[&str] = &["common", "common2"];
+
+/// The passes' names, in the order they run.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PASSES.iter().map(|(name, _)| *name)
+}
+
 /// Runs all passes; `seen` is called after each with its name and the program as it is then.
 pub fn run_all(program: &mut Program, seen: &mut dyn FnMut(&str, &Program)) {
+    run(program, &[], seen);
+}
+
+/// Runs all passes but those named `without`.
+pub fn run(program: &mut Program, without: &[&str], seen: &mut dyn FnMut(&str, &Program)) {
     for (name, pass) in PASSES {
+        if without.contains(name) {
+            continue;
+        }
         for func in &mut program.funcs {
             pass(func);
         }
