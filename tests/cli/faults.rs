@@ -15,7 +15,14 @@ const MISSING: &str = "Can't lookup map element because it does not exist.\n\
     Additional Info - helper: map_lookup_elem, retcode: 0";
 
 /// Body of `begin`, flags, what is said of which part of it; what is printed.
-const CASES: &[(&str, &[&str], &[(&str, &str)], &str)] = &[
+type Case = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
+const CASES: &[Case] = &[
     (
         "$n = (uint64)0; if (rand < 0) { $n = 1 } print((uint64)7 / $n); @x = (uint64)7; @x %= $n;",
         &[],
@@ -75,7 +82,7 @@ const CASES: &[(&str, &[&str], &[(&str, &str)], &str)] = &[
 
 /// The warning of `what` at `part` of the script.
 fn warning(script: &str, part: &str, what: &str) -> String {
-    let from = script.find(part).unwrap();
+    let from = script.find(part).expect("the part");
     format!(
         "stdin:1:{}-{}: WARNING: {what}\n{script}\n{}{}\n",
         from + 1,
@@ -142,7 +149,7 @@ fn json_has_the_code() {
             .find(|line| line["type"] == kind && line["col"] == col);
         found.unwrap_or_else(|| panic!("{kind} at {col}: {lines:?}"))
     };
-    let col = |part: &str| script.find(part).unwrap() + 1;
+    let col = |part: &str| script.find(part).expect("the part") + 1;
     let full = of("helper_error", col("@a[2]"));
     assert_eq!(full["msg"], "Argument list too long");
     assert_eq!(
