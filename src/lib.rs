@@ -3,6 +3,7 @@
 pub mod asm;
 pub mod audit;
 pub mod bitcoin;
+pub mod btf;
 pub mod by_hand;
 pub mod check;
 pub mod cli;

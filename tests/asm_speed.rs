@@ -116,6 +116,8 @@ fn object(script: &str) -> Object {
         config: Default::default(),
         allow_unsafe: false,
         debug: DebugInfo::default(),
+        kernel: Default::default(),
+        helper_errors: false,
         features: Features::all(),
     };
     let parsed = lang::parse(script).unwrap();

@@ -44,6 +44,7 @@ fn target() -> Target {
         allow_unsafe: false,
         helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
+        kernel: baretrace::spec::Kernel::default(),
     }
 }
 

@@ -51,6 +51,32 @@ pub(super) fn contradiction(bundle: &Bundle, program: &Program) -> Option<String
             AttachSpec::Interval(_) => kind == "interval",
             AttachSpec::Profile(_) => kind == "profile",
             AttachSpec::Software { .. } => kind == "software",
+            AttachSpec::Hardware { .. } => kind == "hardware",
+            AttachSpec::Tracepoint { system, name } => {
+                program.probe == format!("tracepoint:{system}:{name}")
+            }
+            AttachSpec::RawTracepoint(name) => {
+                kind == "rawtracepoint" && program.probe.ends_with(&format!(":{name}"))
+            }
+            AttachSpec::Trampoline { function, ret } => {
+                kind == if *ret { "fexit" } else { "fentry" }
+                    && program.probe.ends_with(&format!(":{function}"))
+            }
+            AttachSpec::Iter { kind: of, .. } => {
+                kind == "iter" && program.probe.split(':').nth(1) == Some(of)
+            }
+            AttachSpec::Kprobe {
+                function,
+                offset,
+                ret,
+            } => {
+                let place = match offset {
+                    0 => function.clone(),
+                    offset => format!("{function}+{offset}"),
+                };
+                kind == if *ret { "kretprobe" } else { "kprobe" }
+                    && program.probe.ends_with(&format!(":{place}"))
+            }
             AttachSpec::Watch { .. } => matches!(kind, "watchpoint" | "asyncwatchpoint"),
             AttachSpec::User { ret, .. } => match kind {
                 "usdt" | "uprobe" => !ret,

@@ -113,6 +113,10 @@ const QUICK: usize = 50_000;
 #[expect(clippy::result_large_err, reason = "made once for an object")]
 pub fn before_load(object: &Object) -> Result<(), (usize, CheckError)> {
     for (index, spec) in object.programs.iter().enumerate() {
+        if spec.kind == ProgramKind::Tracing {
+            // What its context holds depends on the function.
+            continue;
+        }
         let mut env = env(object, spec);
         env.limit = QUICK;
         match program(&spec.insns, &env) {
@@ -140,7 +144,9 @@ pub fn env<'a>(object: &'a Object, spec: &ProgramSpec) -> Env<'a> {
     let kind = match spec.kind {
         ProgramKind::Kprobe => ProgType::Kprobe,
         ProgramKind::PerfEvent => ProgType::PerfEvent,
-        ProgramKind::RawTracepoint => ProgType::RawTracepoint,
+        ProgramKind::Tracepoint => ProgType::Tracepoint,
+        // The arguments of a function lie as those of a raw tracepoint.
+        ProgramKind::RawTracepoint | ProgramKind::Tracing => ProgType::RawTracepoint,
     };
     let user = |attach: &AttachSpec| matches!(attach, AttachSpec::User { .. });
     let mut env = Env::new(kind, &object.maps);

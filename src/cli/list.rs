@@ -1,6 +1,6 @@
 //! `-l [PATTERN]`: lists probes; with `-v` their arguments.
 
-use super::CliError;
+use super::{CliError, list_kernel};
 use crate::{
     bitcoin::schema,
     dwarf, elf,
@@ -18,6 +18,18 @@ use std::fmt::Write;
 const FIXED: &[&str] = &[
     "begin",
     "end",
+    "hardware:backend-stalls:",
+    "hardware:branch-instructions:",
+    "hardware:branch-misses:",
+    "hardware:branches:",
+    "hardware:bus-cycles:",
+    "hardware:cache-misses:",
+    "hardware:cache-references:",
+    "hardware:cpu-cycles:",
+    "hardware:cycles:",
+    "hardware:frontend-stalls:",
+    "hardware:instructions:",
+    "hardware:ref-cycles:",
     "interval:us:",
     "interval:ms:",
     "interval:s:",
@@ -75,6 +87,9 @@ fn list_one(
         (None, Some(_)) if matches!(pattern, "" | "*" | "*:*") => list_usdt(out, "*", pid, verbose),
         (None, _) => {
             let before = out.len();
+            if list_kernel::list(out, pattern, verbose)? {
+                return Ok(());
+            }
             for name in FIXED {
                 let kind = name.split(':').next();
                 let whole = !pattern.contains(':') && kind == Some(pattern);
@@ -94,7 +109,8 @@ fn nothing(pattern: &str, provider: &str) -> CliError {
     let known = FIXED
         .iter()
         .map(|name| name.split(':').next().unwrap_or(name))
-        .chain(FILES.iter().map(|(kind, _)| *kind));
+        .chain(FILES.iter().map(|(kind, _)| *kind))
+        .chain(list_kernel::kinds());
     match suggest::closest(provider, known) {
         Some(near) => CliError::with_help(
             format!("list `{pattern}`: no probe matches"),
@@ -295,7 +311,11 @@ mod tests {
         let says = |pattern: &str| list(pattern, None, false).unwrap_err().to_string();
         assert!(says("usdt:/no/such:*").contains("open `/no/such`: No such file"));
         assert!(says("interva").contains("did you mean `interval`?"));
-        assert!(says("kprobe:*").contains("no probe matches"));
+        assert!(says("kprobe:no_such_function").contains("no probe matches"));
+        assert!(
+            says("struct no_such_struct").contains("no such type")
+                || crate::btf::of_kernel().is_none()
+        );
         assert!(says("usdt:/a:b:c:d").contains("too many parts"));
     }
 

@@ -20,6 +20,7 @@ mod explain;
 mod features;
 mod learn;
 mod list;
+mod list_kernel;
 mod man;
 mod out;
 mod program;

@@ -91,6 +91,7 @@ fn load(snippets: &[&[[u8; 8]]]) -> io::Result<OwnedFd> {
             insns: &insns,
             license: c"Dual MIT/GPL",
             flags: 0,
+            attach_btf_id: 0,
             btf: None,
         },
         None,

@@ -5,4 +5,5 @@ pub mod detect;
 pub mod features;
 pub mod lockdown;
 pub mod rights;
+pub mod tracefs;
 pub mod version;

@@ -53,6 +53,12 @@ pub enum Where {
     Registers,
     /// `uprobe`, `uretprobe`, `usdt`.
     User,
+    /// Probes at a function, of a program or of the kernel.
+    Function,
+    /// `iter`.
+    Iterator,
+    /// Probes that are handed objects of the kernel: `fentry`, `fexit`, `iter`.
+    Objects,
     /// Probes that run in a traced process.
     Process,
 }
@@ -153,11 +159,10 @@ impl Row {
     }
 }
 
-const KERNEL: &str = "it needs kernel-side probes, which are not supported yet";
-const TASK: &str = "it reads the kernel's `task_struct`, whose layout is not known here";
+const KERNEL: &str = "programs of this kind cannot call what it needs";
 
 use Want::{Any, ConstInt, ConstStr, Int, Map, Ptr, Str, Type, Word};
-use Where::{Arguments, Process, Registers, Return, User};
+use Where::{Arguments, Function, Iterator, Objects, Process, Registers, Return, User};
 use Yield::{Bool, Comm, I32, I64, Special, U8, U32, U64, Void};
 
 /// The table, by name.
@@ -256,8 +261,7 @@ pub const ROWS: &[Row] = &[
         1,
         U64,
         "cgroup v2 id of a path",
-    )
-    .no("the compiler does not look at this machine's cgroups"),
+    ),
     f(
         "clear",
         "void clear(map m)",
@@ -316,13 +320,13 @@ pub const ROWS: &[Row] = &[
         U32,
         "the processor this runs on",
     ),
-    f("ctx", "ctx", &[], 0, Special, "context of an iterator").no(KERNEL),
+    f("ctx", "ctx", &[], 0, Special, "what an iterator is at").only(Iterator),
     f(
         "curtask",
-        "uint64 curtask",
+        "struct task_struct *curtask",
         &[],
         0,
-        U64,
+        Special,
         "address of the current `task_struct`",
     ),
     f(
@@ -410,7 +414,7 @@ pub const ROWS: &[Row] = &[
         Special,
         "the traced function",
     )
-    .only(User),
+    .only(Function),
     f(
         "getopt",
         "T getopt(string name, [T default], [string description])",
@@ -541,8 +545,7 @@ pub const ROWS: &[Row] = &[
         1,
         U64,
         "address of a kernel symbol",
-    )
-    .no(KERNEL),
+    ),
     f(
         "kfunc_allowed",
         "bool kfunc_allowed(const string kfunc)",
@@ -551,7 +554,7 @@ pub const ROWS: &[Row] = &[
         Bool,
         "whether a kfunc may be called",
     )
-    .no(KERNEL),
+    .no("which program types may call a kfunc is written nowhere that programs can read"),
     f(
         "kfunc_exist",
         "bool kfunc_exist(const string kfunc)",
@@ -559,8 +562,7 @@ pub const ROWS: &[Row] = &[
         1,
         Bool,
         "whether a kfunc is there",
-    )
-    .no(KERNEL),
+    ),
     f(
         "kptr",
         "T *kptr(T *ptr)",
@@ -592,8 +594,7 @@ pub const ROWS: &[Row] = &[
         0,
         Comm,
         "name of the thread group's leader",
-    )
-    .no(TASK),
+    ),
     f(
         "leader_tid",
         "uint32 leader_tid",
@@ -601,8 +602,7 @@ pub const ROWS: &[Row] = &[
         0,
         U32,
         "thread id of the thread group's leader",
-    )
-    .no(TASK),
+    ),
     f(
         "len",
         "int64 len(map or stack)",
@@ -705,7 +705,7 @@ pub const ROWS: &[Row] = &[
         Special,
         "path of a kernel `struct path`",
     )
-    .no(KERNEL),
+    .only(Objects),
     f(
         "pcomm",
         "string pcomm",
@@ -713,8 +713,7 @@ pub const ROWS: &[Row] = &[
         0,
         Comm,
         "name of the parent process",
-    )
-    .no(TASK),
+    ),
     f(
         "percpu_kaddr",
         "uint64 *percpu_kaddr(const string name, [int cpu])",
@@ -739,8 +738,7 @@ pub const ROWS: &[Row] = &[
         0,
         U32,
         "process id of the parent",
-    )
-    .no(TASK),
+    ),
     f(
         "print",
         "void print(value or @map, [top], [div])",

@@ -3,6 +3,7 @@
 use super::ast::{Block, Expr, ExprId, Script};
 use crate::span::Span;
 use crate::spec::{Interval, StructDef, Type};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// A scratch variable of one probe, after scoping.
@@ -41,6 +42,8 @@ pub enum Res {
     Item(u32),
     /// `argN`.
     Arg(u32),
+    /// `args.NAME` of a tracepoint: each attach point has its own place for it.
+    Trace(String),
 }
 
 /// A map with its types.
@@ -97,6 +100,49 @@ pub enum Point {
     },
     /// `watchpoint`: address, length, mode bits.
     Watch(u64, u64, u32),
+    /// `hardware`, by perf config and period.
+    Hardware(u64, u64),
+    /// `tracepoint`: index into `Target::kernel.tracepoints`.
+    Tracepoint(usize),
+    /// `rawtracepoint`, by the event's name.
+    RawTracepoint(String),
+    /// `fentry`/`fexit`.
+    Trampoline {
+        #[expect(missing_docs)]
+        function: String,
+        #[expect(missing_docs)]
+        ret: bool,
+    },
+    /// `iter`, with where it is pinned.
+    Iter {
+        #[expect(missing_docs)]
+        kind: String,
+        #[expect(missing_docs)]
+        pin: Option<String>,
+    },
+    /// `kprobe`/`kretprobe`.
+    Kprobe {
+        #[expect(missing_docs)]
+        function: String,
+        #[expect(missing_docs)]
+        offset: u64,
+        #[expect(missing_docs)]
+        ret: bool,
+    },
+}
+
+impl Point {
+    /// Whether the program runs on what the kernel does, for any process.
+    pub fn is_kernel(&self) -> bool {
+        matches!(
+            self,
+            Point::Tracepoint(_)
+                | Point::RawTracepoint(_)
+                | Point::Trampoline { .. }
+                | Point::Iter { .. }
+                | Point::Kprobe { .. }
+        )
+    }
 }
 
 /// One attach point of one probe, wildcards expanded.
@@ -147,9 +193,10 @@ pub struct Config {
 }
 
 /// `missing_probes`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs)]
 pub enum MissingProbes {
+    #[default]
     Error,
     Warn,
     Ignore,

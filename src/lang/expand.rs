@@ -11,6 +11,14 @@ use std::collections::HashMap;
 const STDLIB: &str = "
 macro assert(condition, message) { if (!(condition)) { errorf(\"%s\", message); exit(1); } }
 macro is_err(ptr) { (uint64)ptr >= (uint64)-4095 }
+macro ppid() { (uint32)curtask.real_parent.pid }
+macro ppid(task) { (uint32)task.real_parent.pid }
+macro pcomm() { curtask.real_parent.comm }
+macro pcomm(task) { task.real_parent.comm }
+macro leader_tid() { (uint32)curtask.group_leader.pid }
+macro leader_tid(task) { (uint32)task.group_leader.pid }
+macro leader_comm() { curtask.group_leader.comm }
+macro leader_comm(task) { task.group_leader.comm }
 ";
 
 /// Deepest tree after expansion.

@@ -22,6 +22,7 @@ mod preproc;
 pub mod print;
 mod token;
 mod visit;
+mod wanted_kernel;
 
 pub use check::check;
 pub use debug::{WantedDebug, wanted_debug};
@@ -31,3 +32,4 @@ pub use named::{Named, named};
 pub use parser::parse;
 pub use points::{Wanted, wanted};
 pub use print::print;
+pub use wanted_kernel::{WantedKernel, wanted_kernel};

@@ -30,8 +30,10 @@ pub enum Kind {
     User,
     /// `watchpoint:ADDR:LEN:MODE`.
     Watch,
-    /// Not there, and why.
-    Refused(&'static str),
+    /// `hardware:EVENT:COUNT`.
+    Hardware,
+    /// `kprobe`, `tracepoint` and the other places in the kernel.
+    Kernel,
 }
 
 /// A probe type.
@@ -61,8 +63,6 @@ const fn row(
     }
 }
 
-const KERNEL: Kind = Kind::Refused("kernel-side probes are not supported yet");
-
 /// All probe types of the language.
 pub const PROVIDERS: &[Provider] = &[
     row("begin", &["BEGIN"], "special", Kind::Begin),
@@ -78,19 +78,14 @@ pub const PROVIDERS: &[Provider] = &[
     row("uretprobe", &["ur"], "uretprobe", Kind::User),
     row("watchpoint", &["w"], "watchpoint", Kind::Watch),
     row("asyncwatchpoint", &["aw"], "asyncwatchpoint", Kind::Watch),
-    row(
-        "hardware",
-        &["h"],
-        "hardware",
-        Kind::Refused("hardware counters are not supported yet; `profile` and `software` are"),
-    ),
-    row("kprobe", &["k"], "kprobe", KERNEL),
-    row("kretprobe", &["kr"], "kretprobe", KERNEL),
-    row("tracepoint", &["t"], "tracepoint", KERNEL),
-    row("rawtracepoint", &["rt"], "rawtracepoint", KERNEL),
-    row("fentry", &["f", "kfunc"], "fentry", KERNEL),
-    row("fexit", &["fr", "kretfunc"], "fexit", KERNEL),
-    row("iter", &["it"], "iter", KERNEL),
+    row("hardware", &["h"], "hardware", Kind::Hardware),
+    row("kprobe", &["k"], "kprobe", Kind::Kernel),
+    row("kretprobe", &["kr"], "kretprobe", Kind::Kernel),
+    row("tracepoint", &["t"], "tracepoint", Kind::Kernel),
+    row("rawtracepoint", &["rt"], "rawtracepoint", Kind::Kernel),
+    row("fentry", &["f", "kfunc"], "fentry", Kind::Kernel),
+    row("fexit", &["fr", "kretfunc"], "fexit", Kind::Kernel),
+    row("iter", &["it"], "iter", Kind::Kernel),
 ];
 
 /// The probe type called `name`, in any of its spellings.
@@ -117,6 +112,145 @@ pub const SOFTWARE: &[(&str, u64, u64)] = &[
     ("dummy", 9, 1),
     ("bpf-output", 10, 1),
 ];
+
+/// Hardware events: name, `PERF_COUNT_HW_*`, events between two firings if the script names none.
+pub const HARDWARE: &[(&str, u64, u64)] = &[
+    ("cpu-cycles", 0, 1_000_000),
+    ("cycles", 0, 1_000_000),
+    ("instructions", 1, 1_000_000),
+    ("cache-references", 2, 1_000_000),
+    ("cache-misses", 3, 1_000_000),
+    ("branch-instructions", 4, 100_000),
+    ("branches", 4, 100_000),
+    ("branch-misses", 5, 100_000),
+    ("bus-cycles", 6, 100_000),
+    ("frontend-stalls", 7, 1_000_000),
+    ("backend-stalls", 8, 1_000_000),
+    ("ref-cycles", 9, 1_000_000),
+];
+
+/// A place in the kernel; names are patterns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after the parts of an attach point")]
+pub enum Kernel {
+    /// `tracepoint:SYSTEM:NAME`.
+    Tracepoint { system: String, name: String },
+    /// `rawtracepoint:[MODULE:]EVENT`.
+    Raw {
+        module: Option<String>,
+        event: String,
+    },
+    /// `fentry:[MODULE:]FUNCTION`, `fexit`.
+    Trampoline {
+        module: Option<String>,
+        function: String,
+        ret: bool,
+    },
+    /// `iter:KIND[:PIN]`.
+    Iter { kind: String, pin: Option<String> },
+    /// `kprobe:[MODULE:]FUNCTION[+OFFSET]`, `kretprobe`.
+    Kprobe {
+        module: Option<String>,
+        function: String,
+        offset: u64,
+        ret: bool,
+    },
+}
+
+/// The first probe of a script that is a place in the kernel.
+pub fn first_of_kernel(script: &Script) -> Option<&AttachPoint> {
+    let is = |point: &&AttachPoint| {
+        provider(&point.provider).is_some_and(|p| matches!(p.kind, Kind::Kernel | Kind::Hardware))
+    };
+    all(script).find(is)
+}
+
+/// All attach points of a script.
+pub fn all(script: &Script) -> impl Iterator<Item = &AttachPoint> {
+    script.items.iter().flat_map(|item| match item {
+        Item::Probe(probe) => &probe.points[..],
+        _ => &[],
+    })
+}
+
+/// A word on a probe of the kernel where only probes of programs will do; `None` for a script without one.
+pub fn refuse_kernel(script: &Script, done: &str) -> Option<Diagnostic> {
+    let point = first_of_kernel(script)?;
+    let name = provider(&point.provider).map_or("kernel", |p| p.name);
+    Some(
+        Diagnostic::error(point.span, format!("`{name}` probes cannot be {done}"))
+            .label("what the kernel hands to a program is not modelled")
+            .help("use a `usdt`, `uprobe` or timed probe, or run the script live"),
+    )
+}
+
+/// What a probe of the kernel wants; `None` for other probe types.
+pub fn kernel(point: &AttachPoint) -> Option<Result<Kernel, Diagnostic>> {
+    let row = provider(&point.provider).filter(|p| p.kind == Kind::Kernel)?;
+    let parts: Vec<&str> = point.parts.iter().map(String::as_str).collect();
+    let wrong = |form: &str| {
+        let name = row.name;
+        Some(Err(Diagnostic::error(
+            point.span,
+            format!("`{name}` does not have {} parts", parts.len()),
+        )
+        .help(format!("write `{name}:{form}`"))))
+    };
+    let (module, last) = match parts[..] {
+        [last] => (None, last),
+        [first, last] => (Some(first.to_owned()), last),
+        _ => ((row.name == "iter").then(String::new), ""),
+    };
+    let ret = matches!(row.name, "fexit" | "kretprobe");
+    Some(Ok(match (row.name, parts.len()) {
+        ("tracepoint", 2) if !last.is_empty() => Kernel::Tracepoint {
+            system: module.unwrap_or_default(),
+            name: last.to_owned(),
+        },
+        ("tracepoint", _) => return wrong("SYSTEM:EVENT"),
+        ("iter", 1) => Kernel::Iter {
+            kind: last.to_owned(),
+            pin: None,
+        },
+        ("iter", 2) => Kernel::Iter {
+            kind: module.unwrap_or_default(),
+            pin: Some(last.to_owned()),
+        },
+        ("iter", _) => return wrong("KIND"),
+        ("rawtracepoint", 1 | 2) if !last.is_empty() => Kernel::Raw {
+            module,
+            event: last.to_owned(),
+        },
+        ("rawtracepoint", _) => return wrong("EVENT"),
+        ("fentry" | "fexit", 1 | 2) if !last.is_empty() => Kernel::Trampoline {
+            module,
+            function: last.to_owned(),
+            ret,
+        },
+        (_, 1 | 2) if !last.is_empty() => {
+            let (function, offset) = match last.rsplit_once('+') {
+                None => (last, 0),
+                Some((function, offset)) => match number::parse(offset) {
+                    Ok(offset) => (function, offset),
+                    Err(message) => return Some(Err(Diagnostic::error(point.span, message))),
+                },
+            };
+            if ret && offset != 0 {
+                return Some(Err(Diagnostic::error(
+                    point.span,
+                    "`kretprobe` attaches to whole functions, not to offsets",
+                )));
+            }
+            Kernel::Kprobe {
+                module,
+                function: function.to_owned(),
+                offset,
+                ret,
+            }
+        }
+        _ => return wrong("FUNCTION"),
+    }))
+}
 
 /// What must be looked up in binaries before the script can be checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -367,20 +501,33 @@ pub fn timed(point: &AttachPoint) -> Result<Interval, Diagnostic> {
 
 /// `perf_event_attr.config` and period of a software event.
 pub fn software(point: &AttachPoint) -> Result<(u64, u64), Diagnostic> {
+    counted(point, "software", SOFTWARE)
+}
+
+/// `perf_event_attr.config` and period of a hardware event.
+pub fn hardware(point: &AttachPoint) -> Result<(u64, u64), Diagnostic> {
+    counted(point, "hardware", HARDWARE)
+}
+
+fn counted(
+    point: &AttachPoint,
+    kind: &str,
+    table: &[(&'static str, u64, u64)],
+) -> Result<(u64, u64), Diagnostic> {
     let (event, count) = match point.parts.as_slice() {
         [event] => (event, ""),
         [event, count] => (event, count.as_str()),
         _ => {
             return Err(Diagnostic::error(
                 point.span,
-                "`software` is `software:EVENT:COUNT`",
+                format!("`{kind}` is `{kind}:EVENT:COUNT`"),
             ));
         }
     };
-    let Some((_, config, default)) = SOFTWARE.iter().find(|(name, ..)| name == event) else {
-        let names = SOFTWARE.iter().map(|(name, ..)| *name);
+    let Some((_, config, default)) = table.iter().find(|(name, ..)| name == event) else {
+        let names = table.iter().map(|(name, ..)| *name);
         return Err(
-            Diagnostic::error(point.span, format!("unknown software event `{event}`"))
+            Diagnostic::error(point.span, format!("unknown {kind} event `{event}`"))
                 .maybe_help(suggest::did_you_mean(event, names)),
         );
     };

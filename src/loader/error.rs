@@ -56,6 +56,13 @@ pub enum LoadError {
         /// Index of the map.
         map: i32,
     },
+    /// A program is for a function that the running kernel's BTF does not have.
+    NoSuchFunction {
+        /// The probe.
+        probe: String,
+        /// The function.
+        function: String,
+    },
     /// The license holds a NUL.
     License,
     /// A program was refused.
@@ -81,6 +88,11 @@ impl LoadError {
         }
     }
 
+    fn is_trampoline(&self) -> bool {
+        let of = |probe: &str| probe.starts_with("fentry:") || probe.starts_with("fexit:");
+        matches!(self, LoadError::Rejected(rejected) if of(&rejected.probe))
+    }
+
     /// What to do about it.
     pub fn help(&self) -> Option<String> {
         let verdict = matches!(self, LoadError::Rejected(r) if r.telling.is_some());
@@ -88,6 +100,11 @@ impl LoadError {
             _ if verdict => Some(
                 "this is a fault of baretrace (or of whoever made the bundle), not of the script; please report it with the \
                  script and the output of `baretrace features`; -v prints the verifier's whole log"
+                    .to_owned(),
+            ),
+            libc::EPERM if self.is_trampoline() => Some(
+                "the kernel lets no program onto its functions here (lockdown, or a security module): use a `tracepoint` or \
+                 `rawtracepoint`"
                     .to_owned(),
             ),
             libc::EPERM => Some(Situation::now().refusal(false)),
@@ -112,6 +129,12 @@ impl fmt::Display for LoadError {
                 write!(
                     f,
                     "load program `{probe}`: insn {insn}: there is no map {map}"
+                )
+            }
+            LoadError::NoSuchFunction { probe, function } => {
+                write!(
+                    f,
+                    "load program `{probe}`: the types of this kernel (/sys/kernel/btf/vmlinux) have no function `{function}`"
                 )
             }
             LoadError::License => write!(f, "load programs: the license holds a NUL byte"),
@@ -155,7 +178,9 @@ impl error::Error for LoadError {
             LoadError::Map { source, .. } => Some(source),
             LoadError::Encode { source, .. } => Some(source),
             LoadError::Rejected(rejected) => Some(&rejected.source),
-            LoadError::NoSuchMap { .. } | LoadError::License => None,
+            LoadError::NoSuchMap { .. } | LoadError::NoSuchFunction { .. } | LoadError::License => {
+                None
+            }
         }
     }
 }

@@ -148,6 +148,7 @@ pub fn exec(insns: &[Insn], maps: &[MapSpec], mem: &mut [u8]) -> Result<u64, Exe
         insns: &bytes,
         license: c"Dual MIT/GPL",
         flags: uapi::BPF_F_SLEEPABLE,
+        attach_btf_id: 0,
         btf: btf.as_ref().and_then(|btf| btf.info(0)),
     };
     let program = match super::map::with_memlock(|| bpf::prog_load(&attr, None)) {

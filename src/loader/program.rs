@@ -54,7 +54,8 @@ pub(super) fn load(
         license => license,
     };
     let license = CString::new(license).map_err(|_| LoadError::License)?;
-    let (kind, attach_type) = kind(program.kind, options.multi);
+    let (kind, attach_type) = kind(program, options.multi);
+    let attach_btf_id = function(program)?;
     let mut attr = ProgLoad {
         kind,
         attach_type,
@@ -62,6 +63,7 @@ pub(super) fn load(
         insns: &bytes,
         license: &license,
         flags: flags(program),
+        attach_btf_id,
         btf: btf.and_then(|btf| btf.info(index)),
     };
     let first = match with_memlock(|| bpf::prog_load(&attr, None)) {
@@ -87,13 +89,40 @@ pub(super) fn load(
 }
 
 /// Program type and expected attach type.
-fn kind(kind: ProgramKind, multi: bool) -> (u32, u32) {
-    match kind {
-        ProgramKind::Kprobe if multi => (uapi::BPF_PROG_TYPE_KPROBE, uapi::BPF_TRACE_UPROBE_MULTI),
+fn kind(program: &ProgramSpec, multi: bool) -> (u32, u32) {
+    let of_kernel = |spec: &AttachSpec| matches!(spec, AttachSpec::Kprobe { .. });
+    match program.kind {
+        ProgramKind::Kprobe if multi && !program.attach.iter().any(of_kernel) => {
+            (uapi::BPF_PROG_TYPE_KPROBE, uapi::BPF_TRACE_UPROBE_MULTI)
+        }
         ProgramKind::Kprobe => (uapi::BPF_PROG_TYPE_KPROBE, 0),
         ProgramKind::PerfEvent => (uapi::BPF_PROG_TYPE_PERF_EVENT, 0),
         ProgramKind::RawTracepoint => (uapi::BPF_PROG_TYPE_RAW_TRACEPOINT, 0),
+        ProgramKind::Tracepoint => (uapi::BPF_PROG_TYPE_TRACEPOINT, 0),
+        ProgramKind::Tracing => {
+            let how = match program.attach.first() {
+                Some(AttachSpec::Iter { .. }) => uapi::BPF_TRACE_ITER,
+                Some(AttachSpec::Trampoline { ret: true, .. }) => uapi::BPF_TRACE_FEXIT,
+                _ => uapi::BPF_TRACE_FENTRY,
+            };
+            (uapi::BPF_PROG_TYPE_TRACING, how)
+        }
     }
+}
+
+/// The running kernel's BTF id of the function that a tracing program is for; 0 for other programs.
+fn function(program: &ProgramSpec) -> Result<u32, LoadError> {
+    let name = match program.attach.first() {
+        Some(AttachSpec::Trampoline { function, .. }) => function.clone(),
+        Some(AttachSpec::Iter { kind, .. }) => format!("bpf_iter_{kind}"),
+        _ => return Ok(0),
+    };
+    let btf = crate::btf::open(std::path::Path::new(crate::btf::VMLINUX)).ok();
+    btf.and_then(|btf| btf.find(&name, &[crate::btf::Kind::Func]))
+        .ok_or_else(|| LoadError::NoSuchFunction {
+            probe: program.probe.clone(),
+            function: name,
+        })
 }
 
 /// Only user probes may sleep.

@@ -11,7 +11,7 @@ use crate::{
     ir::{Op, Opnd, Term},
     lang::{
         ast::{Arg, Expr, ExprKind},
-        checked::Res,
+        checked::{Point, Res},
     },
     spec::Type,
 };
@@ -67,7 +67,11 @@ impl Lower<'_> {
             "cpu" => number(self, helper::GET_SMP_PROCESSOR_ID).into(),
             "rand" => number(self, helper::GET_PRANDOM_U32).into(),
             "cgroup" => number(self, helper::GET_CURRENT_CGROUP_ID).into(),
-            "curtask" => number(self, helper::GET_CURRENT_TASK).into(),
+            "curtask" => {
+                let task = number(self, helper::GET_CURRENT_TASK);
+                self.mark_kernel(task).into()
+            }
+            "ctx" => Opnd::Imm(0),
             "numaid" => number(self, helper::GET_NUMA_NODE_ID).into(),
             "jiffies" => number(self, helper::JIFFIES64).into(),
             "ncpus" => Opnd::Imm(i64::from(self.target.cpus)),
@@ -103,6 +107,9 @@ impl Lower<'_> {
                 });
                 let then = self.f.load(Size::DW, start, 0);
                 self.f.alu(AluOp::Sub, now, then).into()
+            }
+            "retval" if matches!(self.point.point, Point::Trampoline { .. }) => {
+                self.trampoline_result(expr)?
             }
             "retval" => {
                 let ctx = self.ctx();
@@ -179,7 +186,12 @@ impl Lower<'_> {
             "memcmp" => self.memcmp(expr)?,
             "len" => return self.len(expr, &args),
             "find" => return self.find(expr, &args),
-            "kptr" => self.num(self.first(expr, &args)?)?,
+            "kptr" => {
+                let ptr = self.num(self.first(expr, &args)?)?;
+                // A register of its own: the pointer may be used without the mark elsewhere.
+                let marked = self.f.mov(ptr);
+                self.mark_kernel(marked).into()
+            }
             "signal" => {
                 let arg = self.first(expr, &args)?;
                 let sig = match self.value(arg)? {
@@ -433,6 +445,18 @@ impl Lower<'_> {
                 self.store_at(to.plus(8), Size::DW, Opnd::Imm(0));
                 Ok(true)
             }
+            ("path", Type::Str { size }) => {
+                let size = *size;
+                self.zero(to, size)?;
+                self.path(self.first(expr, &args)?, to, size)?;
+                Ok(true)
+            }
+            ("func", Type::Sym { user: false }) => {
+                let addr = self.traced_function(expr)?;
+                self.store_at(to, Size::DW, addr);
+                self.store_at(to.plus(8), Size::DW, Opnd::Imm(0));
+                Ok(true)
+            }
             ("usym" | "func" | "uaddr", Type::Sym { .. }) => {
                 let addr: Opnd = match args.first() {
                     Some(arg) => self.num(arg)?,
@@ -488,11 +512,7 @@ impl Lower<'_> {
                     Val::Num(ptr) | Val::User(ptr) => {
                         let dst = self.addr_reg(to);
                         let args = vec![dst.into(), Opnd::Imm(6), ptr];
-                        self.f.push(Op::Call {
-                            dst: None,
-                            helper: helper::PROBE_READ_USER,
-                            args,
-                        });
+                        self.call_read(helper::PROBE_READ_USER, args);
                     }
                     Val::Mem(addr) => self.copy(addr, to, 6),
                     Val::Lit(mut s) => {
@@ -538,11 +558,7 @@ impl Lower<'_> {
                     Val::User(ptr) => {
                         let dst = self.addr_reg(to.plus(8));
                         let args = vec![dst.into(), Opnd::Imm(i64::from(addr_size.min(16))), ptr];
-                        self.f.push(Op::Call {
-                            dst: None,
-                            helper: helper::PROBE_READ_USER,
-                            args,
-                        });
+                        self.call_read(helper::PROBE_READ_USER, args);
                     }
                     _ => return self.fail(expr, "ntop() takes an address"),
                 }
@@ -586,11 +602,7 @@ impl Lower<'_> {
             Val::User(ptr) | Val::Num(ptr) => {
                 let dst = self.addr_reg(to.plus(4));
                 let args = vec![dst.into(), Opnd::Imm(i64::from(most)), ptr];
-                self.f.push(Op::Call {
-                    dst: None,
-                    helper: helper::PROBE_READ_USER,
-                    args,
-                });
+                self.call_read(helper::PROBE_READ_USER, args);
             }
             val => {
                 let from = self.in_memory(val, &ty)?;

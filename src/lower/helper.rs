@@ -22,6 +22,7 @@ pub(super) const PROBE_READ_KERNEL_STR: u32 = 115;
 pub(super) const SEND_SIGNAL_THREAD: u32 = 117;
 pub(super) const JIFFIES64: u32 = 118;
 pub(super) const KTIME_GET_BOOT_NS: u32 = 125;
+pub(super) const D_PATH: u32 = 147;
 pub(super) const KTIME_GET_COARSE_NS: u32 = 160;
 pub(super) const FOR_EACH_MAP_ELEM: u32 = 164;
 pub(super) const GET_FUNC_IP: u32 = 173;

@@ -10,6 +10,7 @@ mod each;
 mod error;
 mod fault;
 mod helper;
+mod kernel;
 mod map;
 mod output;
 mod program;
@@ -27,8 +28,11 @@ use crate::{
     lang::checked::{Checked, CheckedPoint, Point},
     spec::{AttachSpec, EventPlan, MapSpec, ProgramKind, Site, Target, UserSite},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 use usage::Usage;
+
+/// Where programs and links are kept by name.
+const BPFFS: &str = "/sys/fs/bpf";
 
 /// A program before code generation.
 #[derive(Clone, Debug)]
@@ -87,7 +91,8 @@ pub fn lower(
     let mut programs = Vec::new();
     let mut scratch = [0; 2];
     for probe in &checked.probes {
-        let usage = usage::of(checked, probe);
+        let mut usage = usage::of(checked, probe);
+        usage.kernel_pointers |= checked.probes.iter().any(kernel::has_pointers);
         for point in &probe.points {
             for (sites, attach) in variants(point, target, &usage) {
                 let args = sites.first().map_or(&[][..], |site| &site.args);
@@ -130,11 +135,18 @@ pub fn lower(
 
 fn kind(point: &Point) -> ProgramKind {
     match point {
-        Point::Usdt { .. } | Point::Uprobe { .. } => ProgramKind::Kprobe,
-        Point::Profile(_) | Point::Software(..) | Point::Watch(..) => ProgramKind::PerfEvent,
-        Point::Begin | Point::End | Point::Signal(_) | Point::Manual(..) | Point::Interval(_) => {
-            ProgramKind::RawTracepoint
+        Point::Usdt { .. } | Point::Uprobe { .. } | Point::Kprobe { .. } => ProgramKind::Kprobe,
+        Point::Profile(_) | Point::Software(..) | Point::Hardware(..) | Point::Watch(..) => {
+            ProgramKind::PerfEvent
         }
+        Point::Begin
+        | Point::End
+        | Point::Signal(_)
+        | Point::Manual(..)
+        | Point::Interval(_)
+        | Point::RawTracepoint(_) => ProgramKind::RawTracepoint,
+        Point::Tracepoint(_) => ProgramKind::Tracepoint,
+        Point::Trampoline { .. } | Point::Iter { .. } => ProgramKind::Tracing,
     }
 }
 
@@ -155,6 +167,35 @@ fn variants<'t>(
         Point::Software(config, period) => plain(AttachSpec::Software {
             config: *config,
             period: *period,
+        }),
+        Point::Hardware(config, period) => plain(AttachSpec::Hardware {
+            config: *config,
+            period: *period,
+        }),
+        Point::Tracepoint(index) => match target.kernel.tracepoints.get(*index) {
+            Some(tracepoint) => plain(AttachSpec::Tracepoint {
+                system: tracepoint.system.clone(),
+                name: tracepoint.name.clone(),
+            }),
+            None => Vec::new(),
+        },
+        Point::RawTracepoint(name) => plain(AttachSpec::RawTracepoint(name.clone())),
+        Point::Trampoline { function, ret } => plain(AttachSpec::Trampoline {
+            function: function.clone(),
+            ret: *ret,
+        }),
+        Point::Iter { kind, pin } => plain(AttachSpec::Iter {
+            kind: kind.clone(),
+            pin: pin.as_ref().map(|pin| Path::new(BPFFS).join(pin)),
+        }),
+        Point::Kprobe {
+            function,
+            offset,
+            ret,
+        } => plain(AttachSpec::Kprobe {
+            function: function.clone(),
+            offset: *offset,
+            ret: *ret,
         }),
         Point::Watch(addr, len, mode) => plain(AttachSpec::Watch {
             addr: *addr,

@@ -157,8 +157,10 @@ pub(super) struct Lower<'a> {
     pub(super) release_block: BlockId,
     /// Stack slots of the current function.
     pub(super) pool: Pool,
-    /// Registers that hold addresses of the stack.
+    /// Registers that hold addresses of the stack, or of a context that wants aligned accesses too.
     pub(super) on_stack: HashSet<VReg>,
+    /// Registers that are known to hold addresses in the kernel.
+    pub(super) in_kernel: HashSet<VReg>,
     /// Callbacks made so far; `None` while one is being built.
     pub(super) callbacks: Vec<Option<crate::ir::Func>>,
     /// Set while the body of a callback is built.
@@ -310,6 +312,7 @@ impl<'a> Lower<'a> {
             release_block,
             pool: Pool::default(),
             on_stack: HashSet::new(),
+            in_kernel: HashSet::new(),
             callbacks: Vec::new(),
             callback: None,
             scratch: None,
@@ -324,6 +327,10 @@ impl<'a> Lower<'a> {
         let ctx = self.f.vreg();
         self.f.push(Op::Ctx { dst: ctx });
         self.ctx = Some(ctx);
+        if self.point.point.is_kernel() {
+            self.on_stack.insert(ctx);
+        }
+        self.only_in_process();
         if self.plan.early {
             self.open_home()?;
         }
@@ -361,6 +368,7 @@ impl<'a> Lower<'a> {
                 self.vars.insert(*var, VarHome::Reg(reg));
             }
         }
+        self.only_with_object()?;
         if let Some(predicate) = &self.probe.predicate {
             let (yes, no) = (self.f.block(), self.release_block);
             self.cond(predicate, yes, no)?;

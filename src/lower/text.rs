@@ -130,10 +130,8 @@ impl Lower<'_> {
                     Some(_) => helper::PROBE_READ_USER,
                     None => helper::PROBE_READ_USER_STR,
                 };
-                let ret = self
-                    .f
-                    .call(helper, &[dst.into(), Opnd::Imm(i64::from(size)), ptr]);
-                self.check_read(helper, ret.into());
+                let args = vec![dst.into(), Opnd::Imm(i64::from(size)), ptr];
+                self.call_read(helper, args);
                 Ok((to, size))
             }
             (Type::Buf { size }, value) => {

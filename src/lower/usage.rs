@@ -78,7 +78,11 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
     // A pointer may come from another probe through a map.
     for probe in &checked.probes {
         let usage = &mut walk.usage;
-        each_expr(&probe.body, &mut |expr| match &expr.kind {
+        let mut look = |expr: &Expr| match &expr.kind {
+            _ if matches!(checked.res.get(&expr.id), Some(Res::Builtin("curtask"))) => {
+                usage.kernel_pointers = true;
+            }
+            ExprKind::Call { name, .. } if name.text == "kaddr" => usage.kernel_pointers = true,
             ExprKind::Unary {
                 op: UnOp::AddrOf,
                 expr: inner,
@@ -98,7 +102,11 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
                 _ => {}
             },
             _ => {}
-        });
+        };
+        if let Some(predicate) = &probe.predicate {
+            each_in_expr(predicate, &mut look);
+        }
+        each_expr(&probe.body, &mut look);
     }
     // Addresses cannot be hidden from the verifier as numbers are.
     walk.usage.tangled |= walk.usage.kernel_pointers && walk.usage.turns;

@@ -10,7 +10,7 @@ use crate::{
     ir::{Op, Opnd, Term, VReg},
     lang::{
         ast::{BinOp, Expr, ExprKind, UnOp},
-        checked::Res,
+        checked::{Point, Res},
     },
     span::Span,
     spec::{ArgLoc, FaultKind, IndexExt, Type, UsdtArg},
@@ -135,6 +135,7 @@ impl Lower<'_> {
                 self.store_known(expr, &fields, &ty, addr)?;
                 return Ok(Val::Mem(addr));
             }
+            Some(Res::Trace(name)) => return self.trace_field(expr, &name),
             _ => {}
         }
         match &expr.kind {
@@ -206,6 +207,11 @@ impl Lower<'_> {
             helper::PROBE_READ_USER_STR => helper::PROBE_READ_KERNEL_STR,
             other => other,
         };
+        if self.is_in_kernel(from) {
+            let ret = self.f.call(twin, &args);
+            self.check_read(twin, ret.into());
+            return ret;
+        }
         if !self.usage.kernel_pointers || twin == helper {
             let ret = self.f.call(helper, &args);
             self.check_read(helper, ret.into());
@@ -264,11 +270,16 @@ impl Lower<'_> {
         if let Some(known) = self.arg_cache.get(&n) {
             return Ok(*known);
         }
-        let value = if matches!(self.point.point, crate::lang::checked::Point::Usdt { .. }) {
+        let value = if matches!(self.point.point, Point::Usdt { .. }) {
             match self.args.get(n as usize).cloned() {
                 Some(arg) => self.usdt_arg(expr, n, &arg)?,
                 None => return self.fail(expr, format!("this probe has no arg{n}")),
             }
+        } else if matches!(
+            self.point.point,
+            Point::RawTracepoint(_) | Point::Trampoline { .. }
+        ) {
+            self.kernel_arg(n)
         } else {
             let ctx = self.ctx();
             match self.abi.args.get(n as usize) {
@@ -745,11 +756,22 @@ impl Lower<'_> {
                 }
                 _ => return Ok(Val::Mem(addr.plus(offset))),
             },
+            Val::Num(ptr) if matches!(base_ty, Type::Ptr(_)) && is_context(self.checked, base) => {
+                let (size, signed) = shape(&ty);
+                let _ = ptr;
+                let field = self.iterator_field(offset, size, signed)?;
+                self.mark_pointer(field.into(), &ty);
+                return Ok(Val::Num(field.into()));
+            }
             Val::Num(ptr) | Val::User(ptr) => {
                 let at = if offset == 0 {
                     ptr
                 } else {
-                    self.f.alu(AluOp::Add, ptr, i64::from(offset)).into()
+                    let inside = self.f.alu(AluOp::Add, ptr, i64::from(offset));
+                    if self.is_in_kernel(ptr) {
+                        self.mark_kernel(inside);
+                    }
+                    inside.into()
                 };
                 if !is_number(&ty) {
                     return Ok(Val::User(at));
@@ -793,14 +815,16 @@ impl Lower<'_> {
         match base_val {
             Val::Num(ptr) | Val::User(ptr) => {
                 let addr = self.f.alu(AluOp::Add, ptr, off);
-                match (len, &base_ty) {
-                    (Some(len), Type::Array(..)) => {
-                        // An address that cannot be read, which gives 0.
-                        let addr = self.within(at, len, addr);
-                        self.read_through(addr, &ty)
-                    }
-                    _ => self.read_through(addr.into(), &ty),
+                let known = self.is_in_kernel(ptr);
+                let place = match (len, &base_ty) {
+                    // An address that cannot be read, which gives 0.
+                    (Some(len), Type::Array(..)) => self.within(at, len, addr),
+                    _ => addr.into(),
+                };
+                if let (true, Opnd::Reg(place)) = (known, place) {
+                    self.mark_kernel(place);
                 }
+                self.read_through(place, &ty)
             }
             Val::Mem(addr) => {
                 let place = match off {
@@ -1253,6 +1277,10 @@ impl Lower<'_> {
             b: Opnd::Imm(by),
         });
     }
+}
+
+fn is_context(checked: &crate::lang::checked::Checked, expr: &Expr) -> bool {
+    matches!(checked.res.get(&expr.id), Some(Res::Builtin("ctx")))
 }
 
 fn is_scalar(ty: &Type) -> bool {

@@ -108,6 +108,9 @@ pub struct Replayed {
 pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r>, ReplayError> {
     let meta = &recording.meta;
     let tree = lang::parse(&script.text).map_err(ReplayError::Script)?;
+    if let Some(refusal) = lang::points::refuse_kernel(&tree, "replayed") {
+        return Err(ReplayError::Script(vec![refusal]));
+    }
     let mut target = script.target(meta.arch, meta.cpus);
     target.debug = meta.debug.clone();
     // In the recording's order: what debug information says counts them.

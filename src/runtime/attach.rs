@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    kernel::detect::Situation,
+    kernel::{detect::Situation, tracefs},
     spec::{AttachSpec, Features, Interval, ProgramKind, UserSite},
     sys::{
         bpf,
@@ -77,6 +77,19 @@ impl Attachment {
         self.links.len() + self.events.len()
     }
 
+    /// What one link holds.
+    fn of_link(link: OwnedFd) -> Attachment {
+        Attachment {
+            links: vec![link],
+            events: Vec::new(),
+        }
+    }
+
+    /// The link, where one holds it.
+    pub fn link(&self) -> Option<BorrowedFd<'_>> {
+        self.links.first().map(AsFd::as_fd)
+    }
+
     /// Whether nothing holds it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -92,6 +105,9 @@ enum Hint {
     User { ref_ctr: bool, perf: bool },
     Frequency,
     Breakpoint,
+    Hardware,
+    Kprobe,
+    Event,
 }
 
 /// Why something could not be attached.
@@ -154,6 +170,18 @@ impl AttachError {
             (Hint::User { perf: true, .. }, libc::EOVERFLOW) => {
                 "perf uprobes take semaphores below 4 GiB of the file only"
             }
+            (Hint::Hardware, libc::ENOENT | libc::EOPNOTSUPP) => {
+                "the processor does not count that here; virtual machines often count nothing: use `profile` or `software`"
+            }
+            (Hint::Kprobe, libc::ENOENT) => {
+                "this kernel has no kprobes (CONFIG_KPROBES), or not at that function: use `fentry`, `tracepoint` or `rawtracepoint`"
+            }
+            (Hint::Kprobe, libc::EINVAL | libc::EADDRNOTAVAIL) => {
+                "the kernel cannot probe that function (it may be inlined or marked `notrace`): use a `tracepoint`"
+            }
+            (Hint::Event, libc::ENOENT) => {
+                "the kernel has no such event any more: a module may be gone"
+            }
             (_, libc::EMFILE) => "raise the limit of open files (ulimit -n)",
             (Hint::Frequency, libc::EINVAL) => "it may be above kernel.perf_event_max_sample_rate",
             (Hint::Breakpoint, libc::ENOSPC) => {
@@ -177,6 +205,12 @@ pub fn is_kernel_event(kind: ProgramKind, spec: &AttachSpec) -> bool {
         AttachSpec::Interval(_) => kind == ProgramKind::PerfEvent,
         AttachSpec::Profile(_)
         | AttachSpec::Software { .. }
+        | AttachSpec::Hardware { .. }
+        | AttachSpec::Tracepoint { .. }
+        | AttachSpec::RawTracepoint(_)
+        | AttachSpec::Trampoline { .. }
+        | AttachSpec::Iter { .. }
+        | AttachSpec::Kprobe { .. }
         | AttachSpec::User { .. }
         | AttachSpec::Watch { .. } => true,
     }
@@ -210,21 +244,30 @@ pub fn attach(
         }
         AttachSpec::Interval(every) => {
             let cpus = options.cpus.get(..1).unwrap_or_default();
-            software(
-                program,
-                spec,
-                uapi::PERF_COUNT_SW_CPU_CLOCK,
-                rate(*every),
-                cpus,
-            )
+            let open =
+                |scope| perf::open_software(uapi::PERF_COUNT_SW_CPU_CLOCK, rate(*every), scope);
+            counted(program, spec, rate(*every), cpus, open)
         }
         AttachSpec::Profile(every) => {
-            let config = uapi::PERF_COUNT_SW_CPU_CLOCK;
-            software(program, spec, config, rate(*every), options.cpus)
+            let open =
+                |scope| perf::open_software(uapi::PERF_COUNT_SW_CPU_CLOCK, rate(*every), scope);
+            counted(program, spec, rate(*every), options.cpus, open)
         }
         AttachSpec::Software { config, period } => {
-            software(program, spec, *config, Rate::Period(*period), options.cpus)
+            let rate = Rate::Period(*period);
+            let open = |scope| perf::open_software(*config, rate, scope);
+            counted(program, spec, rate, options.cpus, open)
         }
+        AttachSpec::Hardware { config, period } => {
+            let rate = Rate::Period(*period);
+            let open = |scope| perf::open_hardware(*config, rate, scope);
+            counted(program, spec, rate, options.cpus, open)
+        }
+        AttachSpec::Tracepoint { .. }
+        | AttachSpec::RawTracepoint(_)
+        | AttachSpec::Trampoline { .. }
+        | AttachSpec::Iter { .. }
+        | AttachSpec::Kprobe { .. } => kernel(program, spec, options.cpus),
         AttachSpec::User {
             path,
             sites,
@@ -266,6 +309,13 @@ fn describe(spec: &AttachSpec) -> String {
         AttachSpec::Interval(interval) => format!("interval {}", every(interval)),
         AttachSpec::Profile(interval) => format!("profile {}", every(interval)),
         AttachSpec::Software { config, .. } => format!("software event {config}"),
+        AttachSpec::Hardware { config, .. } => format!("hardware event {config}"),
+        AttachSpec::Tracepoint { system, name } => format!("tracepoint {system}:{name}"),
+        AttachSpec::RawTracepoint(name) => format!("raw tracepoint {name}"),
+        AttachSpec::Trampoline { function, .. } | AttachSpec::Kprobe { function, .. } => {
+            format!("kernel function {function}")
+        }
+        AttachSpec::Iter { kind, .. } => format!("iterator {kind}"),
         AttachSpec::User { path, sites, .. } => {
             format!("{} sites of {}", sites.len(), path.display())
         }
@@ -302,31 +352,95 @@ fn start_visibly(
     }
 }
 
-fn software(
+/// An event on each of the CPUs.
+fn counted(
     program: BorrowedFd<'_>,
     spec: &AttachSpec,
-    config: u64,
     rate: Rate,
     cpus: &[u32],
+    open: impl Fn(Scope) -> io::Result<OwnedFd>,
 ) -> Result<Attachment, AttachError> {
     let fail = |(call, source)| AttachError {
         what: describe(spec),
         call,
         source,
-        hint: match rate {
-            Rate::Frequency(_) => Hint::Frequency,
-            Rate::Period(_) => Hint::None,
+        hint: match (rate, spec) {
+            (_, AttachSpec::Hardware { .. }) => Hint::Hardware,
+            (Rate::Frequency(_), _) => Hint::Frequency,
+            (Rate::Period(_), _) => Hint::None,
         },
     };
     let mut out = Attachment::default();
     for &cpu in cpus {
-        let event = perf::open_software(config, rate, Scope::Cpu(cpu))
-            .map_err(|e| fail(("perf_event_open", e)))?;
+        let event = open(Scope::Cpu(cpu)).map_err(|e| fail(("perf_event_open", e)))?;
         out.links
             .extend(start_visibly(event.as_fd(), program).map_err(fail)?);
         out.events.push(event);
     }
     Ok(out)
+}
+
+/// A place in the kernel. One event, or link, serves all CPUs.
+fn kernel(
+    program: BorrowedFd<'_>,
+    spec: &AttachSpec,
+    cpus: &[u32],
+) -> Result<Attachment, AttachError> {
+    let hint = match spec {
+        AttachSpec::Kprobe { .. } => Hint::Kprobe,
+        AttachSpec::Tracepoint { .. } | AttachSpec::RawTracepoint(_) => Hint::Event,
+        _ => Hint::None,
+    };
+    let fail = |(call, source)| AttachError {
+        what: describe(spec),
+        call,
+        source,
+        hint,
+    };
+    let scope = Scope::Cpu(cpus.first().copied().unwrap_or(0));
+    let name = |text: &str| {
+        CString::new(text).map_err(|_| fail(("name", io::ErrorKind::InvalidInput.into())))
+    };
+    let event = match spec {
+        AttachSpec::Tracepoint { system, name } => {
+            let id = tracefs::id(system, name).map_err(|e| fail(("read its id", e)))?;
+            perf::open_tracepoint(id, scope)
+        }
+        AttachSpec::Kprobe {
+            function,
+            offset,
+            ret,
+        } => {
+            let pmu = perf::kprobe_pmu().map_err(|e| fail(("read the kprobe PMU's type", e)))?;
+            let probe = perf::Kprobe {
+                pmu,
+                function: &name(function)?,
+                offset: *offset,
+                ret: *ret,
+            };
+            perf::open_kprobe(&probe, scope)
+        }
+        AttachSpec::RawTracepoint(event) => {
+            let link = bpf::open_raw_tracepoint(program, Some(&name(event)?))
+                .map_err(|e| fail(("bpf(BPF_RAW_TRACEPOINT_OPEN)", e)))?;
+            return Ok(Attachment::of_link(link));
+        }
+        AttachSpec::Iter { .. } => {
+            let link = bpf::link_iter(program).map_err(|e| fail(("bpf(BPF_LINK_CREATE)", e)))?;
+            return Ok(Attachment::of_link(link));
+        }
+        _ => {
+            let link = bpf::open_raw_tracepoint(program, None)
+                .map_err(|e| fail(("bpf(BPF_RAW_TRACEPOINT_OPEN)", e)))?;
+            return Ok(Attachment::of_link(link));
+        }
+    };
+    let event = event.map_err(|e| fail(("perf_event_open", e)))?;
+    let link = start_visibly(event.as_fd(), program).map_err(fail)?;
+    Ok(Attachment {
+        links: link.into_iter().collect(),
+        events: vec![event],
+    })
 }
 
 /// Breakpoints belong to a thread, so a process gets one for each; threads to come inherit them.

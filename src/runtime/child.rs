@@ -16,7 +16,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::sys::{errno::Described, process};
+use crate::sys::{
+    errno::Described,
+    process::{self, Prepared},
+};
 
 /// Why a command could not be started.
 #[derive(Debug)]
@@ -107,13 +110,46 @@ pub fn split_words(line: &str) -> Result<Vec<String>, ChildError> {
 /// The thread that started it must release it: the kernel lets no other.
 #[derive(Debug)]
 pub struct Child {
-    process: Process,
+    pid: u32,
+    state: State,
     command: String,
-    held: bool,
     ended: Option<ExitStatus>,
 }
 
+/// How far a command has come.
+#[derive(Debug)]
+enum State {
+    /// Before its execve.
+    Prepared(Prepared),
+    /// Its program is loaded, nothing of it has run.
+    Held(Process),
+    /// Let go.
+    Running(Process),
+    /// It could not be let go.
+    Gone,
+}
+
 impl Child {
+    /// Forks for a program with its arguments, which is executed on [`Child::release`].
+    ///
+    /// # Errors
+    /// [`ChildError`].
+    pub fn prepare_words(words: &[String]) -> Result<Child, ChildError> {
+        let (program, args) = words.split_first().ok_or(ChildError::Empty)?;
+        let mut command = Command::new(program);
+        command.args(args);
+        let prepared = Prepared::start(command).map_err(|source| ChildError::Start {
+            command: program.clone(),
+            source,
+        })?;
+        Ok(Child {
+            pid: prepared.pid,
+            state: State::Prepared(prepared),
+            command: program.clone(),
+            ended: None,
+        })
+    }
+
     /// Starts a command line, split by [`split_words`]; the program is looked for in `PATH`.
     ///
     /// # Errors
@@ -136,22 +172,24 @@ impl Child {
                 }
             })?;
         let mut child = Child {
-            process,
+            pid: process.id(),
+            state: State::Gone,
             command: program.clone(),
-            held: false,
             ended: None,
         };
+        let mut held = false;
         match waitpid(child.id(), None).map_err(|e| child.trace_error(e))? {
-            WaitStatus::Stopped(..) => child.held = true,
+            WaitStatus::Stopped(..) => held = true,
             WaitStatus::Exited(_, code) => child.ended = Some(ExitStatus::from_raw(code << 8)),
             WaitStatus::Signaled(_, signal, _) => {
                 child.ended = Some(ExitStatus::from_raw(signal as i32));
             }
             _ => {}
         }
-        if !child.held {
+        if !held {
             return Err(ChildError::Ended(child.command.clone()));
         }
+        child.state = State::Held(process);
         // Should this process be killed meanwhile, the command goes with it instead of running unwatched.
         ptrace::setoptions(child.id(), ptrace::Options::PTRACE_O_EXITKILL)
             .map_err(|e| child.trace_error(e))?;
@@ -166,12 +204,12 @@ impl Child {
     }
 
     fn id(&self) -> Pid {
-        Pid::from_raw(self.process.id() as i32)
+        Pid::from_raw(self.pid as i32)
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.pid
     }
 
     /// Lets it run. A second call does nothing.
@@ -179,10 +217,20 @@ impl Child {
     /// # Errors
     /// [`ChildError::Trace`].
     pub fn release(&mut self) -> Result<(), ChildError> {
-        if self.held {
-            ptrace::detach(self.id(), None).map_err(|e| self.trace_error(e))?;
-            self.held = false;
-        }
+        self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Held(process) => {
+                ptrace::detach(self.id(), None).map_err(|e| self.trace_error(e))?;
+                State::Running(process)
+            }
+            State::Prepared(prepared) => {
+                let process = prepared.go().map_err(|source| ChildError::Start {
+                    command: self.command.clone(),
+                    source,
+                })?;
+                State::Running(process)
+            }
+            other => other,
+        };
         Ok(())
     }
 
@@ -191,8 +239,8 @@ impl Child {
     /// # Errors
     /// The kernel's.
     pub fn exit_status(&mut self) -> io::Result<Option<ExitStatus>> {
-        if self.ended.is_none() && !self.held {
-            self.ended = self.process.try_wait()?;
+        if let (None, State::Running(process)) = (self.ended, &mut self.state) {
+            self.ended = process.try_wait()?;
         }
         Ok(self.ended)
     }
@@ -203,13 +251,14 @@ impl Child {
     /// The kernel's.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         self.release().map_err(io::Error::other)?;
-        match self.ended {
-            Some(status) => Ok(status),
-            None => {
-                let status = self.process.wait()?;
+        match (self.ended, &mut self.state) {
+            (Some(status), _) => Ok(status),
+            (None, State::Running(process)) => {
+                let status = process.wait()?;
                 self.ended = Some(status);
                 Ok(status)
             }
+            _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
 }
@@ -219,16 +268,20 @@ impl Drop for Child {
         if self.ended.is_some() || matches!(self.exit_status(), Ok(Some(_))) {
             return;
         }
-        let held = self.held;
-        let signal = if held {
-            Signal::SIGKILL
-        } else {
-            Signal::SIGTERM
-        };
+        let id = self.id();
         // It may end by itself just now: nothing is left to do then.
-        if kill(self.id(), signal).is_ok() && held {
-            // Only a killed process is waited for; one that handles SIGTERM takes its own time.
-            drop(self.process.wait());
+        match std::mem::replace(&mut self.state, State::Gone) {
+            State::Prepared(prepared) => prepared.cancel(),
+            State::Held(mut process) => {
+                if kill(id, Signal::SIGKILL).is_ok() {
+                    // Only a killed process is waited for; one that handles SIGTERM takes its own time.
+                    drop(process.wait());
+                }
+            }
+            State::Running(_) => {
+                let _ = kill(id, Signal::SIGTERM);
+            }
+            State::Gone => {}
         }
     }
 }

@@ -175,20 +175,10 @@ impl Env<'_> {
                 );
             }
             Type::Struct(id) => {
+                let mut fields = Vec::new();
                 let structs = self.structs;
-                let fields = structs
-                    .get(id.0 as usize)
-                    .map_or(&[][..], |def| &def.fields);
-                self.json_object(
-                    out,
-                    fields.iter().map(|f| {
-                        (
-                            f.name.as_str(),
-                            &f.ty,
-                            value::member(raw, f, f.ty.size(structs)),
-                        )
-                    }),
-                );
+                value::members(structs, *id, raw, &mut fields);
+                self.json_object(out, fields.into_iter());
             }
             Type::Buf { .. } => {
                 out.push(b'[');

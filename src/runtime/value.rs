@@ -12,7 +12,7 @@ use super::{
     names,
     record::{Raw, u32_at, u64_at},
 };
-use crate::spec::{Agg, StructDef, Type};
+use crate::spec::{Agg, StructDef, StructId, Type};
 
 /// What formatting looks at besides the bytes.
 pub struct Env<'a> {
@@ -122,6 +122,25 @@ pub fn member<'a>(raw: Raw<'a>, field: &crate::spec::StructField, size: u32) -> 
     }
 }
 
+/// Appends the members of a struct with their bytes; those of anonymous members stand in their place.
+pub(super) fn members<'a>(
+    structs: &'a [StructDef],
+    id: StructId,
+    raw: Raw<'a>,
+    out: &mut Vec<(&'a str, &'a Type, Member<'a>)>,
+) {
+    let def = structs.get(id.0 as usize);
+    for field in def.map_or(&[][..], |def| &def.fields) {
+        let size = field.ty.size(structs);
+        match &field.ty {
+            Type::Struct(inner) if field.name.is_empty() => {
+                members(structs, *inner, raw.part(field.offset, size), out);
+            }
+            ty => out.push((&field.name, ty, member(raw, field, size))),
+        }
+    }
+}
+
 /// Bytes of a struct's member.
 pub enum Member<'a> {
     /// Where they are.
@@ -188,15 +207,10 @@ impl Env<'_> {
                 );
             }
             Type::Struct(id) => {
+                let mut fields = Vec::new();
                 let structs = self.structs;
-                let def = structs.get(id.0 as usize);
-                let fields = def.map_or(&[][..], |def| &def.fields);
-                self.fields(
-                    out,
-                    fields
-                        .iter()
-                        .map(|f| (f.name.as_str(), &f.ty, member(raw, f, f.ty.size(structs)))),
-                );
+                members(structs, *id, raw, &mut fields);
+                self.fields(out, fields.into_iter());
             }
             Type::Stack { user, mode, depth } => self.stack(out, raw, *user, *mode, *depth),
             Type::Sym { user } => {
@@ -264,11 +278,9 @@ impl Env<'_> {
         let start = out.len();
         for (name, ty, value) in fields {
             out.extend_from_slice(if out.len() > start { b", " } else { b"{ " });
-            if !name.is_empty() {
-                out.push(b'.');
-                out.extend_from_slice(name.as_bytes());
-                out.extend_from_slice(b" = ");
-            }
+            out.push(b'.');
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b" = ");
             match value {
                 Member::Plain(raw) => self.text(out, ty, raw),
                 Member::Bits(bytes) => self.text(out, &bit_field(ty), Raw::fixed(&bytes)),

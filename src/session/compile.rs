@@ -1,12 +1,12 @@
 //! From a run's options to an object: parse, look up, check, compile, dry run.
 
-use super::debug;
 use super::{
     Attach, Buffering, Format, Mode, Options, Settings,
     error::{Placed, SessionError},
     imports,
     target::Lookup,
 };
+use super::{debug, kernel};
 use crate::{
     check, compile,
     kernel::{cpus, detect, features},
@@ -99,6 +99,7 @@ impl<'a> Session<'a> {
         };
         let binaries = lookup.binaries()?;
         let debug = debug::read(&script, &binaries, arch())?;
+        let kernel = kernel::read(&script, &options.params)?;
         let target = Target {
             arch: arch(),
             cpus: cpus::possible_count().map_err(|err| SessionError::Io("count cpus", err))?,
@@ -111,6 +112,7 @@ impl<'a> Session<'a> {
             allow_unsafe: options.allow_unsafe,
             helper_errors: options.helper_errors,
             debug,
+            kernel,
             features,
         };
         let multi = target.features.uprobe_multi;
@@ -182,6 +184,15 @@ impl<'a> Session<'a> {
     fn compile_error(&self, err: compile::CompileError) -> SessionError {
         let (span, script) = (err.span(), &self.options.script);
         SessionError::Compile(Placed::new(err, span, &script.name, &script.text))
+    }
+
+    /// # Errors
+    /// The script has a probe of the kernel, which cannot be `done`.
+    pub(super) fn no_kernel_probes(&self, done: &str) -> Result<(), SessionError> {
+        match lang::points::refuse_kernel(&self.script, done) {
+            Some(refusal) => Err(script_error(&[refusal], self.options)),
+            None => Ok(()),
+        }
     }
 
     /// Leaves out the probes that `--probe-filter` does not match.
@@ -332,6 +343,18 @@ fn parse(options: &Options) -> Result<Script, SessionError> {
     let texts = imports::read(&script, options)?;
     lang::import(&mut script, &texts).map_err(failed)?;
     Ok(script)
+}
+
+/// Whether the script's probes are all in the kernel, or run by this process: none needs the command's program.
+pub(super) fn only_kernel(options: &Options) -> bool {
+    use lang::points::{Kind, all, first_of_kernel, provider};
+    let Ok(script) = parse(options) else {
+        return false;
+    };
+    let of_program = |kind: Kind| matches!(kind, Kind::User | Kind::Watch);
+    first_of_kernel(&script).is_some()
+        && !all(&script)
+            .any(|point| provider(&point.provider).is_some_and(|row| of_program(row.kind)))
 }
 
 fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {

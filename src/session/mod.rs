@@ -10,6 +10,7 @@ mod error;
 mod feed;
 pub mod functions;
 mod imports;
+mod kernel;
 mod manual;
 mod maps;
 mod options;

@@ -11,18 +11,24 @@ use super::{
 };
 use crate::{
     kernel::cpus,
+    lang::checked::MissingProbes,
     loader::{self, LoadOptions, Loaded},
     record::{End, Meta, Recorded, Recorder},
     runtime::{
         Flow, Player, RecordCtx, Sent,
-        attach::{self, AttachOptions, Attachment},
+        attach::{self, AttachError, AttachOptions, Attachment},
         child::Child,
         clock::Clock,
         hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
     spec::{AttachSpec, MapRole, MapSpec, Object, ProgramSpec},
-    sys::{bpf::Map, errno::Described, map_view::MapView, process, trace},
+    sys::{
+        bpf::{self, Map},
+        errno::Described,
+        map_view::MapView,
+        process, trace,
+    },
 };
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -100,6 +106,7 @@ pub struct Record {
 pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64), SessionError> {
     let (child, target) = traced(options)?;
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
+    session.no_kernel_probes("recorded")?;
     let (compiled, kept) = session.compile_tapped(record.probes)?;
     compiled.print_warnings(options);
     compiled.dry_run()?;
@@ -206,6 +213,10 @@ pub fn run_exactly(options: &Options, compiled: Compiled) -> Result<Outcome, Ses
 /// The command that is started for the run, held, and what tells when the traced process ends.
 fn traced(options: &Options) -> Result<(Option<Child>, Option<OwnedFd>), SessionError> {
     let child = match &options.command {
+        // Where only the kernel is probed, the start of the command is to be seen too.
+        Some(words) if super::compile::only_kernel(options) => {
+            Some(Child::prepare_words(words).map_err(SessionError::Child)?)
+        }
         Some(words) => Some(Child::start_words(words).map_err(SessionError::Child)?),
         None => None,
     };
@@ -336,6 +347,7 @@ fn to_the_end(
         return Ok(Outcome::Done);
     }
     match options.mode {
+        Mode::Trace if run.iterates() => run.iterate()?,
         Mode::Trace if child.is_none() && run.is_over() => {}
         Mode::Trace => {
             let named = privileges::names(compiled, true);
@@ -427,6 +439,8 @@ struct Run<'a> {
     quiet: bool,
     verbose: bool,
     no_loss: bool,
+    missing: MissingProbes,
+    warnings: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
     /// Benchmarks with the nanoseconds that a run took.
@@ -472,6 +486,8 @@ impl<'a> Run<'a> {
             quiet: options.quiet,
             verbose: options.verbose,
             no_loss: options.no_loss,
+            missing: compiled.settings.missing_probes,
+            warnings: !options.no_warnings,
             points: compiled.settings.points,
             measured: Vec::new(),
             mode: options.mode,
@@ -516,12 +532,10 @@ impl<'a> Run<'a> {
             if attach::is_kernel_event(program.kind, spec) {
                 let fd = self.loaded.programs[index].as_fd();
                 let _why = trace::because(|| format!("attach `{}`", program.probe));
-                let attachment =
-                    attach::attach(fd, spec, &how).map_err(|error| SessionError::Attach {
-                        probe: program.probe.clone(),
-                        error,
-                    })?;
-                self.attached.push(attachment);
+                match attach::attach(fd, spec, &how) {
+                    Ok(attachment) => self.attached.push(attachment),
+                    Err(error) => self.not_attached(&program.probe, error)?,
+                }
             }
         }
         self.announce();
@@ -537,9 +551,73 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// What `missing_probes` makes of a probe that cannot be attached.
+    fn not_attached(&mut self, probe: &str, error: AttachError) -> Result<(), SessionError> {
+        let failed = SessionError::Attach {
+            probe: probe.to_owned(),
+            error,
+        };
+        match self.missing {
+            MissingProbes::Error => return Err(failed),
+            MissingProbes::Warn if self.warnings => {
+                // Whoever closed stderr does not want to know.
+                let _ = writeln!(io::stderr(), "warning: {failed}");
+            }
+            _ => {}
+        }
+        self.points = self.points.saturating_sub(1);
+        Ok(())
+    }
+
     /// Whether nothing can fire any more but `end`.
     fn is_over(&self) -> bool {
         specs(self.object).all(|(_, spec)| matches!(spec, AttachSpec::Begin | AttachSpec::End))
+    }
+
+    /// Whether the script is an iterator.
+    fn iterates(&self) -> bool {
+        specs(self.object).any(|(_, spec)| matches!(spec, AttachSpec::Iter { .. }))
+    }
+
+    /// Runs an iterator on every object there is, or keeps it under the name that the script gives.
+    fn iterate(&mut self) -> Result<(), SessionError> {
+        let wanted = specs(self.object).find_map(|(_, spec)| match spec {
+            AttachSpec::Iter { pin, .. } => Some(pin.clone()),
+            _ => None,
+        });
+        let link = self.attached.first().and_then(Attachment::link);
+        let (Some(pin), Some(link)) = (wanted, link) else {
+            return Ok(());
+        };
+        if let Some(path) = pin {
+            let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())
+                .map_err(|err| SessionError::Io("pin the iterator", err.into()))?;
+            bpf::pin(link, &name)
+                .map_err(|err| SessionError::Io("pin the iterator: bpf(BPF_OBJ_PIN)", err))?;
+            let text = format!("Program pinned to {}\n", path.display());
+            self.player.say(text.as_bytes());
+            return Ok(());
+        }
+        let fd =
+            bpf::iter_create(link).map_err(|err| SessionError::Io("bpf(BPF_ITER_CREATE)", err))?;
+        // Reading it runs the program; what that prints is taken out of the rings meanwhile.
+        let reader = thread::spawn(move || {
+            let mut file = std::fs::File::from(fd);
+            io::copy(&mut file, &mut io::sink())
+        });
+        while !reader.is_finished() {
+            if !self.drain(false)? {
+                thread::sleep(std::time::Duration::from_millis(1));
+            }
+            if !matches!(self.stop, Stop::No) {
+                break;
+            }
+        }
+        match reader.join() {
+            Ok(read) => read.map_err(|err| SessionError::Io("read the iterator", err))?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Ok(())
     }
 
     /// The programs that are run on request, with their names.

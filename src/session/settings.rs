@@ -1,6 +1,9 @@
 //! What a run needs to know of a script besides what is loaded.
 
-use crate::{lang::checked::Checked, spec::Type};
+use crate::{
+    lang::checked::{Checked, MissingProbes},
+    spec::Type,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a run needs to know of a script besides what is loaded.
@@ -27,6 +30,9 @@ pub struct Settings {
     pub user_names: bool,
     /// It prints names of functions of the kernel.
     pub kernel_names: bool,
+    /// `missing_probes`.
+    #[serde(default)]
+    pub missing_probes: MissingProbes,
 }
 
 impl Settings {
@@ -50,6 +56,7 @@ impl Settings {
             lazy_symbolication: config.lazy_symbolication,
             user_names: names(true),
             kernel_names: names(false),
+            missing_probes: config.missing_probes,
         }
     }
 }

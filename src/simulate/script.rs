@@ -79,6 +79,7 @@ impl Script {
             allow_unsafe: self.allow_unsafe,
             helper_errors: self.helper_errors,
             debug: crate::spec::DebugInfo::default(),
+            kernel: crate::spec::Kernel::default(),
         }
     }
 
@@ -128,6 +129,9 @@ impl std::error::Error for ScriptError {}
 /// What is wrong with the script, or with a binary that is there.
 pub fn compile(script: &Script, shapes: &Shapes) -> Result<Compiled, ScriptError> {
     let tree = lang::parse(&script.text).map_err(ScriptError::Script)?;
+    if let Some(refusal) = lang::points::refuse_kernel(&tree, "simulated") {
+        return Err(ScriptError::Script(vec![refusal]));
+    }
     let arch = if cfg!(target_arch = "aarch64") {
         Arch::Aarch64
     } else {

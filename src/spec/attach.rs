@@ -67,4 +67,43 @@ pub enum AttachSpec {
         /// Only for this process.
         pid: Option<u32>,
     },
+    /// `hardware:EVENT:COUNT`, by `perf_event_attr.config`.
+    Hardware {
+        /// `PERF_COUNT_HW_*`.
+        config: u64,
+        /// Events between two firings.
+        period: u64,
+    },
+    /// `tracepoint:SYSTEM:NAME`.
+    Tracepoint {
+        /// Group of events.
+        system: String,
+        /// Event.
+        name: String,
+    },
+    /// `rawtracepoint`, by the event's name.
+    RawTracepoint(String),
+    /// `fentry`, `fexit`: on the way into or out of a function of the kernel.
+    Trampoline {
+        /// Its name.
+        function: String,
+        /// At return.
+        ret: bool,
+    },
+    /// `iter`: run once for each object of that kind.
+    Iter {
+        /// `task`, `task_file`, `task_vma`.
+        kind: String,
+        /// Kept under this path instead of being run.
+        pin: Option<PathBuf>,
+    },
+    /// `kprobe`, `kretprobe`.
+    Kprobe {
+        /// The function.
+        function: String,
+        /// Bytes into it.
+        offset: u64,
+        /// At return.
+        ret: bool,
+    },
 }

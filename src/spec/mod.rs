@@ -6,6 +6,7 @@ mod debug;
 mod event;
 mod fault;
 pub mod hist;
+mod kernel;
 mod map;
 mod object;
 mod target;
@@ -17,6 +18,7 @@ pub use event::{
     Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER, TAP,
 };
 pub use fault::{FAULT_CODE, FAULT_SIZE, Fault, FaultKind, ReadHelper};
+pub use kernel::{Kernel, TraceField, Tracepoint};
 pub use map::{MapKind, MapRole, MapSpec};
 pub use object::{Object, ProgramKind, ProgramSpec};
 pub use target::{

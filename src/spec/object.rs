@@ -11,8 +11,12 @@ pub enum ProgramKind {
     Kprobe,
     /// `BPF_PROG_TYPE_PERF_EVENT`: context is `struct bpf_perf_event_data`, which begins with `pt_regs`.
     PerfEvent,
-    /// `BPF_PROG_TYPE_RAW_TRACEPOINT`, run through `BPF_PROG_TEST_RUN`: `begin`, `end`, `interval`, signals.
+    /// `BPF_PROG_TYPE_RAW_TRACEPOINT`: `rawtracepoint`; run through `BPF_PROG_TEST_RUN`, `begin`, `end`, `interval`, signals.
     RawTracepoint,
+    /// `BPF_PROG_TYPE_TRACEPOINT`: context is the event's record.
+    Tracepoint,
+    /// `BPF_PROG_TYPE_TRACING`: context is the arguments of a function, or what an iterator is at.
+    Tracing,
 }
 
 /// A program to load.

@@ -257,4 +257,6 @@ pub struct Target {
     pub helper_errors: bool,
     /// What debug information says of what the script names.
     pub debug: super::DebugInfo,
+    /// What the kernel says of what the script names.
+    pub kernel: super::Kernel,
 }

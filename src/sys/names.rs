@@ -138,7 +138,13 @@ pub const LINKS: &[&str] = &[
 ];
 
 /// The `enum bpf_attach_type`s that are used here.
-const ATTACHES: &[(u64, &str)] = &[(41, "BPF_PERF_EVENT"), (48, "BPF_TRACE_UPROBE_MULTI")];
+const ATTACHES: &[(u64, &str)] = &[
+    (24, "BPF_TRACE_FENTRY"),
+    (25, "BPF_TRACE_FEXIT"),
+    (28, "BPF_TRACE_ITER"),
+    (41, "BPF_PERF_EVENT"),
+    (48, "BPF_TRACE_UPROBE_MULTI"),
+];
 
 /// `enum perf_type_id`; numbers from 6 on are given out at boot.
 pub const PERF_TYPES: &[&str] = &[

@@ -158,6 +158,19 @@ pub enum Rate {
     Frequency(u64),
 }
 
+/// A kprobe of the perf kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Kprobe<'a> {
+    /// The kprobe PMU's type on this machine: [`kprobe_pmu`].
+    pub pmu: u32,
+    /// The function.
+    pub function: &'a CStr,
+    /// Bytes into it.
+    pub offset: u64,
+    /// At function return.
+    pub ret: bool,
+}
+
 /// A uprobe of the perf kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Uprobe<'a> {
@@ -230,12 +243,24 @@ pub fn open_bpf_output(cpu: u32, watermark: u32) -> io::Result<OwnedFd> {
 /// # Errors
 /// The kernel's: `EINVAL` for a frequency above `kernel.perf_event_max_sample_rate`.
 pub fn open_software(config: u64, rate: Rate, scope: Scope) -> io::Result<OwnedFd> {
+    open_counted(uapi::PERF_TYPE_SOFTWARE, config, rate, scope)
+}
+
+/// A hardware event (`PERF_COUNT_HW_*`).
+///
+/// # Errors
+/// The kernel's: `ENOENT` where the processor, or its virtual machine, does not count it.
+pub fn open_hardware(config: u64, rate: Rate, scope: Scope) -> io::Result<OwnedFd> {
+    open_counted(uapi::PERF_TYPE_HARDWARE, config, rate, scope)
+}
+
+fn open_counted(kind: u32, config: u64, rate: Rate, scope: Scope) -> io::Result<OwnedFd> {
     let (period, freq) = match rate {
         Rate::Period(period) => (period, 0),
         Rate::Frequency(hertz) => (hertz, uapi::PERF_ATTR_FREQ),
     };
     let mut attr = Attr {
-        kind: uapi::PERF_TYPE_SOFTWARE,
+        kind,
         config,
         sample_period: period,
         flags: uapi::PERF_ATTR_DISABLED | freq,
@@ -266,6 +291,26 @@ pub fn open_uprobe(probe: &Uprobe<'_>, scope: Scope) -> io::Result<OwnedFd> {
     }
     trace::note("uprobe_path", || format!("{:?}", probe.path));
     // SAFETY: the path is NUL-terminated and live.
+    unsafe { open(&mut attr, scope) }
+}
+
+/// A kprobe; it fires on all CPUs whatever the scope's CPU.
+///
+/// # Errors
+/// The kernel's.
+pub fn open_kprobe(probe: &Kprobe<'_>, scope: Scope) -> io::Result<OwnedFd> {
+    let mut attr = Attr {
+        kind: probe.pmu,
+        config: u64::from(probe.ret),
+        sample_period: 1,
+        flags: uapi::PERF_ATTR_DISABLED,
+        wakeup: 1,
+        config1: probe.function.as_ptr() as u64,
+        config2: probe.offset,
+        ..Default::default()
+    };
+    trace::note("kprobe_func", || format!("{:?}", probe.function));
+    // SAFETY: the name is NUL-terminated and live.
     unsafe { open(&mut attr, scope) }
 }
 
@@ -322,10 +367,22 @@ pub fn open_breakpoint(addr: u64, len: u64, mode: u32, scope: Scope) -> io::Resu
 /// # Errors
 /// What the file system said; `InvalidData` if the file holds no number.
 pub fn uprobe_pmu() -> io::Result<u32> {
-    let text = std::fs::read_to_string("/sys/bus/event_source/devices/uprobe/type")?;
+    pmu("uprobe")
+}
+
+/// The kprobe PMU's type on this machine, from sysfs: a kernel without kprobes has none.
+///
+/// # Errors
+/// As of [`uprobe_pmu`].
+pub fn kprobe_pmu() -> io::Result<u32> {
+    pmu("kprobe")
+}
+
+fn pmu(name: &str) -> io::Result<u32> {
+    let text = std::fs::read_to_string(format!("/sys/bus/event_source/devices/{name}/type"))?;
     text.trim()
         .parse()
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "uprobe PMU type is no number"))
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "PMU type is no number"))
 }
 
 fn ioctl(event: BorrowedFd<'_>, name: &str, request: u64, arg: i32) -> io::Result<()> {

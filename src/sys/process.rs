@@ -2,12 +2,14 @@
 #![allow(unsafe_code)]
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read, Write},
     os::{
-        fd::{FromRawFd, OwnedFd},
+        fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::process::CommandExt,
     },
     process::{Child, Command},
+    thread::{self, JoinHandle},
 };
 
 /// Starts `command` so that it stops with `SIGTRAP` right after its execve, its binary mapped and nothing of it run.
@@ -27,6 +29,81 @@ pub fn spawn_traced(command: &mut Command) -> io::Result<Child> {
         });
     }
     command.spawn()
+}
+
+/// A command before its execve: it waits for a byte, or the end, of a pipe.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its process id.
+    pub pid: u32,
+    go: Option<File>,
+    spawned: JoinHandle<io::Result<Child>>,
+}
+
+impl Prepared {
+    /// Forks, and comes back once the new process waits.
+    ///
+    /// # Errors
+    /// What pipe or fork said.
+    pub fn start(mut command: Command) -> io::Result<Prepared> {
+        let (mut told, tell) = io::pipe()?;
+        let (wait, go) = io::pipe()?;
+        // Should this process be killed meanwhile, its end of the pipe goes, and the command does not start.
+        let (tell_fd, wait_fd, go_fd) = (tell.as_raw_fd(), wait.as_raw_fd(), go.as_raw_fd());
+        // SAFETY: between fork and exec the closure makes async-signal-safe system calls on descriptors that live until
+        // spawn returns, with buffers of its own, and allocates nothing.
+        unsafe {
+            command.pre_exec(move || {
+                libc::close(go_fd);
+                let pid = libc::getpid().to_ne_bytes();
+                let mut byte = [0u8; 1];
+                if libc::write(tell_fd, pid.as_ptr().cast(), pid.len()) != 4
+                    || libc::read(wait_fd, byte.as_mut_ptr().cast(), 1) != 1
+                {
+                    return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+                }
+                Ok(())
+            });
+        }
+        let spawned = thread::spawn(move || {
+            let child = command.spawn();
+            drop((tell, wait));
+            child
+        });
+        let mut pid = [0; 4];
+        match told.read_exact(&mut pid) {
+            Ok(()) => Ok(Prepared {
+                pid: u32::from_ne_bytes(pid),
+                go: Some(File::from(OwnedFd::from(go))),
+                spawned,
+            }),
+            Err(err) => match spawned.join() {
+                Ok(Err(said)) => Err(said),
+                _ => Err(err),
+            },
+        }
+    }
+
+    /// Lets it execute its program.
+    ///
+    /// # Errors
+    /// What execve said.
+    pub fn go(mut self) -> io::Result<Child> {
+        if let Some(mut go) = self.go.take() {
+            go.write_all(&[1])?;
+        }
+        match self.spawned.join() {
+            Ok(child) => child,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Ends it before its program has begun.
+    pub fn cancel(mut self) {
+        drop(self.go.take());
+        // It says that it was cancelled.
+        let _ = self.spawned.join();
+    }
 }
 
 /// pidfd_open(2): a descriptor that becomes readable when the process ends.

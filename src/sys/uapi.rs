@@ -18,6 +18,7 @@ pub const BPF_MAP_GET_NEXT_ID: u32 = 12;
 pub const BPF_PROG_GET_FD_BY_ID: u32 = 13;
 pub const BPF_MAP_GET_FD_BY_ID: u32 = 14;
 pub const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
+pub const BPF_RAW_TRACEPOINT_OPEN: u32 = 17;
 pub const BPF_BTF_LOAD: u32 = 18;
 pub const BPF_BTF_GET_FD_BY_ID: u32 = 19;
 pub const BPF_TASK_FD_QUERY: u32 = 20;
@@ -29,17 +30,23 @@ pub const BPF_LINK_CREATE: u32 = 28;
 pub const BPF_LINK_GET_FD_BY_ID: u32 = 30;
 pub const BPF_LINK_GET_NEXT_ID: u32 = 31;
 pub const BPF_ENABLE_STATS: u32 = 32;
+pub const BPF_ITER_CREATE: u32 = 33;
 pub const BPF_LINK_DETACH: u32 = 34;
 
 // enum bpf_prog_type
 pub const BPF_PROG_TYPE_SOCKET_FILTER: u32 = 1;
 pub const BPF_PROG_TYPE_KPROBE: u32 = 2;
+pub const BPF_PROG_TYPE_TRACEPOINT: u32 = 5;
 pub const BPF_PROG_TYPE_XDP: u32 = 6;
 pub const BPF_PROG_TYPE_PERF_EVENT: u32 = 7;
 pub const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
+pub const BPF_PROG_TYPE_TRACING: u32 = 26;
 pub const BPF_PROG_TYPE_SYSCALL: u32 = 31;
 
 // enum bpf_attach_type
+pub const BPF_TRACE_FENTRY: u32 = 24;
+pub const BPF_TRACE_FEXIT: u32 = 25;
+pub const BPF_TRACE_ITER: u32 = 28;
 pub const BPF_PERF_EVENT: u32 = 41;
 pub const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 
@@ -61,6 +68,7 @@ pub const BPF_MAP_TYPE_LRU_PERCPU_HASH: u32 = 10;
 pub const BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE: u32 = 21;
 
 // enum perf_type_id
+pub const PERF_TYPE_HARDWARE: u32 = 0;
 pub const PERF_TYPE_SOFTWARE: u32 = 1;
 pub const PERF_TYPE_TRACEPOINT: u32 = 2;
 pub const PERF_TYPE_BREAKPOINT: u32 = 5;

@@ -5,6 +5,7 @@ mod bpftrace;
 mod commands;
 mod faults;
 mod features;
+mod kernel_probes;
 mod live;
 mod process;
 mod rights;

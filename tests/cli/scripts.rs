@@ -95,7 +95,7 @@ fn wrong_scripts() {
         ),
         ("BEGIN { @x = \"a\" + 1; }", 1, &["error", "^"]),
         ("BEGIN { @x = 1; @x = \"a\"; }", 1, &["error", "@x"]),
-        ("kprobe:vfs_read { exit() }", 1, &["kprobe"]),
+        ("kprobe:no_such_function { exit() }", 1, &["no function"]),
         (
             "usdt:EXE:net:inbound_mesage { exit() }",
             1,

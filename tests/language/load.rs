@@ -33,6 +33,7 @@ fn target(features: Features) -> Target {
         allow_unsafe: false,
         helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
+        kernel: baretrace::spec::Kernel::default(),
         features,
     }
 }

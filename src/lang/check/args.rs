@@ -1,7 +1,7 @@
 //! Arguments and results by name and type: `args.x` becomes a cast of `argN`, `args` a record of all of them, `retval` a
 //! cast of itself.
 
-use super::structs::Structs;
+use super::{kernel, structs::Structs};
 use crate::spec::{Param, Signature, Target, Type};
 use crate::{
     lang::{
@@ -12,7 +12,7 @@ use crate::{
     },
     suggest,
 };
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 /// Puts numbers and types in the place of names, and says what cannot be had.
 pub(super) struct Binder<'a> {
@@ -31,21 +31,38 @@ impl Binder<'_> {
     /// Rewrites a probe whose attach points all have signatures; leaves others as they are.
     pub(super) fn probe(&mut self, probe: &mut Probe, points: &[CheckedPoint]) {
         self.addresses(probe, points);
-        let target = self.target;
         if self.named(probe, points) {
             return;
         }
-        let signatures: Option<Vec<&Signature>> =
-            points.iter().map(|p| signature(target, p)).collect();
+        if !points.iter().any(|p| has_signature(&p.point)) || !names_arguments(probe) {
+            return;
+        }
+        let target = self.target;
+        let signatures: Option<Vec<Cow<'_, Signature>>> = points
+            .iter()
+            .map(|p| match signature(target, p) {
+                Some(known) => Some(Cow::Borrowed(known)),
+                None => kernel::signature(self.structs, target, p).map(Cow::Owned),
+            })
+            .collect();
         let Some(signatures) = signatures.filter(|s| !s.is_empty()) else {
             return;
         };
-        let ret = points
-            .iter()
-            .all(|p| matches!(p.point, Point::Uprobe { ret: true, .. }));
+        let signatures: Vec<&Signature> = signatures.iter().map(|s| &**s).collect();
+        let all = |test: fn(&Point) -> bool| points.iter().all(|p| test(&p.point));
+        let has = Has {
+            args: !all(|p| matches!(p, Point::Uprobe { ret: true, .. })),
+            ret: all(|p| {
+                matches!(
+                    p,
+                    Point::Uprobe { ret: true, .. } | Point::Trampoline { ret: true, .. }
+                )
+            }),
+            typed_ret: all(|p| matches!(p, Point::Trampoline { ret: true, .. })),
+        };
         let mut rewrite = |node: Node<'_>| {
             if let Node::Expr(e) = node {
-                self.rewrite(e, &signatures, ret);
+                self.rewrite(e, &signatures, has);
             }
         };
         if let Some(predicate) = &mut probe.predicate {
@@ -155,17 +172,17 @@ impl Binder<'_> {
         Some(self.cast(e, &Type::Ptr(Box::new(to)), value))
     }
 
-    fn rewrite(&mut self, e: &mut Expr, signatures: &[&Signature], ret: bool) {
+    fn rewrite(&mut self, e: &mut Expr, signatures: &[&Signature], has: Has) {
         if self.made.contains(&e.id) {
             return;
         }
         match &e.kind {
-            ExprKind::Member { base, name } if is_args(base) && !ret => {
+            ExprKind::Member { base, name } if is_args(base) && has.args => {
                 let name = name.clone();
                 let kind = self.argument(e, &name, signatures);
                 e.kind = kind.unwrap_or(ExprKind::Int(0));
             }
-            ExprKind::Ident(word) if word == "args" && !ret => {
+            ExprKind::Ident(word) if word == "args" && has.args => {
                 let Some(first) = signatures.first() else {
                     return;
                 };
@@ -183,8 +200,20 @@ impl Binder<'_> {
                 }
                 e.kind = ExprKind::Record(fields);
             }
+            // Of a function of the kernel it has the type that the kernel gives it.
+            ExprKind::Ident(word) if word == "retval" && has.typed_ret => {
+                let mut types = signatures.iter().map(|s| s.ret.as_ref().ok());
+                let Some(Some(ty)) = types.next() else {
+                    return;
+                };
+                if *ty != Type::Void && types.all(|other| other == Some(ty)) {
+                    let value = self.expr(e, e.kind.clone());
+                    self.made.insert(value.id);
+                    e.kind = self.cast(e, ty, value);
+                }
+            }
             // By itself it is a uint64; only what has members gets its type.
-            ExprKind::Member { base, .. } if is_retval(base) && ret => {
+            ExprKind::Member { base, .. } if is_retval(base) && has.ret => {
                 let mut types = signatures.iter().map(|s| s.ret.as_ref().ok());
                 let Some(Some(ty)) = types.next() else {
                     return;
@@ -269,6 +298,37 @@ impl Binder<'_> {
             ..at.clone()
         }
     }
+}
+
+/// What a probe has by name.
+#[derive(Clone, Copy)]
+struct Has {
+    args: bool,
+    ret: bool,
+    typed_ret: bool,
+}
+
+/// Whether functions with parameters are at such points.
+fn has_signature(point: &Point) -> bool {
+    matches!(
+        point,
+        Point::Uprobe { .. } | Point::RawTracepoint(_) | Point::Trampoline { .. }
+    )
+}
+
+/// Whether a probe asks for arguments, or a result, by name.
+fn names_arguments(probe: &mut Probe) -> bool {
+    let mut found = false;
+    let mut look = |node: Node<'_>| {
+        if let Node::Expr(e) = node {
+            found |= matches!(&e.kind, ExprKind::Ident(word) if word == "args" || word == "retval");
+        }
+    };
+    if let Some(predicate) = &mut probe.predicate {
+        each_mut(Child::Expr(predicate), &mut look);
+    }
+    each_mut(Child::Block(&mut probe.body), &mut look);
+    found
 }
 
 /// Where a symbol's address is counted from.

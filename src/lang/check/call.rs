@@ -1,6 +1,7 @@
 //! Builtins and functions: where they may stand, what they take, what they yield.
 
 use super::{Checker, words};
+use crate::btf::Kind;
 use crate::spec::{Arch, ArgLoc, Type};
 use crate::{
     lang::{
@@ -53,6 +54,16 @@ impl Checker<'_> {
             }
             return Type::Void;
         };
+        if row.name == "args" && self.in_tracepoints() {
+            self.say(
+                Diagnostic::error(
+                    name.span,
+                    "`args` of a tracepoint cannot be used as a whole",
+                )
+                .help("name an argument: `args.NAME`"),
+            );
+            return Type::Void;
+        }
         if let Some(why) = row.refused {
             self.say(
                 Diagnostic::error(name.span, format!("`{}` is not supported", name.text))
@@ -110,15 +121,39 @@ impl Checker<'_> {
     pub(super) fn place(&mut self, row: &Row, name: &Name) {
         let fits = |p: &Point| match row.place {
             Where::Anywhere => true,
-            Where::Arguments => matches!(p, Point::Usdt { .. } | Point::Uprobe { ret: false, .. }),
-            Where::Return => matches!(p, Point::Uprobe { ret: true, .. }),
+            Where::Arguments => matches!(
+                p,
+                Point::Usdt { .. }
+                    | Point::Uprobe { ret: false, .. }
+                    | Point::Kprobe { ret: false, .. }
+                    | Point::RawTracepoint(_)
+                    | Point::Trampoline { .. }
+            ),
+            Where::Return => matches!(
+                p,
+                Point::Uprobe { ret: true, .. }
+                    | Point::Kprobe { ret: true, .. }
+                    | Point::Trampoline { ret: true, .. }
+            ),
             Where::User => matches!(p, Point::Usdt { .. } | Point::Uprobe { .. }),
+            Where::Function => matches!(
+                p,
+                Point::Usdt { .. }
+                    | Point::Uprobe { .. }
+                    | Point::Kprobe { .. }
+                    | Point::Trampoline { .. }
+            ),
+            Where::Iterator => matches!(p, Point::Iter { .. }),
+            Where::Objects => matches!(p, Point::Iter { .. } | Point::Trampoline { .. }),
+            Where::Process if p.is_kernel() => true,
             Where::Registers | Where::Process => matches!(
                 p,
                 Point::Usdt { .. }
                     | Point::Uprobe { .. }
+                    | Point::Kprobe { .. }
                     | Point::Profile(_)
                     | Point::Software(..)
+                    | Point::Hardware(..)
                     | Point::Watch(..)
             ),
         };
@@ -127,12 +162,24 @@ impl Checker<'_> {
         };
         let only = match row.place {
             Where::Anywhere => return,
-            Where::Arguments => "`uprobe` and `usdt` probes have arguments",
-            Where::Return => "only `uretprobe` has a return value",
-            Where::User => "it belongs to `uprobe`, `uretprobe` and `usdt`",
-            Where::Registers | Where::Process => {
-                "it belongs to `uprobe`, `uretprobe`, `usdt`, `profile`, `software` and `watchpoint`"
+            Where::Arguments if matches!(bad.point, Point::Tracepoint(_)) => {
+                "arguments of a tracepoint have names: `args.NAME`"
             }
+            Where::Arguments => {
+                "`uprobe`, `usdt`, `kprobe`, `fentry` and `rawtracepoint` have arguments"
+            }
+            Where::Return if matches!(bad.point, Point::Tracepoint(_)) => "try `args.ret`",
+            Where::Return => "only `uretprobe`, `kretprobe` and `fexit` have a return value",
+            Where::User => "it belongs to `uprobe`, `uretprobe` and `usdt`",
+            Where::Function => {
+                "it belongs to `uprobe`, `uretprobe`, `usdt`, `kprobe`, `kretprobe`, `fentry` and `fexit`"
+            }
+            Where::Iterator => "it belongs to `iter`",
+            Where::Objects => "it belongs to `fentry`, `fexit` and `iter`",
+            Where::Registers => {
+                "it belongs to `uprobe`, `uretprobe`, `usdt`, `kprobe`, `profile`, `software`, `hardware` and `watchpoint`"
+            }
+            Where::Process => "it belongs to probes that run in a process",
         };
         let diag = Diagnostic::error(
             name.span,
@@ -569,8 +616,68 @@ impl Checker<'_> {
                 format: "%Y-%m-%d %H:%M:%S".to_string(),
                 clock: 2,
             },
-            "usym" | "func" => Type::Sym { user: true },
+            "func" => Type::Sym {
+                user: !self.points.iter().any(|p| p.point.is_kernel()),
+            },
+            "usym" => Type::Sym { user: true },
             "ksym" => Type::Sym { user: false },
+            "curtask" => match self.structs.kernel_type("struct", "task_struct") {
+                Some(task) => Type::Ptr(Box::new(task)),
+                None => Type::U64,
+            },
+            "ctx" => self.iterator_context(),
+            "path" => {
+                let most = self.config.max_strlen;
+                let size = match args.get(1) {
+                    Some(arg) => self.const_u32(arg, "the size of a path", 1, i128::from(most)),
+                    None => None,
+                };
+                Type::Str {
+                    size: size.unwrap_or(most),
+                }
+            }
+            "kaddr" => {
+                let name = self.konst_str(args[0]).unwrap_or_default();
+                let name = String::from_utf8_lossy(&name).into_owned();
+                match self.target.kernel.symbol(&name) {
+                    Some(address) => self.set_int(e, i128::from(address), Type::U64),
+                    None => {
+                        self.say(
+                            Diagnostic::error(
+                                args[0].span,
+                                format!("the kernel has no symbol `{name}`"),
+                            )
+                            .help(
+                                "its symbols are in /proc/kallsyms, which shows addresses to root",
+                            ),
+                        );
+                        Type::U64
+                    }
+                }
+            }
+            "cgroupid" => {
+                let path = self.konst_str(args[0]).unwrap_or_default();
+                let path = String::from_utf8_lossy(&path).into_owned();
+                let mut known = self.target.kernel.cgroups.iter();
+                match known.find(|(of, _)| *of == path).map(|(_, id)| id.clone()) {
+                    Some(Ok(id)) => self.set_int(e, i128::from(id), Type::U64),
+                    other => {
+                        let why = other.and_then(Result::err);
+                        self.say(
+                            Diagnostic::error(args[0].span, format!("no cgroup at `{path}`"))
+                                .maybe_help(why),
+                        );
+                        Type::U64
+                    }
+                }
+            }
+            "kfunc_exist" => {
+                let name = self.konst_str(args[0]).unwrap_or_default();
+                let name = String::from_utf8_lossy(&name).into_owned();
+                let btf = self.structs.kernel.as_ref();
+                let there = btf.is_some_and(|btf| btf.find(&name, &[Kind::Func]).is_some());
+                self.set_int(e, i128::from(there), Type::Bool)
+            }
             "username" => Type::Username,
             "strerror" => Type::Errno,
             "signal_name" => Type::Named { table: 0 },

@@ -20,6 +20,7 @@ impl Checker<'_> {
     /// The type of an expression; `Void` where it is not known (yet) or there is no value.
     pub(super) fn expr(&mut self, e: &Expr) -> Type {
         let ty = self.kind(e);
+        self.structs.know(&ty);
         self.set(e, ty)
     }
 
@@ -274,6 +275,9 @@ impl Checker<'_> {
         if let Some(value) = constants::constant(word) {
             return self.set_literal(e, i128::from(value));
         }
+        if let Some((value, ty)) = self.structs.kernel_enumerator(word) {
+            return self.set_int(e, i128::from(value), ty);
+        }
         let names = builtin::ROWS
             .iter()
             .map(|r| r.name)
@@ -293,6 +297,9 @@ impl Checker<'_> {
     fn member(&mut self, e: &Expr, base: &Expr, name: &Name) -> Type {
         if matches!(&base.kind, ExprKind::Ident(w) if w == "config") {
             return self.config_value(e, name);
+        }
+        if matches!(&base.kind, ExprKind::Ident(w) if w == "args") && self.in_tracepoints() {
+            return self.trace_field(e, name);
         }
         let ty = self.value(base);
         let id = match &ty {

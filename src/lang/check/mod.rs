@@ -13,6 +13,8 @@ mod fn_maps;
 mod fn_types;
 mod fn_values;
 mod format;
+mod kernel;
+mod kernel_types;
 mod points;
 mod prune;
 mod stmt;
@@ -25,7 +27,7 @@ mod words;
 mod tests;
 
 use super::ast::{Expr, ExprId, Item, Probe, Script};
-use super::checked::{Checked, CheckedPoint, CheckedProbe, MapId, MapInfo, Res, VarId};
+use super::checked::{Checked, CheckedPoint, CheckedProbe, MapId, MapInfo, Point, Res, VarId};
 use super::diag::Diagnostic;
 use super::{config, expand};
 use crate::{
@@ -36,6 +38,11 @@ use args::Binder;
 use std::collections::{HashMap, HashSet};
 use structs::Structs;
 use unify::Slot;
+
+/// Whether a bare name is no type of the language; it may be one of the script or the kernel.
+pub(super) fn is_unknown_type(name: &str) -> bool {
+    structs::is_unknown(name)
+}
 
 /// Walks after which types that still grow are an error.
 const MAX_WALKS: usize = 24;
@@ -52,7 +59,13 @@ pub fn check(
     let mut script = expand::expand(script, &[])?;
     let mut diags = Vec::new();
     let settings = config::settle(&script.config, &target.config, &mut diags);
-    let mut structs = Structs::build(&script.defs, &mut diags, settings.max_strlen, &target.debug);
+    let mut structs = Structs::build(
+        &script.defs,
+        &mut diags,
+        settings.max_strlen,
+        &target.debug,
+        target.kernel.btf.as_ref(),
+    );
     let mut probes = Vec::new();
     let mut items = std::mem::take(&mut script.items);
     let mut resolved = Vec::new();
@@ -95,6 +108,15 @@ pub fn check(
                 ),
             )
             .help("raise the config variable `max_probes`"),
+        );
+    }
+    if total > 1
+        && let Some((probe, _)) = (probes.iter())
+            .find(|(_, points)| points.iter().any(|p| matches!(p.point, Point::Iter { .. })))
+    {
+        diags.push(
+            Diagnostic::error(probe.span, "an iterator is the only probe of its script")
+                .help("write a script for each"),
         );
     }
     if !items.iter().any(|i| matches!(i, Item::Probe(_))) {

@@ -1,5 +1,6 @@
 //! Attach points against the target: wildcards expanded, what is missing said.
 
+use super::kernel;
 use crate::spec::{Binary, Target};
 use crate::{
     lang::{
@@ -73,13 +74,14 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
         Kind::Profile => single(points::timed(point).map(Point::Profile)),
         Kind::Software => single(points::software(point).map(|(c, p)| Point::Software(c, p))),
         Kind::Watch => single(points::watch(point).map(|(a, l, m)| Point::Watch(a, l, m))),
-        Kind::Refused(why) => Err(Some(
-            Diagnostic::error(
-                point.span,
-                format!("probe type `{}` is not supported", row.name),
-            )
-            .label(why),
-        )),
+        Kind::Hardware => single(points::hardware(point).map(|(c, p)| Point::Hardware(c, p))),
+        Kind::Kernel => match points::kernel(point) {
+            Some(Ok(want)) => {
+                kernel::resolve(point, &want, target).map_err(|diag| lenient(diag, missing))
+            }
+            Some(Err(diag)) => Err(Some(diag)),
+            None => Err(None),
+        },
         Kind::User => match points::user(point) {
             Some(Ok(want)) => user(point, &want, target, missing),
             Some(Err(diag)) => Err(Some(diag)),
@@ -199,14 +201,18 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
     if !found.is_empty() {
         return Ok(found);
     }
-    let diag = absent(point, want, &binaries);
+    Err(lenient(absent(point, want, &binaries), missing))
+}
+
+/// What `missing_probes` makes of a probe that is not there.
+fn lenient(diag: Diagnostic, missing: MissingProbes) -> Option<Diagnostic> {
     match missing {
-        MissingProbes::Error => Err(Some(diag)),
-        MissingProbes::Warn => Err(Some(Diagnostic {
+        MissingProbes::Error => Some(diag),
+        MissingProbes::Warn => Some(Diagnostic {
             severity: crate::lang::diag::Severity::Warning,
             ..diag
-        })),
-        MissingProbes::Ignore => Err(None),
+        }),
+        MissingProbes::Ignore => None,
     }
 }
 

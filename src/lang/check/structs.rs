@@ -2,15 +2,16 @@
 
 use super::{constant, words};
 use crate::{
+    btf::Btf,
+    span::Span,
+    spec::{DebugInfo, StructDef, StructField, StructId, Type},
+};
+use crate::{
     lang::{
         ast::{CDef, CMember, CStruct, CType, Tag, TypeExpr, TypeExprKind},
         diag::Diagnostic,
     },
     suggest,
-};
-use crate::{
-    span::Span,
-    spec::{DebugInfo, StructDef, StructField, StructId, Type},
 };
 use std::collections::HashMap;
 
@@ -50,6 +51,14 @@ pub(super) struct Structs {
     /// Enumerators with their enum's tag.
     pub(super) values: HashMap<String, (i64, String)>,
     max_strlen: u32,
+    /// The kernel's types.
+    pub(super) kernel: Option<Btf>,
+    /// Structs of the kernel by their BTF id.
+    pub(super) kernel_ids: HashMap<u32, StructId>,
+    /// BTF ids of structs whose members nobody has asked for yet.
+    pub(super) kernel_members: HashMap<StructId, u32>,
+    /// Types of the kernel by keyword and name, as far as asked for.
+    pub(super) kernel_named: HashMap<(String, String), Option<Type>>,
     /// Names that are no types but whose value's type is meant, as in `typeof(pid)`.
     pub(super) meant: HashMap<String, Type>,
     /// Said once the walks are over.
@@ -62,9 +71,11 @@ impl Structs {
         diags: &mut Vec<Diagnostic>,
         max_strlen: u32,
         debug: &DebugInfo,
+        kernel: Option<&Btf>,
     ) -> Structs {
         let mut structs = Structs {
             max_strlen,
+            kernel: kernel.cloned(),
             ..Structs::default()
         };
         structs.adopt(debug);
@@ -127,7 +138,7 @@ impl Structs {
                 .defs
                 .get(at)
                 .is_some_and(|def| def.size > 0 || !def.fields.is_empty());
-        adopted || self.is_defined(id)
+        adopted || self.is_defined(id) || self.is_of_kernel(id)
     }
 
     /// Whether the script defines it.
@@ -139,15 +150,21 @@ impl Structs {
         if let Some(id) = self.ids.get(&key) {
             return *id;
         }
-        let id = StructId(u32::try_from(self.defs.len()).unwrap_or(u32::MAX));
-        self.defs.push(StructDef {
+        let id = self.push(StructDef {
             name: key.clone(),
             size: 0,
             align: 1,
             fields: Vec::new(),
         });
-        self.complete.push(false);
         self.ids.insert(key, id);
+        id
+    }
+
+    /// Adds a struct that no name leads to.
+    pub(super) fn push(&mut self, def: StructDef) -> StructId {
+        let id = StructId(u32::try_from(self.defs.len()).unwrap_or(u32::MAX));
+        self.defs.push(def);
+        self.complete.push(false);
         id
     }
 
@@ -332,7 +349,10 @@ impl Structs {
                     "buffer" => Type::Buf {
                         size: self.max_strlen,
                     },
-                    _ => match named(name).or_else(|| self.meant.get(name).cloned()) {
+                    _ => match named(name)
+                        .or_else(|| self.meant.get(name).cloned())
+                        .or_else(|| self.kernel_type("", name))
+                    {
                         Some(ty) => ty,
                         None => {
                             let tagged =
@@ -353,8 +373,9 @@ impl Structs {
                 }
             }
             TypeExprKind::Tagged(Tag::Enum, name) => {
-                match self.enums.get(name).or_else(|| self.debug_enums.get(name)) {
-                    Some(ty) => ty.clone(),
+                let known = self.enums.get(name).or_else(|| self.debug_enums.get(name));
+                match known.cloned().or_else(|| self.kernel_type("enum", name)) {
+                    Some(ty) => ty,
                     None => return unknown(&format!("enum {name}"), None),
                 }
             }
@@ -364,7 +385,14 @@ impl Structs {
                 } else {
                     "struct"
                 };
-                Type::Struct(self.id(format!("{keyword} {name}")))
+                let key = format!("{keyword} {name}");
+                let known = self.ids.get(&key).copied();
+                if !known.is_some_and(|id| self.is_complete(id))
+                    && let Some(ty) = self.kernel_type(keyword, name)
+                {
+                    return Ok(ty);
+                }
+                Type::Struct(self.id(key))
             }
             TypeExprKind::Pointer(inner) => Type::Ptr(Box::new(self.written(inner, type_of)?)),
             TypeExprKind::Array(inner, size) => {
@@ -437,8 +465,13 @@ impl Structs {
     }
 }
 
+/// Whether a bare name is no type of the language.
+pub(super) fn is_unknown(name: &str) -> bool {
+    named(name).is_none() && !matches!(name, "string" | "buffer")
+}
+
 /// A type by its name alone: the language's, C's, and their usual aliases.
-fn named(name: &str) -> Option<Type> {
+pub(super) fn named(name: &str) -> Option<Type> {
     if let Some((_, ty)) = NAMED.iter().find(|(n, _)| *n == name) {
         return Some(ty.clone());
     }
@@ -604,7 +637,7 @@ mod tests {
     fn layout(source: &str) -> (Structs, Vec<String>) {
         let script = crate::lang::parse(&format!("{source} begin {{ }}")).unwrap();
         let mut diags = Vec::new();
-        let structs = Structs::build(&script.defs, &mut diags, 1024, &DebugInfo::default());
+        let structs = Structs::build(&script.defs, &mut diags, 1024, &DebugInfo::default(), None);
         (structs, diags.into_iter().map(|d| d.message).collect())
     }
 

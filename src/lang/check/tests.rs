@@ -80,6 +80,7 @@ fn target() -> Target {
         allow_unsafe: false,
         helper_errors: false,
         debug: crate::spec::DebugInfo::default(),
+        kernel: crate::spec::Kernel::default(),
     }
 }
 
@@ -467,7 +468,7 @@ fn messages() {
         ("U:/nix:a:b { }", "no binary `/nix`"),
         (
             "kprobe:vfs_read { }",
-            "probe type `kprobe` is not supported",
+            "the kernel has no function `vfs_read`",
         ),
         (
             "begin { unroll(pid) { } }",
@@ -510,7 +511,10 @@ fn messages() {
             "begin { @x = hist(1, 9) }",
             "precision of `hist` is 9; it must be 0 to 5",
         ),
-        ("begin { kaddr(\"x\") }", "`kaddr` is not supported"),
+        (
+            "begin { print(kaddr(\"x\")) }",
+            "the kernel has no symbol `x`",
+        ),
         ("begin { signal(\"KILLL\") }", "`signal` is unsafe"),
         ("", "script has no probes"),
     ] {
@@ -788,4 +792,102 @@ fn long_scripts_take_linear_time() {
         long < short * 40,
         "{short:?} for 500 lines, {long:?} for 4000"
     );
+}
+
+/// As [`target`], on a kernel with the types of a small BTF, and a tracepoint.
+fn with_kernel() -> Target {
+    let field = |ty: &str, name: &str, offset, size, signed| TraceField {
+        ty: ty.to_string(),
+        name: name.to_string(),
+        offset,
+        size,
+        signed,
+    };
+    let tracepoint = |name: &str, fields| Tracepoint {
+        system: "sys".to_string(),
+        name: name.to_string(),
+        fields,
+    };
+    let kernel = Kernel {
+        btf: Some(crate::btf::tests::sample()),
+        tracepoints: vec![
+            tracepoint(
+                "enter",
+                vec![
+                    field("int", "common_pid", 4, 4, true),
+                    field("char[16]", "comm", 8, 16, true),
+                    field("pid_t", "pid", 24, 4, true),
+                    field("__data_loc char[]", "file", 28, 4, false),
+                    field("struct task *", "task", 32, 8, false),
+                    field("unsigned long[2]", "args", 40, 16, false),
+                ],
+            ),
+            tracepoint("exit", vec![field("long", "pid", 16, 8, true)]),
+        ],
+        functions: vec!["wake".to_string()],
+        symbols: vec![("wake".to_string(), 0xffff_ffff_8000_0000)],
+        cgroups: vec![("/c".to_string(), Ok(7))],
+    };
+    Target { kernel, ..target() }
+}
+
+#[test]
+fn types_of_the_kernel() {
+    let on = with_kernel();
+    for (source, want) in [
+        ("begin { $x = ((struct task *)1).pid }", "int32"),
+        ("begin { $x = ((struct task *)1).comm }", "string[17]"),
+        ("begin { $x = ((struct task *)1).y }", "uint64"),
+        (
+            "begin { $x = ((struct task *)1).parent.parent.high }",
+            "int32",
+        ),
+        ("begin { $x = (pid_t)1 }", "int32"),
+        ("t:sys:enter { $x = args->file }", "int64"),
+        ("t:sys:enter { $x = args.task.pid }", "int32"),
+        ("t:sys:enter { $x = args.args[1] }", "uint64"),
+        ("t:sys:* { $x = args.pid }", "int64"),
+        ("fentry:wake { $x = args.parent.pid }", "int32"),
+        ("fexit:wake { $x = retval }", "int32"),
+        ("kprobe:wake { $x = arg0 }", "int64"),
+    ] {
+        let (checked, _) = run_on(source, &on).unwrap_or_else(|e| panic!("{source}: {e:?}"));
+        assert_eq!(
+            super::words::name(&checked.vars[0], &checked.structs),
+            want,
+            "{source}"
+        );
+    }
+    let (checked, _) = run_on(
+        "begin { print((sizeof(struct task), offsetof(struct task, parent), COLOR_A, kaddr(\"wake\"), cgroupid(\"/c\"))) }",
+        &on,
+    )
+    .unwrap();
+    let known: Vec<&Res> = checked.res.values().collect();
+    for want in [48, 32, 1, 0xffff_ffff_8000_0000u64.cast_signed(), 7] {
+        assert!(known.contains(&&Res::Int(want)), "{want}");
+    }
+    for (source, want) in [
+        (
+            "begin { print(((struct task *)1).nope) }",
+            "`struct task` has no member `nope`",
+        ),
+        (
+            "t:sys:enter { print(args.common_pid) }",
+            "programs cannot read `common_pid` of a tracepoint",
+        ),
+        (
+            "t:sys:* { print(args.comm) }",
+            "`tracepoint:sys:exit` has no argument `comm`",
+        ),
+        ("t:sys:none { }", "the kernel has no tracepoint `sys:none`"),
+        ("fentry:sleep { }", "the kernel has no function `sleep`"),
+        (
+            "fentry:wake { print(args.none) }",
+            "the function has no parameter `none`",
+        ),
+    ] {
+        let said = run_on(source, &on).unwrap_err();
+        assert!(said.iter().any(|s| s == want), "{source}: {said:?}");
+    }
 }

@@ -186,6 +186,26 @@ attrs! {
         12 link_flags: u32,
         16 bpf_cookie: u64,
     }
+    RawTracepointOpen = 24 {
+        0 name: u64,
+        8 prog_fd: u32,
+        12 pad: u32,
+        16 cookie: u64,
+    }
+    /// `BPF_LINK_CREATE` of an iterator.
+    LinkIter = 32 {
+        0 prog_fd: u32,
+        4 target_fd: u32,
+        8 attach_type: u32,
+        12 link_flags: u32,
+        16 iter_info: u64,
+        24 iter_info_len: u32,
+        28 pad: u32,
+    }
+    IterCreate = 8 {
+        0 link_fd: u32,
+        4 flags: u32,
+    }
     TaskFdQuery = 48 {
         0 pid: u32,
         4 fd: u32,

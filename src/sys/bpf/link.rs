@@ -84,6 +84,49 @@ pub fn link_perf_event(
     unsafe { call_fd(uapi::BPF_LINK_CREATE, &mut attr) }
 }
 
+/// `BPF_RAW_TRACEPOINT_OPEN`: ties a raw tracepoint program to an event; a tracing program, with no name, to the function
+/// that it was loaded for.
+///
+/// # Errors
+/// The kernel's: `ENOENT` for an event that it does not have.
+pub fn open_raw_tracepoint(program: BorrowedFd<'_>, name: Option<&CStr>) -> io::Result<OwnedFd> {
+    let mut attr = attr::RawTracepointOpen {
+        name: name.map_or(0, |name| name.as_ptr() as u64),
+        prog_fd: raw(program),
+        ..Default::default()
+    };
+    trace::note("name", || format!("{name:?}"));
+    // SAFETY: the name is NUL-terminated, or null.
+    unsafe { call_fd(uapi::BPF_RAW_TRACEPOINT_OPEN, &mut attr) }
+}
+
+/// `BPF_LINK_CREATE` with `BPF_TRACE_ITER` (kernel 5.8).
+///
+/// # Errors
+/// The kernel's.
+pub fn link_iter(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = attr::LinkIter {
+        prog_fd: raw(program),
+        attach_type: uapi::BPF_TRACE_ITER,
+        ..Default::default()
+    };
+    // SAFETY: the attr holds no pointers.
+    unsafe { call_fd(uapi::BPF_LINK_CREATE, &mut attr) }
+}
+
+/// `BPF_ITER_CREATE`: a descriptor whose reading runs the iterator's program on every object.
+///
+/// # Errors
+/// The kernel's.
+pub fn iter_create(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = attr::IterCreate {
+        link_fd: raw(link),
+        flags: 0,
+    };
+    // SAFETY: the attr holds no pointers.
+    unsafe { call_fd(uapi::BPF_ITER_CREATE, &mut attr) }
+}
+
 /// `BPF_LINK_DETACH`: detaches now, though the descriptor lives on. Tracing links have none (`EOPNOTSUPP`).
 ///
 /// # Errors

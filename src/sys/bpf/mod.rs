@@ -17,7 +17,10 @@ pub use info::{
     link_by_id, link_info, map_info, pin, pinned, program_by_id, program_info, program_jited,
     program_jited_lines, program_lines, program_map_ids, program_xlated, task_fd_query,
 };
-pub use link::{UprobeMulti, link_detach, link_perf_event, link_uprobe_multi};
+pub use link::{
+    UprobeMulti, iter_create, link_detach, link_iter, link_perf_event, link_uprobe_multi,
+    open_raw_tracepoint,
+};
 pub use map::{BatchEnd, Map, MapCreate};
 pub use program::{BtfInfo, ProgLoad, TestRun, btf_load, prog_load, test_run};
 

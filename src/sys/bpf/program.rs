@@ -40,6 +40,8 @@ pub struct ProgLoad<'a> {
     pub license: &'a CStr,
     /// `BPF_F_*`.
     pub flags: u32,
+    /// The kernel's BTF id of the function that a tracing program is for; 0 for none.
+    pub attach_btf_id: u32,
     /// Function and line information.
     pub btf: Option<BtfInfo<'a>>,
 }
@@ -68,6 +70,7 @@ pub fn prog_load(spec: &ProgLoad<'_>, log: Option<&mut [u8]>) -> io::Result<Owne
         prog_flags: spec.flags,
         prog_name: kernel_name(spec.name),
         expected_attach_type: spec.attach_type,
+        attach_btf_id: spec.attach_btf_id,
         ..Default::default()
     };
     if let Some(info) = spec.btf {
