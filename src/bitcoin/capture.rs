@@ -14,11 +14,11 @@
 use std::{
     collections::HashMap,
     fs::{File, create_dir_all},
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use super::message::Message;
+use super::{message::Message, records::Records};
 
 /// Bytes of a message type, NULs after it.
 pub const TYPE_BYTES: usize = 12;
@@ -33,14 +33,14 @@ pub struct Writer {
 enum To {
     /// One file for all, or for one direction.
     File {
-        file: BufWriter<File>,
+        file: Records,
         path: PathBuf,
         only: Option<bool>,
     },
     /// A folder for each peer, as Bitcoin Core lays them out.
     Folder {
         root: PathBuf,
-        open: HashMap<PathBuf, BufWriter<File>>,
+        open: HashMap<PathBuf, Records>,
     },
 }
 
@@ -72,7 +72,7 @@ impl Writer {
                 (false, false) => None,
             };
             To::File {
-                file: BufWriter::new(File::create(path)?),
+                file: Records::new(File::create(path)?)?,
                 path: path.to_owned(),
                 only,
             }
@@ -80,7 +80,7 @@ impl Writer {
         Ok(Writer { to })
     }
 
-    /// Appends a message. After an error what was written before it can still be read: records are flushed whole.
+    /// Appends a message. After an error what was written before it can still be read: a record is written whole or not at all.
     ///
     /// # Errors
     /// The path and what writing to it answered.
@@ -97,7 +97,7 @@ impl Writer {
                         open.clear();
                     }
                     let file = append(&path).map_err(|source| WriteError::new(&path, source))?;
-                    open.insert(path.clone(), BufWriter::new(file));
+                    open.insert(path.clone(), file);
                 }
                 let Some(file) = open.get_mut(&path) else {
                     unreachable!("just inserted")
@@ -105,8 +105,8 @@ impl Writer {
                 (file, path)
             }
         };
-        write_record(file, message)
-            .and_then(|()| file.flush())
+        record(message)
+            .and_then(|record| file.write_all(&record))
             .map_err(|source| WriteError::new(&path, source))
     }
 }
@@ -171,24 +171,26 @@ fn peer_file(root: &Path, message: &Message) -> PathBuf {
     root.join(folder).join(name)
 }
 
-fn append(path: &Path) -> io::Result<File> {
+fn append(path: &Path) -> io::Result<Records> {
     if let Some(folder) = path.parent() {
         create_dir_all(folder)?;
     }
-    File::options().append(true).create(true).open(path)
+    Records::new(File::options().append(true).create(true).open(path)?)
 }
 
-fn write_record(out: &mut impl Write, message: &Message) -> io::Result<()> {
+fn record(message: &Message) -> io::Result<Vec<u8>> {
     let size = u32::try_from(message.payload.len()).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
             "payload longer than the format's 32-bit size",
         )
     })?;
-    out.write_all(&(message.unix_ns / 1_000).to_le_bytes())?;
-    out.write_all(&type_bytes(&message.msg_type))?;
-    out.write_all(&size.to_le_bytes())?;
-    out.write_all(&message.payload)
+    let mut record = Vec::with_capacity(8 + TYPE_BYTES + 4 + message.payload.len());
+    record.extend((message.unix_ns / 1_000).to_le_bytes());
+    record.extend(type_bytes(&message.msg_type));
+    record.extend(size.to_le_bytes());
+    record.extend(&message.payload);
+    Ok(record)
 }
 
 /// The type as it travels: cut at 12 bytes, NULs after it.

@@ -13,6 +13,7 @@ pub mod message;
 pub mod monitor;
 pub mod node;
 pub mod pcapng;
+mod records;
 pub mod schema;
 mod sinks;
 pub mod tool;

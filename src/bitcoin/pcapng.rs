@@ -75,7 +75,8 @@ impl<W: Write> Writer<W> {
         let program = concat!("baretrace ", env!("CARGO_PKG_VERSION"));
         option(&mut header, 4, program.as_bytes());
         option(&mut header, 0, &[]);
-        block(&mut out, 0x0a0d_0d0a, &header)?;
+        let mut start = Vec::new();
+        block(&mut start, 0x0a0d_0d0a, &header);
 
         let mut interface = LINKTYPE_RAW.to_le_bytes().to_vec();
         interface.extend([0; 6]);
@@ -84,8 +85,8 @@ impl<W: Write> Writer<W> {
         option(&mut interface, 3, text.as_bytes());
         option(&mut interface, 9, &[9]);
         option(&mut interface, 0, &[]);
-        block(&mut out, 1, &interface)?;
-        out.flush()?;
+        block(&mut start, 1, &interface);
+        out.write_all(&start)?;
         Ok(Writer {
             out,
             chain,
@@ -93,7 +94,7 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Appends a message as the packets that carry it, and flushes them.
+    /// Appends a message as the packets that carry it, in one write.
     ///
     /// # Errors
     /// What writing answered.
@@ -130,6 +131,7 @@ impl<W: Write> Writer<W> {
             message.peer_id, message.conn_type, message.addr
         );
         let segments = stream.chunks(SEGMENT).count();
+        let mut packets = Vec::with_capacity(stream.len() + 200 * segments);
         for (i, bytes) in stream.chunks(SEGMENT).enumerate() {
             let numbers = self.sequence.entry(message.peer_id).or_insert([1, 1]);
             let (seq, ack) = (numbers[direction], numbers[1 - direction]);
@@ -137,30 +139,30 @@ impl<W: Write> Writer<W> {
             let tcp = tcp(from.port(), to.port(), seq, ack, i + 1 == segments, bytes);
             let packet = ip(from.ip(), to.ip(), &tcp);
             let comment = if i == 0 { comment.as_str() } else { "" };
-            self.packet(message, &packet, comment)?;
+            packet_block(&mut packets, message, &packet, comment);
         }
-        self.out.flush()
+        self.out.write_all(&packets)
     }
+}
 
-    /// One Enhanced Packet Block.
-    fn packet(&mut self, message: &Message, packet: &[u8], comment: &str) -> io::Result<()> {
-        let length = (packet.len() as u32).to_le_bytes();
-        let mut body = vec![0; 4];
-        body.extend(((message.unix_ns >> 32) as u32).to_le_bytes());
-        body.extend((message.unix_ns as u32).to_le_bytes());
-        body.extend(length);
-        body.extend(length);
-        body.extend(packet);
-        pad(&mut body);
-        if !comment.is_empty() {
-            option(&mut body, 1, comment.as_bytes());
-        }
-        // epb_flags: the two lowest bits are the direction, 1 in, 2 out.
-        let flags: u32 = if message.inbound { 1 } else { 2 };
-        option(&mut body, 2, &flags.to_le_bytes());
-        option(&mut body, 0, &[]);
-        block(&mut self.out, 6, &body)
+/// One Enhanced Packet Block.
+fn packet_block(out: &mut Vec<u8>, message: &Message, packet: &[u8], comment: &str) {
+    let length = (packet.len() as u32).to_le_bytes();
+    let mut body = vec![0; 4];
+    body.extend(((message.unix_ns >> 32) as u32).to_le_bytes());
+    body.extend((message.unix_ns as u32).to_le_bytes());
+    body.extend(length);
+    body.extend(length);
+    body.extend(packet);
+    pad(&mut body);
+    if !comment.is_empty() {
+        option(&mut body, 1, comment.as_bytes());
     }
+    // epb_flags: the two lowest bits are the direction, 1 in, 2 out.
+    let flags: u32 = if message.inbound { 1 } else { 2 };
+    option(&mut body, 2, &flags.to_le_bytes());
+    option(&mut body, 0, &[]);
+    block(out, 6, &body);
 }
 
 /// Zeros up to a multiple of four.
@@ -178,14 +180,12 @@ fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 }
 
 /// Type, length, body, length again. `body` is a multiple of four long.
-fn block(out: &mut impl Write, kind: u32, body: &[u8]) -> io::Result<()> {
+fn block(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
     let length = (body.len() as u32 + 12).to_le_bytes();
-    let mut bytes = Vec::with_capacity(body.len() + 12);
-    bytes.extend(kind.to_le_bytes());
-    bytes.extend(length);
-    bytes.extend(body);
-    bytes.extend(length);
-    out.write_all(&bytes)
+    out.extend(kind.to_le_bytes());
+    out.extend(length);
+    out.extend(body);
+    out.extend(length);
 }
 
 /// 20 bytes of TCP header with ACK, PSH on the last segment of a message, and the payload.

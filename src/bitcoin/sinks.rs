@@ -4,6 +4,7 @@ use super::{
     capture,
     message::Message,
     pcapng,
+    records::Records,
     tool::{Raw, ToolError},
 };
 use crate::trace::Event;
@@ -13,7 +14,7 @@ use std::{fs::File, path::PathBuf};
 #[derive(Debug, Default)]
 pub(super) struct Sinks {
     capture: Option<capture::Writer>,
-    pcapng: Option<(pcapng::Writer<File>, PathBuf)>,
+    pcapng: Option<(pcapng::Writer<Records>, PathBuf)>,
     cut: bool,
 }
 
@@ -29,7 +30,8 @@ impl Sinks {
             sinks.capture = Some(writer.map_err(|e| ToolError::Capture(path.clone(), e))?);
         }
         if let Some(path) = &raw.pcapng {
-            let writer = File::create(path).and_then(|file| pcapng::Writer::new(file, raw.chain));
+            let file = File::create(path).and_then(Records::new);
+            let writer = file.and_then(|file| pcapng::Writer::new(file, raw.chain));
             let writer = writer.map_err(|e| ToolError::Capture(path.clone(), e))?;
             sinks.pcapng = Some((writer, path.clone()));
         }

@@ -3,13 +3,14 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use ratatui::{
     Frame,
-    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind},
+    crossterm::event::{KeyCode, KeyEvent},
     layout::Rect,
     text::{Line, Span},
     widgets::Paragraph,
@@ -17,6 +18,7 @@ use ratatui::{
 
 use super::{
     format::{clock, safe, short},
+    input::{Keys, Waited},
     keys::{Action, action},
     popup::{Popup, What},
     shared::{Model, Shared},
@@ -116,9 +118,6 @@ impl<S: Screen> App<S> {
 
     /// Takes in a key; true if it ends the monitor.
     pub fn key(&mut self, key: KeyEvent) -> bool {
-        if key.kind == KeyEventKind::Release {
-            return false;
-        }
         self.message = None;
         let asked = action(key);
         if asked == Some(Action::Quit) && (self.prompt.is_none() || key.code != KeyCode::Char('q'))
@@ -309,7 +308,8 @@ fn write_rows(path: &Path, rows: &[serde_json::Value]) -> io::Result<()> {
     out.flush()
 }
 
-/// Shows `screen` on the terminal until the user quits or `stop` says so, which it then goes on saying.
+/// Shows `screen` on the terminal until the user quits, the terminal is gone or `stop` says so, which it then goes on saying;
+/// `stop` is asked soon when `wake` becomes readable.
 ///
 /// # Errors
 /// [`Error::NoTerminal`], or what the terminal answered.
@@ -318,11 +318,12 @@ pub fn run<S: Screen>(
     shared: Shared<S::Model>,
     theme: Theme,
     folder: &Path,
+    wake: BorrowedFd,
     stop: &dyn Fn() -> bool,
 ) -> Result<(), Error> {
     let mut opened = terminal::Screen::open(stop)?;
     let app = App::new(screen, shared, theme, folder);
-    match show(app, &mut opened, stop) {
+    match show(app, &mut opened, wake, stop) {
         // A terminal that is gone or takes nothing: that was told by a signal, so it is no news.
         Err(_) if stop() => Ok(()),
         shown => shown.map_err(Error::Io),
@@ -332,43 +333,28 @@ pub fn run<S: Screen>(
 fn show<S: Screen>(
     mut app: App<S>,
     opened: &mut terminal::Screen,
+    wake: BorrowedFd,
     stop: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     /// Between two frames if nothing is typed.
     const TICK: Duration = Duration::from_millis(250);
+    let mut keys = Keys::default();
     while !stop() {
         // A terminal that takes nothing gets the next frame it has room for; keys count meanwhile.
         if opened.is_ready() {
             opened.terminal.draw(|frame| app.draw(frame))?;
         }
-        // An interrupted wait is a signal: `stop` knows.
-        if !event::poll(TICK).or_else(interrupted)? {
-            continue;
+        if keys.wait(wake, TICK)? == Waited::Gone {
+            return Ok(());
         }
         // All that was typed meanwhile, so that a slow terminal draws once for it.
-        loop {
-            match event::read() {
-                Ok(Event::Key(key)) if action(key) == Some(Action::Redraw) => {
-                    opened.terminal.clear()?;
-                }
-                Ok(Event::Key(key)) if app.key(key) => return Ok(()),
-                Ok(_) => {}
-                Err(e) => {
-                    interrupted(e)?;
-                }
-            }
-            if !event::poll(Duration::ZERO).or_else(interrupted)? {
-                break;
+        while let Some(key) = keys.next() {
+            if action(key) == Some(Action::Redraw) {
+                opened.terminal.clear()?;
+            } else if app.key(key) {
+                return Ok(());
             }
         }
     }
     Ok(())
-}
-
-fn interrupted(e: io::Error) -> io::Result<bool> {
-    if e.kind() == io::ErrorKind::Interrupted {
-        Ok(false)
-    } else {
-        Err(e)
-    }
 }

@@ -9,6 +9,7 @@
 
 pub mod app;
 mod format;
+mod input;
 pub mod keys;
 mod list;
 pub mod mempool;

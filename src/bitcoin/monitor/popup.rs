@@ -127,7 +127,7 @@ fn keys(theme: Theme) -> Vec<String> {
             } else {
                 ascii(key.names)
             };
-            format!(" {names:<9} {}", key.help)
+            format!(" {names:<11} {}", key.help)
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    os::fd::AsFd,
     panic::{self, AssertUnwindSafe},
     sync::{
         atomic::{AtomicBool, Ordering},
@@ -10,6 +11,8 @@ use std::{
     thread,
     time::{Duration, Instant, UNIX_EPOCH},
 };
+
+use nix::sys::signal::Signal;
 
 use super::{
     MempoolScreen, PeersScreen, Shared, Theme, app,
@@ -53,7 +56,8 @@ fn watch<S: app::Screen>(
 ) -> Result<(), ToolError> {
     terminal::check().map_err(ToolError::Monitor)?;
     // Before the thread begins, so that signals are this one's.
-    let signals = Signals::new([]).map_err(|err| ToolError::Io("signalfd", err))?;
+    let signals =
+        Signals::new([Signal::SIGWINCH as i32]).map_err(|err| ToolError::Io("signalfd", err))?;
     let shared = Shared::default();
     let (stop, crashed) = (AtomicBool::new(false), AtomicBool::new(false));
     let until = options
@@ -87,8 +91,10 @@ fn watch<S: app::Screen>(
         let theme = Theme::from_env(|name| std::env::var(name).ok());
         let ended = Cell::new(false);
         let end = || {
+            let signals = std::iter::from_fn(|| signals.next());
             let now = ended.get()
-                || signals.next().is_some()
+                // Of a new size the next frame knows.
+                || signals.filter(|s| *s != Signal::SIGWINCH as i32).count() > 0
                 || until.is_some_and(|until| Instant::now() >= until)
                 || full(shared.lock().events)
                 || crashed.load(Ordering::Relaxed);
@@ -96,7 +102,14 @@ fn watch<S: app::Screen>(
             now
         };
         let folder = std::env::current_dir().unwrap_or_default();
-        let shown = app::run(screen, shared.clone(), theme, &folder, &end);
+        let shown = app::run(
+            screen,
+            shared.clone(),
+            theme,
+            &folder,
+            signals.as_fd(),
+            &end,
+        );
         stop.store(true, Ordering::Relaxed);
         // It was said when it happened.
         tracing

@@ -1,0 +1,205 @@
+//! A terminal with a program on it: keys in, screen out.
+
+use crate::place::EXE;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    pty::{Winsize, openpty},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    fs::{File, read_link},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    path::Path,
+    process::{Child, Command, ExitStatus},
+    time::{Duration, Instant},
+};
+
+/// How long a screen is waited for, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The terminal.
+pub(crate) struct Terminal {
+    master: Option<OwnedFd>,
+    /// Kept open, so that the terminal outlives the program.
+    pub(crate) slave: OwnedFd,
+    child: Child,
+    parser: vt100::Parser,
+    settings: String,
+}
+
+impl Terminal {
+    /// `baretrace bitcoin WORDS` on a terminal of `size` columns and rows, in `folder`.
+    pub(crate) fn start(
+        words: &[&str],
+        size: (u16, u16),
+        folder: &Path,
+        env: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(EXE, &[&["bitcoin"], words].concat(), size, folder, env)
+    }
+
+    pub(crate) fn spawn(
+        program: &str,
+        words: &[&str],
+        (cols, rows): (u16, u16),
+        folder: &Path,
+        env: &[(&str, &str)],
+    ) -> Self {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: cols,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pty = openpty(&size, None).unwrap();
+        // Makes the terminal the program's own, and becomes the program.
+        let mut command = Command::new("setsid");
+        command
+            .arg("-c")
+            .arg(program)
+            .args(words)
+            .current_dir(folder);
+        for name in ["NO_COLOR", "LC_ALL", "LC_CTYPE"] {
+            command.env_remove(name);
+        }
+        command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        command.envs(env.iter().copied());
+        let slave = || pty.slave.try_clone().unwrap();
+        command.stdin(slave()).stdout(slave()).stderr(slave());
+        let settings = settings(&pty.slave);
+        let child = command.spawn().unwrap();
+        // The command holds copies of the terminal.
+        drop(command);
+        Terminal {
+            master: Some(pty.master),
+            slave: pty.slave,
+            child,
+            parser: vt100::Parser::new(rows, cols, 0),
+            settings,
+        }
+    }
+
+    /// Takes in what the program wrote; false if nothing came within `time`.
+    fn pump(&mut self, time: Duration) -> bool {
+        let Some(master) = &self.master else {
+            return false;
+        };
+        let mut fds = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+        let time = PollTimeout::try_from(time).unwrap();
+        if poll(&mut fds, time).unwrap() == 0 {
+            return false;
+        }
+        let mut bytes = [0; 8192];
+        let count = nix::unistd::read(master, &mut bytes).unwrap_or(0);
+        self.parser.process(&bytes[..count]);
+        count > 0
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.parser.screen().contents()
+    }
+
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.parser.screen()
+    }
+
+    /// Waits until the screen is as `is` says; returns it.
+    pub(crate) fn until(&mut self, what: &str, is: impl Fn(&str) -> bool) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let text = self.text();
+            if is(&text) {
+                return text;
+            }
+            let ended = self.child.try_wait().unwrap();
+            let more = self.pump(Duration::from_millis(100));
+            assert!(
+                more || ended.is_none() && Instant::now() < end,
+                "no {what} ({ended:?}) on\n{text}"
+            );
+        }
+    }
+
+    /// Waits until all of `words` are on the screen.
+    pub(crate) fn shows(&mut self, words: &[&str]) -> String {
+        self.until(&format!("{words:?}"), |text| {
+            words.iter().all(|word| text.contains(word))
+        })
+    }
+
+    /// Types `keys`.
+    pub(crate) fn keys(&mut self, keys: &str) {
+        let mut left = keys.as_bytes();
+        while !left.is_empty() {
+            let count = nix::unistd::write(self.master.as_ref().unwrap(), left).unwrap();
+            left = &left[count..];
+        }
+    }
+
+    /// Types `keys` and waits for `words`.
+    pub(crate) fn types(&mut self, keys: &str, words: &[&str]) -> String {
+        self.keys(keys);
+        self.shows(words)
+    }
+
+    pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
+        stty(
+            &self.slave,
+            &["rows", &rows.to_string(), "cols", &cols.to_string()],
+        );
+        self.parser.screen_mut().set_size(rows, cols);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// The line goes dead.
+    pub(crate) fn hang_up(&mut self) {
+        self.master = None;
+    }
+
+    /// Waits for the program to end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while self.pump(Duration::ZERO) {}
+                return status;
+            }
+            if !self.pump(Duration::from_millis(20)) && self.master.is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            assert!(Instant::now() < end, "it does not end:\n{}", self.text());
+        }
+    }
+
+    /// The terminal is as it was before the program.
+    pub(crate) fn is_restored(&self) {
+        assert_eq!(settings(&self.slave), self.settings);
+        let screen = self.parser.screen();
+        assert!(!screen.alternate_screen(), "{}", screen.contents());
+        assert!(!screen.hide_cursor());
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn settings(terminal: &OwnedFd) -> String {
+    stty(terminal, &["-g"])
+}
+
+fn stty(terminal: &OwnedFd, words: &[&str]) -> String {
+    let path = read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
+    let terminal = File::options().read(true).open(path).unwrap();
+    let output = Command::new("stty").args(words).stdin(terminal).output();
+    let output = output.unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
