@@ -71,8 +71,12 @@ fn direction(e: &Event) -> (&'static str, &'static str) {
 /// ` inbound msg 'inv' from peer 4 (inbound, 1.2.3.4:8333) with 37 bytes: 0705…`, with a warning before it if bytes are missing.
 pub fn raw_message(out: &mut String, e: &Event) {
     raw_head(out, e);
+    end_in_hex(out, e.bytes("bytes").unwrap_or_default());
+}
+
+fn end_in_hex(out: &mut String, bytes: &[u8]) {
     let mut digits = Vec::new();
-    hex(&mut digits, e.bytes("bytes").unwrap_or_default());
+    hex(&mut digits, bytes);
     out.push_str(&String::from_utf8_lossy(&digits));
     out.push('\n');
 }
@@ -100,26 +104,22 @@ pub fn raw_head(out: &mut String, e: &Event) {
     );
 }
 
-/// The line of [`raw_message`], with the message's fields instead of its bytes; with its bytes if it cannot be decoded.
+/// The line of [`raw_message`], with the message's fields instead of its bytes; if it cannot be decoded, why, and its bytes.
 pub fn decoded_message(out: &mut String, e: &Event) {
-    let start = out.len();
-    raw_message(out, e);
-    let Some(message) = Message::of(e) else {
-        return;
-    };
-    let head = out.len() - 1 - 2 * message.payload.len();
-    let name = message.msg_type.as_str();
-    match wire::decode(name, &message.payload) {
+    raw_head(out, e);
+    let bytes = e.bytes("bytes").unwrap_or_default();
+    let name = e.text("msg_type").unwrap_or_default();
+    match wire::decode(&name, bytes) {
         Some(Ok(fields)) => {
-            out.truncate(head.max(start));
             let _ = writeln!(out, "{fields}");
+            return;
         }
         Some(Err(err)) => {
-            out.pop();
-            let _ = writeln!(out, " (not a whole `{name}`: {err})");
+            let _ = write!(out, "(not a whole `{name}`: {err}) ");
         }
-        None => {}
+        None => out.push_str("(no type that is known) "),
     }
+    end_in_hex(out, bytes);
 }
 
 /// Appends bytes in hexadecimal.

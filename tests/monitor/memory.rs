@@ -99,10 +99,10 @@ fn an_hour_with_125_peers_fits() {
     let [history, held] = numbers[..] else {
         panic!("{line}");
     };
-    // 4,096 messages of 12 bytes of each peer: the history is there at all.
+    // 4,096 messages of 8 bytes of each peer: the history is there at all.
     assert!(
-        history > 125 * 4_096 * 12 / 1024 && history < 10 << 10,
+        history > 125 * 4_096 * 8 / 1024 && history < 8 << 10,
         "{line}"
     );
-    assert!(held < 13 << 10, "{line}");
+    assert!(held < 12 << 10, "{line}");
 }

@@ -2,14 +2,15 @@
 
 use crate::place::EXE;
 use nix::{
+    fcntl::OFlag,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    pty::{Winsize, openpty},
+    pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
-    fs::{File, read_link},
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    fs::File,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
     process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
@@ -20,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The terminal.
 pub(crate) struct Terminal {
-    master: Option<OwnedFd>,
+    master: Option<PtyMaster>,
     /// Kept open, so that the terminal outlives the program.
-    pub(crate) slave: OwnedFd,
+    pub(crate) slave: File,
     child: Child,
     parser: vt100::Parser,
     settings: String,
@@ -46,13 +47,18 @@ impl Terminal {
         folder: &Path,
         env: &[(&str, &str)],
     ) -> Self {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: cols,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let pty = openpty(&size, None).unwrap();
+        // Closed in children, or the line would not go dead with this process's end of it.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let master = posix_openpt(flags).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let mut options = File::options();
+        options
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits());
+        let slave = options.open(ptsname_r(&master).unwrap()).unwrap();
+        size(&slave, cols, rows);
         // Makes the terminal the program's own, and becomes the program.
         let mut command = Command::new("setsid");
         command
@@ -65,15 +71,15 @@ impl Terminal {
         }
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
         command.envs(env.iter().copied());
-        let slave = || pty.slave.try_clone().unwrap();
-        command.stdin(slave()).stdout(slave()).stderr(slave());
-        let settings = settings(&pty.slave);
+        let copy = || slave.try_clone().unwrap();
+        command.stdin(copy()).stdout(copy()).stderr(copy());
+        let settings = settings(&slave);
         let child = command.spawn().unwrap();
         // The command holds copies of the terminal.
         drop(command);
         Terminal {
-            master: Some(pty.master),
-            slave: pty.slave,
+            master: Some(master),
+            slave,
             child,
             parser: vt100::Parser::new(rows, cols, 0),
             settings,
@@ -144,10 +150,7 @@ impl Terminal {
     }
 
     pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
-        stty(
-            &self.slave,
-            &["rows", &rows.to_string(), "cols", &cols.to_string()],
-        );
+        size(&self.slave, cols, rows);
         self.parser.screen_mut().set_size(rows, cols);
     }
 
@@ -191,15 +194,19 @@ impl Drop for Terminal {
     }
 }
 
-fn settings(terminal: &OwnedFd) -> String {
+fn settings(terminal: &File) -> String {
     stty(terminal, &["-g"])
 }
 
-fn stty(terminal: &OwnedFd, words: &[&str]) -> String {
-    let path = read_link(format!("/proc/self/fd/{}", terminal.as_raw_fd())).unwrap();
-    let terminal = File::options().read(true).open(path).unwrap();
-    let output = Command::new("stty").args(words).stdin(terminal).output();
-    let output = output.unwrap();
+fn size(terminal: &File, cols: u16, rows: u16) {
+    let [cols, rows] = [cols, rows].map(|n| n.to_string());
+    stty(terminal, &["cols", &cols, "rows", &rows]);
+}
+
+fn stty(terminal: &File, words: &[&str]) -> String {
+    let mut command = Command::new("stty");
+    let terminal = terminal.try_clone().unwrap();
+    let output = command.args(words).stdin(terminal).output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -350,7 +350,7 @@ fn show<S: Screen>(
         // All that was typed meanwhile, so that a slow terminal draws once for it.
         while let Some(key) = keys.next() {
             if action(key) == Some(Action::Redraw) {
-                opened.terminal.clear()?;
+                opened.clear()?;
             } else if app.key(key) {
                 return Ok(());
             }

@@ -59,20 +59,51 @@ pub struct Peer {
 /// A peer of one of the nodes: the node's process, and its number of the peer.
 pub type Key = (u32, i64);
 
-/// One message of a conversation.
+/// One message of a conversation, in eight bytes: there are many.
+///
+/// ```text
+/// ┌──────────────────────────────────┬─────────┬─────────┬──────────┐
+/// │ ms since the monitor began, 32 b │ in, 1 b │ type, 9 │ size, 22 │
+/// └──────────────────────────────────┴─────────┴─────────┴──────────┘
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Milliseconds since the monitor began.
     pub ms: u32,
-    /// Bytes of payload, at most `u32::MAX`.
-    pub size: u32,
-    /// Index into [`Peers::types`].
-    pub msg_type: u16,
-    /// Received, not sent.
-    pub inbound: bool,
+    rest: u32,
 }
 
-/// Messages kept of each peer: with 125 peers, 6 MiB.
+const SIZE_BITS: u32 = 22;
+const TYPE_BITS: u32 = 9;
+
+impl Line {
+    fn new(ms: u64, msg_type: usize, size: u64, inbound: bool) -> Self {
+        let most = (1 << SIZE_BITS) - 1;
+        let size = saturate(size).min(most);
+        let rest = u32::from(inbound) << 31 | (msg_type as u32) << SIZE_BITS | size;
+        Line {
+            ms: saturate(ms),
+            rest,
+        }
+    }
+
+    /// Bytes of payload, at most 4,194,303; a message has no more than 4,000,000.
+    pub fn size(self) -> u32 {
+        self.rest & ((1 << SIZE_BITS) - 1)
+    }
+
+    /// Received, not sent.
+    pub fn inbound(self) -> bool {
+        self.rest >> 31 == 1
+    }
+
+    /// Index into [`Peers::types`].
+    fn msg_type(self) -> usize {
+        (self.rest >> SIZE_BITS) as usize & ((1 << TYPE_BITS) - 1)
+    }
+}
+
+/// Messages kept of each peer: with 125 peers, 4 MiB.
 pub const KEPT: usize = 4_096;
 
 /// Peers that are kept after they left.
@@ -207,12 +238,7 @@ impl Peers {
             state.lines.pop_front();
             state.forgotten += 1;
         }
-        state.lines.push_back(Line {
-            ms: saturate(ms),
-            size: saturate(size),
-            msg_type: index,
-            inbound,
-        });
+        state.lines.push_back(Line::new(ms, index, size, inbound));
     }
 
     /// The peer's state, made if it is new.
@@ -237,10 +263,9 @@ impl Peers {
     }
 
     /// The index of a type; types come from peers, so that there is an end to how many are told apart.
-    fn type_index(&mut self, msg_type: &str) -> u16 {
-        const MOST: usize = 1_000;
-        let at = self
-            .types
+    fn type_index(&mut self, msg_type: &str) -> usize {
+        const MOST: usize = (1 << TYPE_BITS) - 1;
+        self.types
             .iter()
             .position(|t| t == msg_type)
             .unwrap_or_else(|| {
@@ -250,8 +275,7 @@ impl Peers {
                     self.types.push("(other)".to_owned());
                 }
                 self.types.len() - 1
-            });
-        u16::try_from(at).unwrap_or(u16::MAX)
+            })
     }
 
     /// Forgets the peer that left first if more than [`KEPT_CLOSED`] have left; whether it did.
@@ -283,9 +307,7 @@ impl Peers {
 
     /// A line's message type.
     pub fn type_of(&self, line: &Line) -> &str {
-        self.types
-            .get(usize::from(line.msg_type))
-            .map_or("?", String::as_str)
+        self.types.get(line.msg_type()).map_or("?", String::as_str)
     }
 }
 
@@ -371,7 +393,15 @@ mod tests {
             ),
             (KEPT, 10)
         );
-        assert_eq!(peers.types.len(), 1_001);
+        assert_eq!(peers.types.len(), 512);
+        let last = peers.by_key[&(7, 1)].lines[KEPT - 1];
+        assert_eq!(
+            (peers.type_of(&last), last.size(), last.inbound()),
+            ("(other)", 1, true)
+        );
+        let long = Line::new(u64::MAX, 511, u64::MAX, false);
+        let all = (long.ms, long.msg_type(), long.size(), long.inbound());
+        assert_eq!(all, (u32::MAX, 511, 4_194_303, false));
         for id in 0..1_000 {
             let peer = peer(id + 10, "[fc00::1]:8333");
             let network = "CJDNS".to_owned();

@@ -274,7 +274,7 @@ impl Conversation {
         for (row, at) in range.enumerate() {
             let line = &state.lines[lines[at]];
             let name = peers.type_of(line);
-            let (direction, mut style) = if line.inbound {
+            let (direction, mut style) = if line.inbound() {
                 ("in", now.theme.inbound())
             } else {
                 ("out", now.theme.outbound())
@@ -289,7 +289,7 @@ impl Conversation {
             let text = format!(
                 "{time}  {direction:<3} {:<12} {:>10}",
                 safe(name),
-                line.size
+                line.size()
             );
             put(frame, area, HEAD + row as u16, Line::styled(text, style));
         }
@@ -437,9 +437,9 @@ impl Screen for PeersScreen {
                     "time_ms": now.start_unix_ms + u64::from(line.ms),
                     "pid": state.node,
                     "peer_id": state.peer.id,
-                    "direction": if line.inbound { "inbound" } else { "outbound" },
+                    "direction": if line.inbound() { "inbound" } else { "outbound" },
                     "msg_type": peers.type_of(line),
-                    "size": line.size,
+                    "size": line.size(),
                 })
             })
             .collect()

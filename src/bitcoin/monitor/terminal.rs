@@ -17,10 +17,11 @@ use ratatui::{
     Terminal,
     backend::CrosstermBackend,
     crossterm::{
-        cursor::Show,
+        cursor::{Hide, Show},
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
     },
+    layout::{Position, Rect},
 };
 
 /// Why a monitor cannot be shown.
@@ -109,9 +110,16 @@ impl<'s> Screen<'s> {
                 return Err(e.into());
             }
         };
-        execute!(screen.terminal.backend_mut(), EnterAlternateScreen)?;
-        screen.terminal.clear()?;
+        execute!(screen.terminal.backend_mut(), EnterAlternateScreen, Hide)?;
+        screen.clear()?;
         Ok(screen)
+    }
+
+    /// Forgets what the terminal shows, so that the next frame draws all. The crate's own way asks the terminal where its
+    /// cursor is, and waits for the answer.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 
     /// Whether the terminal takes a frame now. One that is stopped, or behind a slow line, does not.

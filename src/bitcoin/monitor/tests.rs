@@ -365,21 +365,3 @@ fn the_mempool_counts_reasons_and_logs() {
         "{text}"
     );
 }
-
-/// With 125 peers and full histories the models stay below what a monitor may take.
-#[test]
-fn an_hour_of_125_peers_stays_small() {
-    let mut peers = peers::Peers::default();
-    for i in 0..125 * peers::KEPT as u64 * 2 {
-        let id = (i % 125) as i64;
-        peers.feed(i / 200, 7, message(id, "192.0.2.17:8333", "tx", 1, true));
-    }
-    let bytes: usize = peers
-        .by_key
-        .values()
-        .map(|state| {
-            state.lines.capacity() * size_of::<peers::Line>() + 4_800 + size_of::<peers::State>()
-        })
-        .sum();
-    assert!(bytes < 9 << 20, "{bytes}");
-}

@@ -169,11 +169,7 @@ fn report<M: Model>(
     }
     inner.lost = lost;
     match follow.nodes() {
-        [] => {
-            if let Some(last) = notices.last() {
-                inner.status.clone_from(last);
-            }
-        }
+        [] => "no node runs: waiting for one (i says which)".clone_into(&mut inner.status),
         [node] => inner.status = format!("pid {} ({})", node.pid, node.program.display()),
         several => {
             let pids: Vec<String> = several.iter().map(|node| node.pid.to_string()).collect();
