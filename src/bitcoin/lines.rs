@@ -1,6 +1,6 @@
 //! Lines of the tools that print one for each event, as the scripts in Bitcoin Core's `contrib/tracing` print them.
 
-use super::{message::Message, wire};
+use super::wire;
 use crate::trace::{Event, Value};
 use std::{
     borrow::Cow,

@@ -88,7 +88,7 @@ pub(super) const COLUMNS: &[Column] = &[
         6,
         false,
         3,
-        |s, _| safe(&s.network),
+        |s, _| short_network(s),
         |a, b, _| a.network.cmp(&b.network),
     ),
     column(
@@ -175,6 +175,14 @@ fn ping(state: &State, _: &Now) -> String {
     state
         .ping_ms
         .map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"))
+}
+
+/// An address that is not of the internet has a network of a long name.
+fn short_network(state: &State) -> String {
+    match state.network.as_str() {
+        "unroutable" => "local".to_owned(),
+        other => safe(other),
+    }
 }
 
 /// The longest connection types have short forms.
