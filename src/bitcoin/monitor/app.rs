@@ -324,8 +324,9 @@ pub fn run<S: Screen>(
     let mut opened = terminal::Screen::open(stop)?;
     let app = App::new(screen, shared, theme, folder);
     match show(app, &mut opened, wake, stop) {
-        // A terminal that is gone or takes nothing: that was told by a signal, so it is no news.
+        // A terminal that takes nothing, and a signal to end; or one that has hung up, with or without a signal.
         Err(_) if stop() => Ok(()),
+        Err(e) if e.raw_os_error() == Some(nix::libc::EIO) => Ok(()),
         shown => shown.map_err(Error::Io),
     }
 }

@@ -198,15 +198,8 @@ impl Out<'_> {
     }
 }
 
-impl Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.frame.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let frame = std::mem::take(&mut self.frame);
-        let mut left = frame.as_slice();
+impl Out<'_> {
+    fn send(&self, mut left: &[u8]) -> io::Result<()> {
         while !left.is_empty() {
             match (&*self.to).write(left) {
                 Ok(count) => left = &left[count..],
@@ -221,5 +214,22 @@ impl Write for Out<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.frame.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let frame = std::mem::take(&mut self.frame);
+        let sent = self.send(&frame);
+        // Of a terminal that cannot be given back the terminal crate would complain on that terminal, and wait for it.
+        if self.patience.get().is_some() {
+            return Ok(());
+        }
+        sent
     }
 }
