@@ -119,7 +119,12 @@ impl Walk<'_> {
         } else {
             value.var
         };
-        var.sign_extend(from.bytes(), width);
+        if value.is_number() {
+            var.sign_extend(from.bytes(), width);
+        } else if width == Width::W32 {
+            // A part of an address is any number, without the bounds of a byte.
+            var.zero_extend32();
+        }
         self.set(dst, Value::number(var))
     }
 

@@ -311,7 +311,8 @@ impl Scalar {
     pub(super) fn alu(&mut self, op: AluOp, width: Width, b: &Scalar) {
         let shift = match op {
             AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => match b.constant_of(width) {
-                Some(by) if by < u64::from(width.bits()) => low(by),
+                // Even of a 32-bit shift all 64 bits of the amount are looked at.
+                Some(by) if b.umax < u64::from(width.bits()) => low(by),
                 _ => return self.anything(),
             },
             _ => 0,

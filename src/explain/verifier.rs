@@ -76,6 +76,7 @@ pub const VERIFIER: &[Message] = &[
     row("R{} invalid zero-sized read{}", "a length may be 0 where at least 1 is wanted", "leave before the call if the length is 0", "kernel/bpf/verifier.c: check_stack_range_initialized"),
     row("invalid zero-sized read{}", "a length may be 0 where at least 1 is wanted", "leave before the call if the length is 0", "kernel/bpf/verifier.c: check_stack_range_initialized"),
     row("invalid bpf_context access off={} size={}", "the context has no field at that offset and size for this program type, or it may not be written", "look up the context's layout: struct pt_regs, the tracepoint's format, and use that size", "kernel/bpf/verifier.c: check_ctx_access"),
+    row("negative offset {} ptr R{} off={} disallowed", "a pointer that must be used as it came was moved to before its begin", "use the pointer as it came", "kernel/bpf/verifier.c: __check_ptr_off_reg"),
     row("dereference of modified {} ptr R{} off={} disallowed", "the context pointer was changed before the access", "use the pointer as it came and put the offset into the access", "kernel/bpf/verifier.c: __check_ptr_off_reg"),
     row("R{} is {} invalid negative access: off={}", "an access before the begin of a kernel structure", "use an offset that the structure has", "kernel/bpf/verifier.c: check_ptr_to_btf_access, check_ptr_to_map_access"),
     row("access beyond struct {} at off {} size {}", "an access reaches outside a kernel structure", "check the offset against the running kernel's BTF", "kernel/bpf/btf.c: btf_struct_walk"),
