@@ -421,7 +421,10 @@ impl Follow {
             return Err(err);
         }
         self.refused.insert(file);
-        self.notices.push(format!("warning: {err}"));
+        let help = err
+            .help()
+            .map_or(String::new(), |help| format!("\nhelp: {help}"));
+        self.notices.push(format!("warning: {err}{help}"));
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::{
         perf_ring::{Drained, Record, Rings},
     },
     spec::{AttachSpec, MapRole, Object},
-    sys::trace,
+    sys::{process, trace},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
@@ -50,11 +50,12 @@ impl Feed {
         let session = Session::for_kernel(options, None)?;
         let multi = session.multi;
         let mut compiled = session.compile()?;
+        // Large rings take the kernel a while, in a thread of their own.
+        let rings = begin_rings(options, &compiled)?;
         compiled.dry_run()?;
         if let Some(pid) = only {
             only_in(&mut compiled.object, pid);
         }
-        let rings = begin_rings(options, &compiled)?;
         let loaded = load(options, &compiled, multi)?;
         let ring = compiled
             .object
@@ -75,6 +76,8 @@ impl Feed {
         };
         feed.call(|spec| matches!(spec, AttachSpec::Begin))?;
         feed.attach(multi)?;
+        // What compiling took is not needed again.
+        process::trim_heap();
         Ok(feed)
     }
 

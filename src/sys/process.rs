@@ -199,6 +199,15 @@ pub fn unlimit_memlock() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives memory that was freed back to the kernel, where the C library keeps it.
+pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes a number, and locks the allocator by itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// `CLOCK_MONOTONIC` in nanoseconds: the clock of records and of `bpf_ktime_get_ns`.
 pub fn monotonic_ns() -> u64 {
     let mut now = libc::timespec {
