@@ -245,10 +245,6 @@ const REFUSED: &[(&str, &str)] = &[
         "emit-llvm",
         "there is no LLVM here; `check --emit ir` prints this compiler's own code",
     ),
-    (
-        "include",
-        "header files are not read by this version; put their definitions into the script",
-    ),
     ("verify-llvm-ir", "there is no LLVM here"),
 ];
 

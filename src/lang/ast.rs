@@ -21,7 +21,9 @@ pub struct Script {
     /// C definitions of the preamble, `#define`s resolved away.
     pub defs: Vec<CDef>,
     /// `config = { name = value }`.
-    pub config: Vec<(Name, ConfigValue)>,
+    pub config: Vec<(Name, ConfigValue, Span)>,
+    /// Types that C headers define; no part of the text.
+    pub header_defs: Vec<CDef>,
     /// `import "path"`.
     pub imports: Vec<(String, Span)>,
     /// Probes, map declarations and macros in script order.
@@ -109,6 +111,15 @@ pub enum MacroParam {
     Map(Name),
     /// `x`: any expression.
     Expr(Name),
+}
+
+impl MacroParam {
+    /// Its name, without sigil.
+    pub fn name(&self) -> &Name {
+        match self {
+            MacroParam::Var(name) | MacroParam::Map(name) | MacroParam::Expr(name) => name,
+        }
+    }
 }
 
 /// `{ stmts; value }`.
@@ -444,6 +455,8 @@ pub struct CStruct {
     pub members: Vec<CMember>,
     /// `packed`.
     pub packed: bool,
+    /// `aligned(n)`; 0 without.
+    pub align: u32,
     /// Its place.
     pub span: Span,
 }

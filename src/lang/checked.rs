@@ -187,7 +187,10 @@ pub struct Config {
     pub cpp_demangle: bool,
     pub show_debug_info: bool,
     pub lazy_symbolication: bool,
-    pub unstable_typeinfo: bool,
+    /// 0 refused, 1 with a warning, 2 allowed.
+    pub unstable_typeinfo: u8,
+    /// As `unstable_typeinfo`.
+    pub unstable_tseries: u8,
     /// Bytes that cannot be read are zeros, not missing.
     pub unreadable_is_zeros: bool,
 }

@@ -92,17 +92,26 @@ const VARIABLES: &[(&str, Take)] = &[
         "unreadable_bytes",
         Take::Word(&["zeros", "none"], |c, i| c.unreadable_is_zeros = i == 0),
     ),
+    ("unstable_addr", Take::Nothing),
     ("unstable_dw_ustack", Take::Nothing),
     ("unstable_import", Take::Nothing),
     ("unstable_macro", Take::Nothing),
     ("unstable_map_decl", Take::Nothing),
-    ("unstable_tseries", Take::Nothing),
+    (
+        "unstable_tseries",
+        Take::Word(&["error", "warn", "enable"], |c, i| c.unstable_tseries = i),
+    ),
     (
         "unstable_typeinfo",
-        Take::Word(&["error", "warn", "enable"], |c, i| {
-            c.unstable_typeinfo = i > 0
-        }),
+        Take::Word(&["error", "warn", "enable"], |c, i| c.unstable_typeinfo = i),
     ),
+];
+
+/// The words of config variables in bpftrace's order.
+const VALUES: &[(&str, &str)] = &[
+    ("stack_mode", "bpftrace, raw, perf, and build_id"),
+    ("missing_probes", "ignore, warn, and error"),
+    ("cache_user_symbols", "PER_PID, PER_PROGRAM, and NONE"),
 ];
 
 /// Environment variables that start like config variables but are none.
@@ -132,7 +141,8 @@ impl Default for Config {
             cpp_demangle: true,
             show_debug_info: true,
             lazy_symbolication: false,
-            unstable_typeinfo: false,
+            unstable_typeinfo: 0,
+            unstable_tseries: 1,
             unreadable_is_zeros: true,
         }
     }
@@ -140,24 +150,25 @@ impl Default for Config {
 
 /// The settings in force. `environment` holds lower-case names without `BPFTRACE_`.
 pub(super) fn settle(
-    block: &[(Name, ConfigValue)],
+    block: &[(Name, ConfigValue, Span)],
     environment: &[(String, String)],
     diags: &mut Vec<Diagnostic>,
 ) -> Config {
     let mut config = Config::default();
-    for (name, value) in block {
+    for (name, value, whole) in block {
         let text = match value {
             ConfigValue::Int(n) => n.to_string(),
             ConfigValue::Str(s) => s.clone(),
         };
-        set(&mut config, &name.text, &text, name.span, diags);
+        set(&mut config, &name.text, &text, (name.span, *whole), diags);
     }
     for (name, value) in environment {
         if NOT_CONFIG.contains(&name.as_str()) {
             continue;
         }
         if VARIABLES.iter().any(|(known, _)| known == name) {
-            set(&mut config, name, value, Span::default(), diags);
+            let nowhere = (Span::default(), Span::default());
+            set(&mut config, name, value, nowhere, diags);
         } else {
             // It may be meant for another version: no reason not to run.
             let variable = format!("BPFTRACE_{}", name.to_ascii_uppercase());
@@ -169,14 +180,22 @@ pub(super) fn settle(
     config
 }
 
-fn set(config: &mut Config, name: &str, value: &str, span: Span, diags: &mut Vec<Diagnostic>) {
+/// `span`: the name, `whole`: the name with its value.
+fn set(
+    config: &mut Config,
+    name: &str,
+    value: &str,
+    (span, whole): (Span, Span),
+    diags: &mut Vec<Diagnostic>,
+) {
     let lower = name.to_ascii_lowercase();
     let key = lower.strip_prefix("bpftrace_").unwrap_or(&lower);
     let Some((_, take)) = VARIABLES.iter().find(|(n, _)| *n == key) else {
         let names = VARIABLES.iter().map(|(n, _)| *n);
         diags.push(
             Diagnostic::error(span, format!("unknown config variable `{name}`"))
-                .maybe_help(suggest::did_you_mean(key, names)),
+                .maybe_help(suggest::did_you_mean(key, names))
+                .said_at(whole, format!("{name}: not a known configuration option")),
         );
         return;
     };
@@ -188,6 +207,7 @@ fn set(config: &mut Config, name: &str, value: &str, span: Span, diags: &mut Vec
         Take::Flag(put) => match value {
             "1" | "true" => return put(config, true),
             "0" | "false" => return put(config, false),
+            _ if super::number::parse(value).is_ok() => return put(config, true),
             _ => "`true` or `false`".to_string(),
         },
         Take::Word(words, put) => {
@@ -198,12 +218,38 @@ fn set(config: &mut Config, name: &str, value: &str, span: Span, diags: &mut Vec
             }
         }
         Take::Text(put) => return put(config, value.to_string()),
-        Take::Nothing => return,
+        Take::Nothing => {
+            if key != "unstable_dw_ustack" {
+                let text = format!("config variable `{key}` sets nothing any more");
+                let said = format!("{name} is deprecated and has no effect");
+                diags.push(Diagnostic::warning(span, text).said_at(whole, said));
+            }
+            return;
+        }
     };
-    diags.push(Diagnostic::error(
-        span,
-        format!("config variable `{key}` is set to `{value}`; it wants {wants}"),
-    ));
+    let said = match take {
+        Take::Number(..) => format!("{name}: expecting a number, got {value}"),
+        Take::Flag(_) => {
+            format!("{name}: Invalid bool value: valid values are true, false, 1 or 0.")
+        }
+        Take::Word(..) if key == "license" => format!(
+            "Invalid value for license. Found: {value}. Valid values: Dual MIT/GPL, Dual BSD/GPL, Dual MPL/GPL, GPL and additional rights, GPL v2, GPL. Read more about BPF programs and licensing: https://docs.kernel.org/bpf/bpf_licensing.html"
+        ),
+        _ => format!(
+            "{name}: Invalid value for {key}: valid values are {}.",
+            VALUES
+                .iter()
+                .find(|(n, _)| *n == key)
+                .map_or("", |(_, v)| v)
+        ),
+    };
+    diags.push(
+        Diagnostic::error(
+            span,
+            format!("config variable `{key}` is set to `{value}`; it wants {wants}"),
+        )
+        .said_at(whole, said),
+    );
 }
 
 #[cfg(test)]

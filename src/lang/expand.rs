@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// Functions of the standard library that are macros.
 const STDLIB: &str = "
-macro assert(condition, message) { if (!(condition)) { errorf(\"%s\", message); exit(1); } }
+macro assert(condition, message) { if (!(condition)) { errorf(\"assert failed: %s\", message); exit(1); } }
 macro is_err(ptr) { (uint64)ptr >= (uint64)-4095 }
 macro ppid() { (uint32)curtask.real_parent.pid }
 macro ppid(task) { (uint32)task.real_parent.pid }
@@ -25,6 +25,29 @@ macro leader_comm(task) { task.group_leader.comm }
 const MAX_DEPTH: usize = 300;
 /// Most expressions after expansion.
 const MAX_EXPRS: usize = 400_000;
+
+fn no_definition(name: &str) -> String {
+    format!("Call to {name}() has arguments that do not match any definition.")
+}
+
+/// The macro's tag and the name as written, of a variable within an expanded macro.
+pub(super) fn own_name(name: &str) -> Option<(&str, &str)> {
+    let rest = name.strip_prefix("__")?;
+    for (at, _) in rest.match_indices('_') {
+        let tail = &rest[at + 1..];
+        let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 && tail.as_bytes().get(digits) == Some(&b'_') {
+            let end = 2 + at + 1 + digits + 1;
+            return Some((&name[..end], &name[end..]));
+        }
+    }
+    None
+}
+
+/// `macro name`.
+fn head(mac: &Macro) -> Span {
+    Span::new(mac.span.start, mac.name.span.end)
+}
 
 /// The script with the texts of its imports (path as written, text) merged in and all macro calls replaced.
 /// Expressions are numbered anew. What has been expanded can be expanded again without effect.
@@ -43,10 +66,16 @@ pub fn expand(mut script: Script, imports: &[(String, String)]) -> Result<Script
         };
         let same = macros.entry(mac.name.text.clone()).or_default();
         if same.iter().any(|m| signature(m) == signature(&mac)) {
-            diags.push(Diagnostic::error(
-                mac.name.span,
-                format!("macro `{}` is defined twice", mac.name.text),
-            ));
+            diags.push(
+                Diagnostic::error(
+                    mac.name.span,
+                    format!("macro `{}` is defined twice", mac.name.text),
+                )
+                .said_at(
+                    Span::new(mac.span.start, mac.name.span.end),
+                    format!("Redefinition of macro: {}", mac.name.text),
+                ),
+            );
         }
         same.push(mac);
     }
@@ -319,14 +348,26 @@ impl Expander {
                 return;
             }
             let takes = candidates.first().map_or(0, |m| m.params.len());
-            self.diags.push(Diagnostic::error(
-                e.span,
-                format!(
-                    "macro `{}` takes {takes} arguments, {} given",
-                    name.text,
-                    args.len()
+            let head = candidates.first().map_or(e.span, head);
+            self.diags.push(
+                Diagnostic::error(
+                    e.span,
+                    format!(
+                        "macro `{}` takes {takes} arguments, {} given",
+                        name.text,
+                        args.len()
+                    ),
+                )
+                .said(no_definition(&name.text))
+                .said_more(
+                    head,
+                    format!(
+                        "The closest definition of {}() has a different number of arguments. Expected: {takes} but got {}",
+                        name.text,
+                        args.len()
+                    ),
                 ),
-            ));
+            );
             return;
         };
         let fitting = same_count.iter().find(|m| {
@@ -338,9 +379,32 @@ impl Expander {
         let Some(mac) = fitting.map(|m| (*m).clone()) else {
             let bad = first.params.iter().zip(&args);
             let diag = bad
-                .filter_map(|(p, a)| misfit(p, a).map(|what| (a, what)))
-                .map(|(a, what)| {
+                .filter_map(|(p, a)| misfit(p, a).map(|what| (p, a, what)))
+                .map(|(p, a, what)| {
+                    let (sort, sigil) = match p {
+                        MacroParam::Var(_) => ("variable", "$"),
+                        MacroParam::Map(_) => ("map", "@"),
+                        MacroParam::Expr(_) => ("expression", ""),
+                    };
+                    let param = p.name();
+                    let got = match &a.kind {
+                        ExprKind::Var(_) => "a variable",
+                        ExprKind::Map { key: None, .. } => "a map",
+                        _ => "an expression",
+                    };
                     Diagnostic::error(a.span, format!("macro `{}` wants {what} here", name.text))
+                        .said_at(e.span, no_definition(&name.text))
+                        .said_more(
+                            a.span,
+                            format!(
+                                "Mismatched arg. {}() expects a {sort} for arg {sigil}{} but got {got}.",
+                                name.text, param.text
+                            ),
+                        )
+                        .said_more(
+                            param.span,
+                            "This is the argument in the closest definition.",
+                        )
                 })
                 .next();
             self.diags.extend(diag);
@@ -351,7 +415,14 @@ impl Expander {
             chain.push(name.text.clone());
             self.diags.push(
                 Diagnostic::error(name.span, format!("macro `{}` calls itself", name.text))
-                    .label(chain.join(" → ")),
+                    .label(chain.join(" → "))
+                    .said_at(
+                        e.span,
+                        format!(
+                            "Recursive macro call detected. Call chain: {}",
+                            chain.join(" > ")
+                        ),
+                    ),
             );
             return;
         }
@@ -523,6 +594,9 @@ impl Putting<'_> {
                         .help(format!(
                             "take it as a parameter: `macro {}(@{name})`",
                             self.mac.name.text
+                        ))
+                        .said(format!(
+                            "Unhygienic access to map: @{name}. Maps must be passed into the macro as arguments."
                         )),
                     ),
                 }

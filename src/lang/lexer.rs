@@ -20,6 +20,8 @@ pub(super) struct Lexer<'a> {
     pub(super) diags: Vec<Diagnostic>,
     pub(super) defines: Defines,
     pub(super) conds: Vec<Cond>,
+    /// `#include` lines have been followed.
+    pub(super) headers_are_read: bool,
     pending: VecDeque<Token>,
     expanded: usize,
 }
@@ -38,6 +40,7 @@ impl<'a> Lexer<'a> {
             diags: Vec::new(),
             defines: Defines::default(),
             conds: Vec::new(),
+            headers_are_read: false,
             pending: VecDeque::new(),
             expanded: 0,
         }
@@ -88,6 +91,7 @@ impl<'a> Lexer<'a> {
                         Span::new(offset(start), offset(start + 2)),
                         "comment is not closed",
                     )
+                    .said("syntax: unterminated comment")
                     .help("close it with `*/`"),
                 );
             }
@@ -246,7 +250,12 @@ impl<'a> Lexer<'a> {
             _ => "strings stand in double quotes".to_string(),
         };
         self.diags.push(
-            Diagnostic::error(self.span_from(start), "there are no character literals").help(code),
+            Diagnostic::error(self.span_from(start), "there are no character literals")
+                .help(code)
+                .said_at(
+                    Span::new(offset(start), offset(start + 1)),
+                    "syntax: expected expression",
+                ),
         );
     }
 
@@ -261,6 +270,10 @@ impl<'a> Lexer<'a> {
                 None | Some('\n') => {
                     self.diags.push(
                         Diagnostic::error(self.span_from(start), "string is not closed")
+                            .said_at(
+                                Span::new(offset(self.pos), offset(self.pos)),
+                                "syntax: unterminated string",
+                            )
                             .help("close it with `\"`; a line break is written `\\n`"),
                     );
                     break;

@@ -343,11 +343,23 @@ pub fn user(point: &AttachPoint) -> Option<Result<Wanted, Diagnostic>> {
     })
 }
 
+/// What bpftrace says of too few or too many parts.
+pub fn parts_said(point: &AttachPoint, wants: &str) -> String {
+    let name = provider(&point.provider).map_or(point.provider.as_str(), |p| p.name);
+    let found = point.parts.len();
+    format!("{name} probe type requires {wants} arguments, found {found}")
+}
+
 fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
     let wrong = |what: &str| {
         Err(
             Diagnostic::error(point.span, format!("`usdt` lacks its {what}"))
-                .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`"),
+                .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`")
+                .said(if point.parts.len() < 2 {
+                    parts_said(point, "2 or 3")
+                } else {
+                    format!("usdt must have a target {what}")
+                }),
         )
     };
     let (path, provider, name) = match point.parts.as_slice() {
@@ -355,11 +367,9 @@ fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
         [path, provider, name] => (path, Some(provider), name),
         [] | [_] => return wrong("binary or name"),
         _ => {
-            return Err(
-                Diagnostic::error(point.span, "`usdt` has too many parts").help(
-                    "write `usdt:BINARY:PROVIDER:NAME`; a `:` within a part needs double quotes",
-                ),
-            );
+            return Err(Diagnostic::error(point.span, "`usdt` has too many parts")
+                .help("write `usdt:BINARY:PROVIDER:NAME`; a `:` within a part needs double quotes")
+                .said(parts_said(point, "2 or 3")));
         }
     };
     if path.is_empty() {
@@ -380,7 +390,14 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
     let lacks = |what: &str| {
         Err(
             Diagnostic::error(point.span, format!("`{name}` lacks its {what}"))
-                .help(format!("write `{name}:BINARY:FUNCTION`")),
+                .help(format!("write `{name}:BINARY:FUNCTION`"))
+                .said(match what {
+                    "function" => {
+                        format!("{name} should be attached to a function and/or address")
+                    }
+                    "binary" => format!("{name} should have a target"),
+                    _ => parts_said(point, "2 or 3"),
+                }),
         )
     };
     let parts: Vec<&str> = point.parts.iter().map(String::as_str).collect();
@@ -398,7 +415,11 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
         _ => {
             return Err(
                 Diagnostic::error(point.span, format!("`{name}` has too many parts"))
-                    .help("a `:` within a function's name needs double quotes"),
+                    .help("a `:` within a function's name needs double quotes")
+                    .said(match parts.as_slice() {
+                        [_, lang, _] => format!("unsupported language type: {lang}"),
+                        _ => parts_said(point, "2 or 3"),
+                    }),
             );
         }
     };
@@ -413,6 +434,15 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
         (String::new(), address)
     } else {
         match function.rsplit_once('+') {
+            Some((symbol, offset))
+                if !cpp && offset.starts_with(|c: char| c.is_ascii_alphabetic()) =>
+            {
+                return Err(Diagnostic::error(
+                    point.span,
+                    format!("`{offset}` is no offset into `{symbol}`"),
+                )
+                .said(format!("Invalid offset: invalid integer: {offset}")));
+            }
             Some((symbol, offset)) if offset.starts_with(|c: char| c.is_ascii_digit()) => {
                 let offset = number::parse(offset).map_err(|m| Diagnostic::error(point.span, m))?;
                 (symbol.to_string(), offset)
@@ -469,21 +499,38 @@ fn source_line(
 /// How often `interval` or `profile` fires.
 pub fn timed(point: &AttachPoint) -> Result<Interval, Diagnostic> {
     let name = provider(&point.provider).map_or("interval", |p| p.name);
-    let fail = |message: String| {
-        Err(Diagnostic::error(point.span, message).help(format!(
-            "write `{name}:s:1`, `{name}:ms:100`, `{name}:us:500`, `{name}:hz:99` or `{name}:1s`"
-        )))
+    let fail = |message: String, said: String| {
+        Err(Diagnostic::error(point.span, message)
+            .help(format!(
+                "write `{name}:s:1`, `{name}:ms:100`, `{name}:us:500`, `{name}:hz:99` or `{name}:1s`"
+            ))
+            .said(said))
     };
+    let parts = || parts_said(point, "1 or 2");
     let (unit, count) = match point.parts.as_slice() {
         [count] => ("ns", count),
         [unit, count] => (unit.as_str(), count),
-        [] => return fail(format!("`{name}` lacks its time")),
-        _ => return fail(format!("`{name}` has too many parts")),
+        [] => return fail(format!("`{name}` lacks its time"), parts()),
+        _ => return fail(format!("`{name}` has too many parts"), parts()),
     };
     let value = match number::parse(count) {
-        Ok(0) => return fail(format!("`{name}` of 0 never fires")),
+        Ok(0) => {
+            return fail(
+                format!("`{name}` of 0 never fires"),
+                format!("{name} frequency should be a positive integer"),
+            );
+        }
         Ok(value) => value,
-        Err(_) => return fail(format!("`{count}` is no number for `{name}`")),
+        Err(_) => {
+            let said = if count.starts_with('-') {
+                format!("{name} frequency should be a positive integer")
+            } else if count.starts_with(|c: char| c.is_ascii_digit()) {
+                format!("Invalid rate of {name} probe: invalid trailing bytes: {count}")
+            } else {
+                format!("Invalid rate of {name} probe: invalid integer: {count}")
+            };
+            return fail(format!("`{count}` is no number for `{name}`"), said);
+        }
     };
     let scale = match unit {
         "hz" => return Ok(Interval::Hertz(value)),
@@ -491,11 +538,25 @@ pub fn timed(point: &AttachPoint) -> Result<Interval, Diagnostic> {
         "us" => 1_000,
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
-        _ => return fail(format!("unknown unit `{unit}` of `{name}`")),
+        _ => {
+            return fail(
+                format!("unknown unit `{unit}` of `{name}`"),
+                format!("{unit} is not an accepted unit of time"),
+            );
+        }
     };
     match value.checked_mul(scale) {
+        Some(nanos) if nanos < 1000 => fail(
+            format!("`{name}` of less than 1 µs"),
+            format!(
+                "Invalid rate of {name} probe. Minimum is 1000 or 1us. Found: {nanos} nanoseconds"
+            ),
+        ),
         Some(nanos) => Ok(Interval::Nanos(nanos)),
-        None => fail(format!("`{name}` is longer than 584 years")),
+        None => fail(
+            format!("`{name}` is longer than 584 years"),
+            format!("Invalid rate of {name} probe: {count}"),
+        ),
     }
 }
 
@@ -518,17 +579,18 @@ fn counted(
         [event] => (event, ""),
         [event, count] => (event, count.as_str()),
         _ => {
-            return Err(Diagnostic::error(
-                point.span,
-                format!("`{kind}` is `{kind}:EVENT:COUNT`"),
-            ));
+            return Err(
+                Diagnostic::error(point.span, format!("`{kind}` is `{kind}:EVENT:COUNT`"))
+                    .said(parts_said(point, "1 or 2")),
+            );
         }
     };
     let Some((_, config, default)) = table.iter().find(|(name, ..)| name == event) else {
         let names = table.iter().map(|(name, ..)| *name);
         return Err(
             Diagnostic::error(point.span, format!("unknown {kind} event `{event}`"))
-                .maybe_help(suggest::did_you_mean(event, names)),
+                .maybe_help(suggest::did_you_mean(event, names))
+                .said(format!("{event} is not a {kind} probe")),
         );
     };
     if count.is_empty() {
@@ -536,28 +598,47 @@ fn counted(
     }
     match number::parse(count) {
         Ok(n) if n > 0 => Ok((*config, n)),
-        _ => Err(Diagnostic::error(
-            point.span,
-            format!("`{count}` is no count of events"),
-        )),
+        _ => Err(
+            Diagnostic::error(point.span, format!("`{count}` is no count of events")).said(
+                format!("Invalid count for software probe: invalid integer: {count}"),
+            ),
+        ),
     }
 }
 
 /// Address, length and `HW_BREAKPOINT_*` bits of a watchpoint.
 pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
-    let fail = |message: String| {
+    let fail = |message: String, said: String| {
         Err(Diagnostic::error(point.span, message)
-            .help("write `watchpoint:ADDRESS:LENGTH:MODE`, e.g. `watchpoint:0x1000:8:rw`"))
+            .help("write `watchpoint:ADDRESS:LENGTH:MODE`, e.g. `watchpoint:0x1000:8:rw`")
+            .said(said))
     };
     let [addr, len, mode] = point.parts.as_slice() else {
-        return fail("`watchpoint` has three parts".to_string());
+        return fail(
+            "`watchpoint` has three parts".to_string(),
+            parts_said(point, "3"),
+        );
     };
     let Ok(addr) = number::parse(addr) else {
-        return fail(format!("`{addr}` is no address"));
+        return fail(
+            format!("`{addr}` is no address"),
+            format!("Invalid function/address argument: invalid integer: {addr}"),
+        );
     };
+    if addr == 0 {
+        return fail(
+            "there is nothing at address 0".to_string(),
+            "watchpoint must be attached to a non-zero address".to_string(),
+        );
+    }
     let len = match number::parse(len) {
         Ok(n) if matches!(n, 1 | 2 | 4 | 8) => n,
-        _ => return fail(format!("`{len}` is no length of a watchpoint (1, 2, 4, 8)")),
+        _ => {
+            return fail(
+                format!("`{len}` is no length of a watchpoint (1, 2, 4, 8)"),
+                "watchpoint length must be one of (1,2,4,8)".to_string(),
+            );
+        }
     };
     let mut bits = 0;
     for c in mode.chars() {
@@ -565,17 +646,26 @@ pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
             'r' => 1,
             'w' => 2,
             'x' => 4,
-            _ => return fail(format!("`{mode}` is no mode of a watchpoint (r, w, x)")),
+            _ => {
+                return fail(
+                    format!("`{mode}` is no mode of a watchpoint (r, w, x)"),
+                    "watchpoint mode must be combination of (r,w,x)".to_string(),
+                );
+            }
         };
         if bits & bit != 0 {
-            return fail(format!("mode `{mode}` says `{c}` twice"));
+            return fail(
+                format!("mode `{mode}` says `{c}` twice"),
+                "watchpoint modes may not be duplicated".to_string(),
+            );
         }
         bits |= bit;
     }
     if bits == 0 || bits & 4 != 0 && bits != 4 {
-        return fail(format!(
-            "`{mode}` is no mode of a watchpoint (`x` stands alone)"
-        ));
+        return fail(
+            format!("`{mode}` is no mode of a watchpoint (`x` stands alone)"),
+            format!("invalid watchpoint mode: {mode}"),
+        );
     }
     Ok((addr, len, bits))
 }

@@ -7,7 +7,7 @@ use crate::span::Span;
 use std::collections::{HashMap, HashSet};
 
 /// Directories of the kernel's own headers: what they define comes from BTF.
-const KERNEL_HEADERS: &[&str] = &["asm/", "linux/", "net/", "uapi/"];
+pub(super) const KERNEL_HEADERS: &[&str] = &["asm/", "linux/", "net/", "uapi/"];
 
 /// Headers that may be named because what scripts take from them is built in (see `lang::constants`).
 pub(super) const KNOWN_HEADERS: &[&str] = &[
@@ -46,6 +46,18 @@ impl Default for Defines {
 }
 
 impl Defines {
+    /// Takes over `#define`s of headers.
+    pub(super) fn take(&mut self, constants: &HashMap<String, String>) {
+        for (name, text) in constants {
+            let mut line = Lexer::new(text);
+            let mut tokens = Vec::new();
+            while let Some(token) = line.raw().filter(|t| t.tok != Tok::Eof) {
+                tokens.push(token);
+            }
+            self.0.insert(name.clone(), tokens);
+        }
+    }
+
     /// Whether a name is defined.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -195,13 +207,10 @@ impl Lexer<'_> {
         let name = rest.trim().trim_matches(['<', '>', '"']);
         // The kernel describes its types itself.
         let of_kernel = KERNEL_HEADERS.iter().any(|dir| name.starts_with(dir));
-        if !of_kernel && !KNOWN_HEADERS.contains(&name) {
+        if !self.headers_are_read && !of_kernel && !KNOWN_HEADERS.contains(&name) {
             self.diags.push(
                 Diagnostic::error(span, format!("`#include` of `{name}` is not supported"))
-                    .label("no C headers are read")
-                    .help(
-                        "write the structs, enums and `#define`s that the script needs at its top",
-                    ),
+                    .label("headers are read for the script itself only"),
             );
         }
     }

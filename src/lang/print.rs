@@ -15,7 +15,7 @@ pub fn print(script: &Script) -> String {
     }
     if !script.config.is_empty() {
         p.line("config = {");
-        for (name, value) in &script.config {
+        for (name, value, _) in &script.config {
             let value = match value {
                 ConfigValue::Int(n) => n.to_string(),
                 ConfigValue::Str(s) => string(s.as_bytes()),
@@ -164,6 +164,9 @@ impl Printer {
         self.put("}");
         if def.packed {
             self.put(" __attribute__((packed))");
+        }
+        if def.align > 0 {
+            self.put(&format!(" __attribute__((aligned({})))", def.align));
         }
     }
 

@@ -136,7 +136,7 @@ impl Lower<'_> {
                 let (size, _) = shape(self.checked.ty(arg));
                 let v = self.num(arg)?;
                 if size == Size::B {
-                    v
+                    self.fit(v, &Type::U8)
                 } else {
                     let dst = self.f.vreg();
                     let bits = u8::try_from(size.bytes() * 8).unwrap_or(64);

@@ -3,7 +3,7 @@
 use super::{
     Attach, Buffering, Format, Mode, Options, Settings,
     error::{Placed, SessionError},
-    imports,
+    headers, imports,
     target::Lookup,
 };
 use super::{debug, kernel};
@@ -339,7 +339,20 @@ pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
 
 fn parse(options: &Options) -> Result<Script, SessionError> {
     let failed = |diagnostics: Vec<Diagnostic>| script_error(&diagnostics, options);
-    let mut script = lang::parse(&options.script.text).map_err(failed)?;
+    let headers = headers::read(options).map_err(|name| {
+        failed(vec![
+            Diagnostic::error(
+                include_line(options, &name),
+                format!("C header `{name}` is not there"),
+            )
+            .help("say with -I in which directory it is")
+            .said_at(
+                Span::default(),
+                format!("definitions.h:2:10: fatal error: '{name}' file not found"),
+            ),
+        ])
+    })?;
+    let mut script = lang::parse_with(&options.script.text, headers).map_err(failed)?;
     let texts = imports::read(&script, options)?;
     lang::import(&mut script, &texts).map_err(failed)?;
     Ok(script)
@@ -355,6 +368,14 @@ pub(super) fn only_kernel(options: &Options) -> bool {
     first_of_kernel(&script).is_some()
         && !all(&script)
             .any(|point| provider(&point.provider).is_some_and(|row| of_program(row.kind)))
+}
+
+/// Where a header's name stands in the script.
+fn include_line(options: &Options, name: &str) -> Span {
+    match options.script.text.find(name).map(u32::try_from) {
+        Some(Ok(at)) => Span::new(at, at + u32::try_from(name.len()).unwrap_or(0)),
+        _ => Span::default(),
+    }
 }
 
 fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {
@@ -411,9 +432,9 @@ fn lenient(script: &Script, options: &Options) -> bool {
         .config
         .iter()
         .rev()
-        .find(|(name, _)| name.text == "missing_probes");
+        .find(|(name, ..)| name.text == "missing_probes");
     let value = of_env.map(|(_, value)| value.as_str()).or(match of_script {
-        Some((_, lang::ast::ConfigValue::Str(value))) => Some(value),
+        Some((_, lang::ast::ConfigValue::Str(value), _)) => Some(value),
         _ => None,
     });
     matches!(value, Some("warn" | "ignore"))

@@ -9,6 +9,7 @@ mod emit;
 mod error;
 mod feed;
 pub mod functions;
+mod headers;
 mod imports;
 mod kernel;
 mod manual;

@@ -145,7 +145,15 @@ impl Lookup<'_> {
             }
             (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
         };
-        let diagnostic = Diagnostic::error(self.place(want), message).help(help);
+        let said = match want {
+            Wanted::Uprobe { path, function, .. } if !points::is_pattern(function) => {
+                format!("No matches for uprobe {path}:{function}.")
+            }
+            _ => "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.".to_string(),
+        };
+        let diagnostic = Diagnostic::error(self.place(want), message)
+            .help(help)
+            .said(said);
         SessionError::Missing(if self.as_bpftrace {
             diag::bpftrace::render(&[diagnostic], self.name, self.source, false)
         } else {

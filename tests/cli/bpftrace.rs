@@ -142,8 +142,8 @@ fn errors_have_the_form_of_bpftrace() {
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     assert_eq!(
         stderr,
-        "stdin:1:22-25: ERROR: unsupported format specifier for type 'string[2]': d\n\
-         begin { printf(\"%d\", \"a\") }\n                     ~~~\nHINT: print it with `%s`\n"
+        "stdin:1:9-26: ERROR: unsupported format specifier for type 'string[2]': d\n\
+         begin { printf(\"%d\", \"a\") }\n        ~~~~~~~~~~~~~~~~~\n"
     );
     let (code, _, stderr) = run(&["/nowhere.bt"]);
     assert_eq!(code, Some(1));
@@ -235,7 +235,7 @@ fn messages_say_where() {
     let (code, _, stderr) = run(&["-q", "-e", "BEGIN { assert(pid == 0, \"not zero\") }"]);
     assert_eq!(
         (code, stderr.as_str()),
-        (Some(1), "stdin:1:9-37: ERROR: not zero\n")
+        (Some(1), "stdin:1:9-37: ERROR: assert failed: not zero\n")
     );
 }
 

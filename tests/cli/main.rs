@@ -13,6 +13,7 @@ mod scripts;
 mod support;
 mod symbols;
 mod talk;
+mod words;
 
 #[path = "../elf/writer.rs"]
 #[expect(dead_code, reason = "its other user writes other files")]

@@ -123,7 +123,7 @@ const BODIES: &[(&str, &str)] = &[
         "print(buf(\"abcd\", 4)); printf(\"%rx\\n\", buf(\"ab\", 2))",
         "abcd|\\x61\\x62",
     ),
-    ("$s = str(\"hello world\", 6); print($s)", "hello"),
+    ("$s = str(\"hello world\", 5); print($s)", "hello"),
     // Maps.
     (
         "@m[1] = 5; let $v; if (find(@m, 1, $v)) { print($v); } if (find(@m, 2, $v)) { print(0); } clear(@m)",

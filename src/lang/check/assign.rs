@@ -19,8 +19,8 @@ use crate::{
 enum Grown {
     Fine,
     Changed,
-    /// A sign may be lost; whether the type changed.
-    SignLost(bool),
+    /// A sign may be lost; whether the type changed, and the type it becomes.
+    SignLost(bool, Type),
     /// The slot's type stays.
     Clash(Type),
 }
@@ -45,18 +45,19 @@ fn grow(slot: &mut Slot, ty: &Type, literals: Option<(i128, i128)>) -> Grown {
         return if ty == old {
             Grown::Fine
         } else if matches!((&old, &ty), (Type::Int { .. }, Type::Int { .. })) {
-            Grown::SignLost(false)
-        } else if matches!((&old, &ty), (Type::Str { .. }, Type::Str { .. })) {
+            Grown::SignLost(false, old)
+        } else if matches!((&old, &ty), (Type::Str { size: most }, Type::Str { size }) if size <= most)
+        {
             Grown::Fine
         } else {
             Grown::Clash(old)
         };
     }
     let changed = ty != old || merged != slot.literals;
-    slot.ty = Some(ty);
+    slot.ty = Some(ty.clone());
     slot.literals = merged;
     match (lost, changed) {
-        (true, changed) => Grown::SignLost(changed),
+        (true, changed) => Grown::SignLost(changed, ty),
         (false, true) => Grown::Changed,
         (false, false) => Grown::Fine,
     }
@@ -106,7 +107,11 @@ impl Checker<'_> {
                 }
             }
             ExprKind::Var(name) => {
-                let found = self.lookup(name);
+                let found = if op.is_some() {
+                    self.lookup_read(name)
+                } else {
+                    self.lookup(name)
+                };
                 if found.is_none() && op.is_some() {
                     self.expr(target);
                     self.value(value);
@@ -154,6 +159,32 @@ impl Checker<'_> {
             );
             return Type::Void;
         }
+        let numeric = matches!(
+            ty,
+            Type::Void
+                | Type::Int { .. }
+                | Type::Bool
+                | Type::Enum { .. }
+                | Type::Ptr(_)
+                | Type::Agg(_)
+        );
+        if !numeric {
+            let right = self.number_of(value);
+            let new = match right {
+                Type::Int { .. } => Type::I64,
+                _ => Type::U64,
+            };
+            let symbol = crate::lang::print::symbol(op);
+            let diag = Diagnostic::error(
+                target.span,
+                format!(
+                    "`{symbol}` works on integers, this is {}",
+                    words::a(&ty, &self.structs.defs)
+                ),
+            );
+            self.say_mismatch(diag, target, &new, &ty);
+            return Type::Void;
+        }
         self.set(target, ty.clone());
         match old.literals {
             Some(range) => self.literals.insert(target.id, range),
@@ -185,7 +216,7 @@ impl Checker<'_> {
             }
         };
         if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.to_string(), (id, target.span));
+            scope.insert(name.to_string(), (id, self.stmt));
         }
         id
     }
@@ -196,10 +227,23 @@ impl Checker<'_> {
             return;
         };
         let given = value.map(|v| (self.value(v), self.literal(v), v));
-        if self.lookup(name).is_some() {
+        let head = Span::new(self.stmt.start, var.span.end);
+        if let Some((old, first)) = self.scopes.iter().rev().find_map(|s| s.get(name)).copied() {
+            let how = if self.lets.contains(&old) {
+                "declaration"
+            } else {
+                "assignment"
+            };
             self.say(
                 Diagnostic::error(var.span, format!("`${name}` is declared already"))
-                    .help("variables cannot be shadowed; take another name"),
+                    .help("variables cannot be shadowed; take another name")
+                    .said_at(
+                        head,
+                        format!(
+                            "Variable ${name} was already declared. Variable shadowing is not allowed."
+                        ),
+                    )
+                    .said_more(first, format!("This is the initial {how}.")),
             );
             return;
         }
@@ -212,6 +256,10 @@ impl Checker<'_> {
             slot.ty = Some(ty);
             slot.fixed = true;
             slot.literals = None;
+        }
+        self.lets.insert(id);
+        if given.is_none() {
+            self.unassigned.insert(id, (self.stmt, name.clone()));
         }
         if let Some((ty, literals, value)) = given {
             self.give_var(id, name, &ty, literals, value);
@@ -231,7 +279,10 @@ impl Checker<'_> {
         if self.lookup(name).is_some() {
             self.say(
                 Diagnostic::error(var.span, format!("`${name}` is declared already"))
-                    .help("variables cannot be shadowed; take another name"),
+                    .help("variables cannot be shadowed; take another name")
+                    .said(format!(
+                        "Loop declaration shadows existing variable: ${name}"
+                    )),
             );
         }
         let id = self.declare_var(var, name);
@@ -254,6 +305,7 @@ impl Checker<'_> {
         literals: Option<(i128, i128)>,
         value: &Expr,
     ) {
+        self.unassigned.remove(&id);
         if *ty == Type::Void {
             return;
         }
@@ -265,19 +317,31 @@ impl Checker<'_> {
                 }
                 _ => {
                     let called = words::agg_name(agg);
+                    let direct = matches!(value.kind, ExprKind::Call { .. });
                     self.say(
                         Diagnostic::error(
                             value.span,
                             format!("`{called}()` can only stand in a map"),
                         )
-                        .help(format!("write `@{name} = {called}(…)`")),
+                        .help(format!("write `@{name} = {called}(…)`"))
+                        .said_at(
+                            if direct { value.span } else { self.stmt },
+                            if direct {
+                                format!("{called}() must be assigned directly to a map")
+                            } else {
+                                format!(
+                                    "Value '{}' cannot be assigned to a scratch variable.",
+                                    self.plain(ty)
+                                )
+                            },
+                        ),
                     );
                     return;
                 }
             }
         }
-        if self.vars[id.0 as usize].fixed {
-            self.check_range(id, ty, literals, value);
+        if self.vars[id.0 as usize].fixed && !self.check_range(id, name, ty, literals, value) {
+            return;
         }
         let what = format!("`${name}`");
         let slot = &mut self.vars[id.0 as usize];
@@ -293,46 +357,102 @@ impl Checker<'_> {
             self.changed = true;
         }
         let grown = grow(&mut self.vars[id.0 as usize], ty, literals);
-        self.report(grown, &what, ty, value.span);
+        self.report(grown, &what, Some("variable"), ty, value.span);
     }
 
     /// A literal must fit a declared type.
-    fn check_range(&mut self, id: VarId, _ty: &Type, literals: Option<(i128, i128)>, value: &Expr) {
+    fn check_range(
+        &mut self,
+        id: VarId,
+        name: &str,
+        ty: &Type,
+        literals: Option<(i128, i128)>,
+        value: &Expr,
+    ) -> bool {
         let Some(declared) = self.vars[id.0 as usize].ty.clone() else {
-            return;
+            return true;
         };
         if let (Some(v), Some(_), Type::Int { .. }) = (self.konst(value), literals, &declared)
             && !unify::holds(&declared, v)
         {
             let shown = words::name(&declared, &self.structs.defs);
+            let name = format!("${name}");
             self.say(
                 Diagnostic::error(value.span, format!("{v} does not fit in {shown}"))
-                    .help(format!("cast it if that is meant: `({shown}){v}`")),
+                    .help(format!("cast it if that is meant: `({shown}){v}`"))
+                    .said_at(self.stmt, self.mismatch(&name, "variable", ty, &declared)),
             );
+            return false;
         }
+        true
     }
 
-    fn report(&mut self, grown: Grown, what: &str, ty: &Type, span: Span) {
+    /// `holder`: the variable or map, and what it is called, if it is no key.
+    fn report(&mut self, grown: Grown, what: &str, holder: Option<&str>, ty: &Type, span: Span) {
         match grown {
             Grown::Fine => {}
             Grown::Changed => self.changed = true,
-            Grown::SignLost(changed) => {
+            Grown::SignLost(changed, to) => {
                 self.changed |= changed;
-                self.say(Diagnostic::warning(
-                    span,
-                    format!("{what} and this integer differ in sign or size; a value may change"),
-                ));
+                let said = format!(
+                    "Expression of type: {} being cast to type: {}. This may cause unexpected results. Use an explicit cast to suppress this warning.",
+                    self.plain(ty),
+                    self.plain(&to),
+                );
+                self.say(
+                    Diagnostic::warning(
+                        span,
+                        format!(
+                            "{what} and this integer differ in sign or size; a value may change"
+                        ),
+                    )
+                    .said(said),
+                );
             }
             Grown::Clash(old) => {
-                let (old, new) = (
-                    words::a(&old, &self.structs.defs),
-                    words::a(ty, &self.structs.defs),
-                );
-                self.say(Diagnostic::error(
+                let mut diag = Diagnostic::error(
                     span,
-                    format!("{what} holds {old}, this is {new}"),
-                ));
+                    format!(
+                        "{what} holds {}, this is {}",
+                        words::a(&old, &self.structs.defs),
+                        words::a(ty, &self.structs.defs)
+                    ),
+                );
+                if let Some(kind) = holder {
+                    diag =
+                        diag.said_at(self.given_to(ty, span), self.mismatch(what, kind, ty, &old));
+                }
+                self.say(diag);
             }
+        }
+    }
+
+    /// bpftrace's words for a value of another type.
+    fn mismatch(&self, what: &str, kind: &str, new: &Type, old: &Type) -> String {
+        format!(
+            "Type mismatch for {}: trying to assign value of type '{}' when {kind} already has a type '{}'",
+            what.trim_matches('`'),
+            self.plain(new),
+            self.plain(old)
+        )
+    }
+
+    fn say_mismatch(&mut self, diag: Diagnostic, target: &Expr, new: &Type, old: &Type) {
+        let (what, kind) = match &target.kind {
+            ExprKind::Map { name, .. } => (format!("@{name}"), "map"),
+            ExprKind::Var(name) => (format!("${name}"), "variable"),
+            _ => (String::new(), "variable"),
+        };
+        let said = self.mismatch(&what, kind, new, old);
+        self.say(diag.said_at(self.stmt, said));
+    }
+
+    /// The place that bpftrace names for a value: the assignment, or the call that makes an aggregation.
+    fn given_to(&self, ty: &Type, span: Span) -> Span {
+        if matches!(ty, Type::Agg(_)) {
+            span
+        } else {
+            self.stmt
         }
     }
 
@@ -348,6 +468,7 @@ impl Checker<'_> {
 
     pub(super) fn map_read(&mut self, e: &Expr, name: &str, key: Option<&Expr>) -> Type {
         let id = self.map_id(name, e.span);
+        self.maps[id.0 as usize].read = true;
         self.resolve(e, Res::Map(id));
         self.map_key(id, key, e.span);
         if let Some(range) = self.maps[id.0 as usize].value.literals {
@@ -366,24 +487,30 @@ impl Checker<'_> {
                     span,
                     format!("`@{name}` has no keys elsewhere, here it has one"),
                 )
+                .said(format!("@{name} used as a map with an explicit key (non-scalar map), previously used without an explicit key (scalar map)"))
             } else {
                 Diagnostic::error(span, format!("`@{name}` has keys, here it has none"))
                     .help(format!("name the key: `@{name}[…]`"))
+                    .said(format!("@{name} used as a map without an explicit key (scalar map), previously used with an explicit key (non-scalar map)"))
             };
             self.say(diag);
         } else {
             self.maps[id.0 as usize].keyed = Some(key.is_some());
         }
         if let Some(key) = key {
-            self.give_key(id, key);
+            self.give_key(id, key, span);
         }
     }
 
-    pub(super) fn give_key(&mut self, id: MapId, key: &Expr) {
+    /// `whole`: the map with its key.
+    pub(super) fn give_key(&mut self, id: MapId, key: &Expr, whole: Span) {
         let ty = self.number_of(key);
         if let Type::Agg(agg) = &ty {
             let called = words::agg_name(agg);
-            self.error(key.span, format!("`{called}()` cannot be a key"));
+            self.say(
+                Diagnostic::error(key.span, format!("`{called}()` cannot be a key"))
+                    .said(format!("{called}() must be assigned directly to a map")),
+            );
             return;
         }
         if ty == Type::Void {
@@ -393,17 +520,25 @@ impl Checker<'_> {
         let name = self.maps[id.0 as usize].name.clone();
         let grown = grow(&mut self.maps[id.0 as usize].key, &ty, literals);
         if let Grown::Clash(old) = &grown {
+            let said = format!(
+                "Argument mismatch for @{name}: trying to access with arguments: '{}' when map expects arguments: '{}'",
+                self.plain(&ty),
+                self.plain(old)
+            );
             let (old, new) = (
                 words::a(old, &self.structs.defs),
                 words::a(&ty, &self.structs.defs),
             );
-            self.error(
-                key.span,
-                format!("key of `@{name}` is {old} elsewhere, this is {new}"),
+            self.say(
+                Diagnostic::error(
+                    key.span,
+                    format!("key of `@{name}` is {old} elsewhere, this is {new}"),
+                )
+                .said_at(whole, said),
             );
             return;
         }
-        self.report(grown, &format!("key of `@{name}`"), &ty, key.span);
+        self.report(grown, &format!("key of `@{name}`"), None, &ty, key.span);
         if let Some(ty) = self.maps[id.0 as usize].key.ty.clone() {
             self.coerce(key, &ty);
         }
@@ -426,9 +561,16 @@ impl Checker<'_> {
                 Some(number) => ty = number,
                 None => {
                     let called = words::agg_name(agg);
-                    self.error(
-                        value.span,
-                        format!("a map of `{called}()` cannot be copied"),
+                    let name = &self.maps[id.0 as usize].name;
+                    let said = format!(
+                        "Map value '{called}_t' cannot be assigned from one map to another. The function that returns this type must be called directly e.g. `@{name} = {called}(retval);`."
+                    );
+                    self.say(
+                        Diagnostic::error(
+                            value.span,
+                            format!("a map of `{called}()` cannot be copied"),
+                        )
+                        .said_at(self.stmt, said),
                     );
                     return;
                 }
@@ -436,7 +578,7 @@ impl Checker<'_> {
         }
         let name = self.maps[id.0 as usize].name.clone();
         let grown = grow(&mut self.maps[id.0 as usize].value, &ty, literals);
-        self.report(grown, &format!("`@{name}`"), &ty, value.span);
+        self.report(grown, &format!("`@{name}`"), Some("map"), &ty, value.span);
     }
 
     /// `++x` and its like.
@@ -467,9 +609,10 @@ impl Checker<'_> {
                 ty
             }
             ExprKind::Var(name) => {
-                let Some(id) = self.lookup(name) else {
+                let Some(id) = self.lookup_read(name) else {
                     return self.expr(target);
                 };
+                self.unassigned.remove(&id);
                 self.resolve(target, Res::Var(id));
                 let slot = &mut self.vars[id.0 as usize];
                 let mut ty = wide(slot.ty.as_ref());
@@ -499,10 +642,11 @@ impl Checker<'_> {
                 target.span,
                 format!("{symbol} on integers, this is {shown}"),
             );
-            self.say(match ty {
+            let diag = match ty {
                 Type::Agg(Agg::Count) => diag.help("count with `= count()` everywhere"),
                 _ => diag,
-            });
+            };
+            self.say_mismatch(diag, target, &Type::U64, ty);
         }
     }
 

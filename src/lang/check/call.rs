@@ -1,6 +1,6 @@
 //! Builtins and functions: where they may stand, what they take, what they yield.
 
-use super::{Checker, words};
+use super::{Checker, said, words};
 use crate::btf::Kind;
 use crate::spec::{Arch, ArgLoc, Type};
 use crate::{
@@ -40,12 +40,20 @@ impl Checker<'_> {
     }
 
     pub(super) fn call(&mut self, e: &Expr, name: &Name, args: &[Arg]) -> Type {
+        let outer = std::mem::replace(&mut self.call, e.span);
+        let ty = self.call_inside(e, name, args);
+        self.call = outer;
+        ty
+    }
+
+    fn call_inside(&mut self, e: &Expr, name: &Name, args: &[Arg]) -> Type {
         let Some(row) = builtin::row(&name.text) else {
             let names = builtin::ROWS.iter().map(|r| r.name);
             let help = suggest::did_you_mean(&name.text, names);
             self.say(
                 Diagnostic::error(name.span, format!("unknown function `{}`", name.text))
-                    .maybe_help(help),
+                    .maybe_help(help)
+                    .said_at(e.span, format!("Unknown function: '{}'", name.text)),
             );
             for arg in args {
                 if let Arg::Expr(arg) = arg {
@@ -74,7 +82,20 @@ impl Checker<'_> {
         if row.needs_unsafe && !self.target.allow_unsafe {
             self.say(
                 Diagnostic::error(name.span, format!("`{}` is unsafe", row.name))
-                    .help("allow it with `--unsafe`"),
+                    .help("allow it with `--unsafe`")
+                    .said_at(
+                        e.span,
+                        match row.name {
+                            "signal" | "signal_thread" => format!(
+                                "{}() is unsafe. To use you need the --unsafe flag",
+                                row.name
+                            ),
+                            _ => format!(
+                                "{}() is an unsafe function being used in safe mode",
+                                row.name
+                            ),
+                        },
+                    ),
             );
         }
         self.place(row, name);
@@ -85,13 +106,17 @@ impl Checker<'_> {
                 (a, b) if b < 100 => format!("{a} to {b} arguments"),
                 (a, _) => format!("at least {a} argument{}", if a == 1 { "" } else { "s" }),
             };
-            self.say(
-                Diagnostic::error(
-                    e.span,
-                    format!("`{}` takes {takes}, {} given", row.name, args.len()),
-                )
-                .help(format!("it is `{}`", row.signature)),
-            );
+            let (text, definition) = said::count(row, args.len());
+            let mut diag = Diagnostic::error(
+                e.span,
+                format!("`{}` takes {takes}, {} given", row.name, args.len()),
+            )
+            .help(format!("it is `{}`", row.signature))
+            .said(text);
+            if let Some(text) = definition {
+                diag = diag.said_more(e.span, text);
+            }
+            self.say(diag);
             return self.yields(row, e);
         }
         self.resolve(e, Res::Builtin(row.name));
@@ -184,7 +209,8 @@ impl Checker<'_> {
         let diag = Diagnostic::error(
             name.span,
             format!("`{}` has no meaning in `{}`", name.text, bad.name),
-        );
+        )
+        .said_at(self.call, said::place(row, &name.text, &bad.name));
         self.say(diag.help(only));
     }
 
@@ -272,9 +298,13 @@ impl Checker<'_> {
     pub(super) fn argument_of(&mut self, function: &str, want: Want, arg: &Expr) -> Type {
         let wrong = |ck: &mut Self, what: &str, ty: &Type| {
             let shown = words::a(ty, &ck.structs.defs);
-            ck.error(
-                arg.span,
-                format!("`{function}` wants {what}, this is {shown}"),
+            let text = said::argument(function, want, ty, &ck.plain(ty));
+            ck.say(
+                Diagnostic::error(
+                    arg.span,
+                    format!("`{function}` wants {what}, this is {shown}"),
+                )
+                .said_at(ck.call, text),
             );
         };
         match want {
@@ -298,7 +328,8 @@ impl Checker<'_> {
                             arg.span,
                             format!("`{function}` wants a number known at compile time"),
                         )
-                        .help("write a literal, a parameter like `$1`, or a constant"),
+                        .help("write a literal, a parameter like `$1`, or a constant")
+                        .said_at(self.call, said::argument(function, want, &ty, "")),
                     );
                 }
                 ty
@@ -317,7 +348,8 @@ impl Checker<'_> {
                             arg.span,
                             format!("`{function}` wants a string, this is {shown}"),
                         )
-                        .help("read the string that a number points to with `str(…)`"),
+                        .help("read the string that a number points to with `str(…)`")
+                        .said_at(self.call, said::argument(function, want, &ty, "")),
                     );
                 }
                 self.types.get(arg.id.0 as usize).cloned().unwrap_or(ty)
@@ -326,7 +358,10 @@ impl Checker<'_> {
                 let ty = self.value(arg);
                 self.as_string(arg);
                 if self.konst_str(arg).is_none() && ty != Type::Void {
-                    self.error(arg.span, format!("`{function}` wants a string literal"));
+                    self.say(
+                        Diagnostic::error(arg.span, format!("`{function}` wants a string literal"))
+                            .said_at(self.call, said::argument(function, want, &ty, "")),
+                    );
                 }
                 ty
             }
@@ -372,7 +407,20 @@ impl Checker<'_> {
             }
             None => {
                 let names: Vec<&str> = choices.iter().map(|(n, _)| *n).collect();
-                self.error(arg.span, format!("{what} is one of {}", names.join(", ")));
+                let said = match (what, &arg.kind) {
+                    ("the clock", ExprKind::Ident(_)) => format!("Invalid timestamp mode: {word}"),
+                    ("the clock", _) => {
+                        "nsecs() only supports timestamp_mode arguments".to_string()
+                    }
+                    (_, ExprKind::Ident(_)) => {
+                        format!("Invalid PID namespace mode: {word} (expects: curr_ns or init)")
+                    }
+                    _ => "pid() only supports curr_ns and init as the argument".to_string(),
+                };
+                self.say(
+                    Diagnostic::error(arg.span, format!("{what} is one of {}", names.join(", ")))
+                        .said(said),
+                );
             }
         }
         Type::U64
@@ -433,7 +481,10 @@ impl Checker<'_> {
                         self.error(e.span, String::from_utf8_lossy(&text).into_owned());
                     }
                     Some(_) => {}
-                    None => self.error(args[0].span, "condition is not known at compile time"),
+                    None => self.say(
+                        Diagnostic::error(args[0].span, "condition is not known at compile time")
+                            .said_at(e.span, "Unable to resolve comptime expression"),
+                    ),
                 }
                 self.resolve(e, Res::Int(0));
                 Type::Void
@@ -452,20 +503,7 @@ impl Checker<'_> {
             }
             "print" => self.print(e, &args),
             "clear" | "zero" => {
-                if let Some(id) = self.map_arg(row.name, args[0]) {
-                    let ty = self.map_type(id);
-                    let number = matches!(
-                        ty,
-                        Type::Void | Type::Int { .. } | Type::Agg(_) | Type::Bool
-                    );
-                    if row.name == "zero" && !number {
-                        let shown = words::a(&ty, &self.structs.defs);
-                        self.error(
-                            args[0].span,
-                            format!("`zero` works on numbers, this map holds {shown}"),
-                        );
-                    }
-                }
+                self.map_arg(row.name, args[0]);
                 Type::Void
             }
             "delete" => self.delete(&args),
@@ -485,6 +523,9 @@ impl Checker<'_> {
             }
             "len" => self.len(&args),
             "count" | "sum" | "avg" | "min" | "max" | "stats" | "hist" | "lhist" | "tseries" => {
+                if row.name == "tseries" {
+                    self.unstable(e, "tseries", self.config.unstable_tseries);
+                }
                 self.aggregation(row, &args)
             }
             "nsecs" => {
@@ -511,7 +552,10 @@ impl Checker<'_> {
                         Some(n) => {
                             self.set_int(args[0], i128::from(n), Type::U32);
                         }
-                        None => self.error(args[0].span, format!("unknown signal `{text}`")),
+                        None => self.say(
+                            Diagnostic::error(args[0].span, format!("unknown signal `{text}`"))
+                                .said_at(e.span, format!("Invalid string for signal: {text}")),
+                        ),
                     }
                 } else if !matches!(ty, Type::Void | Type::Int { .. } | Type::Enum { .. }) {
                     let shown = words::a(&ty, &self.structs.defs);
@@ -536,6 +580,12 @@ impl Checker<'_> {
             }
             "strncmp" | "strcontains" | "strstr" => {
                 let types = self.plain_args(row, &args);
+                if row.name == "strncmp" && self.konst(args[2]).is_some_and(|n| n < 0) {
+                    self.say(
+                        Diagnostic::error(args[2].span, "`strncmp` of a negative length")
+                            .said_at(self.call, said::STRNCMP),
+                    );
+                }
                 for (ty, arg) in types.iter().zip(&args) {
                     if let Type::Ptr(_) = ty {
                         let what = "a string; read it with `str(…)`";
@@ -555,9 +605,12 @@ impl Checker<'_> {
                     }
                 } else if !matches!(&ty, Type::Void | Type::Ptr(_) | Type::Array(..)) {
                     let shown = words::a(&ty, &self.structs.defs);
-                    self.error(
-                        args[0].span,
-                        format!("`{}` wants a string, this is {shown}", row.name),
+                    self.say(
+                        Diagnostic::error(
+                            args[0].span,
+                            format!("`{}` wants a string, this is {shown}", row.name),
+                        )
+                        .said("string-like values must be either strings, arrays or pointers"),
                     );
                 }
                 self.yields(row, e)
@@ -585,13 +638,7 @@ impl Checker<'_> {
                 }
             }
             "probetype" => self.probetype(e),
-            "config" => {
-                self.say(
-                    Diagnostic::error(e.span, "`config` as a whole is not supported")
-                        .help("name the variable: `config.max_strlen`"),
-                );
-                Type::Void
-            }
+            "config" => self.config_record(e),
             _ => {
                 let types = self.plain_args(row, &args);
                 self.by_rule(row, e, &args, &types)
@@ -603,13 +650,26 @@ impl Checker<'_> {
     pub(super) fn by_rule(&mut self, row: &Row, e: &Expr, args: &[&Expr], types: &[Type]) -> Type {
         match row.name {
             "bswap" => match types.first() {
-                Some(Type::Int { bits, .. }) if self.literal(args[0]).is_none() => Type::Int {
-                    bits: *bits,
-                    signed: false,
-                },
+                Some(Type::Int { bits, .. })
+                    if self.literal(args[0]).is_none_or(|(least, _)| least < 0) =>
+                {
+                    Type::Int {
+                        bits: *bits,
+                        signed: false,
+                    }
+                }
                 _ => Type::U64,
             },
-            "macaddr" => Type::Mac,
+            "macaddr" => {
+                if let Some(ty @ (Type::Tuple(_) | Type::Record(_))) = types.first() {
+                    let said = said::argument("macaddr", Want::Ptr, ty, "");
+                    self.say(
+                        Diagnostic::error(args[0].span, "`macaddr` wants six bytes")
+                            .said_at(self.call, said),
+                    );
+                }
+                Type::Mac
+            }
             "hash256" => Type::Hash,
             "btc" => Type::Named { table: 2 },
             "date" => Type::Strftime {
@@ -683,11 +743,23 @@ impl Checker<'_> {
             "signal_name" => Type::Named { table: 0 },
             "syscall_name" => Type::Named { table: 1 },
             "cgroup_path" => Type::CgroupPath,
+            "kptr" | "uptr" if matches!(types.first(), Some(Type::Str { .. })) => {
+                let ty = &types[0];
+                let said = said::argument(row.name, Want::Ptr, ty, "");
+                self.say(
+                    Diagnostic::error(args[0].span, format!("`{}` wants a pointer", row.name))
+                        .said_at(self.call, said),
+                );
+                Type::Void
+            }
             "kptr" | "uptr" => types.first().cloned().unwrap_or(Type::Void),
             "strftime" => {
                 let format = self.konst_str(args[0]).unwrap_or_default();
                 if self.konst(args[1]).is_some_and(|v| v < 0) {
-                    self.error(args[1].span, "a time cannot be negative");
+                    self.say(
+                        Diagnostic::error(args[1].span, "a time cannot be negative")
+                            .said_at(self.call, "strftime() does not accept negative timestamps"),
+                    );
                 }
                 Type::Strftime {
                     format: String::from_utf8_lossy(&format).into_owned(),

@@ -3,9 +3,10 @@
 use super::{Checker, constant, words};
 use crate::lang::{
     ast::{Expr, ExprKind, TypeExpr},
+    checked::Res,
     diag::Diagnostic,
 };
-use crate::spec::Type;
+use crate::{span::Span, spec::Type};
 
 impl Checker<'_> {
     pub(super) fn cast(&mut self, e: &Expr, written: &TypeExpr, inner: &Expr) -> Type {
@@ -16,6 +17,13 @@ impl Checker<'_> {
         if from == Type::Void {
             return to;
         }
+        // bpftrace shows the parentheses only.
+        let head = Span::new(e.span.start, written.span.end + 1);
+        let no_cast = format!(
+            "Cannot cast from \"{}\" to \"{}\"",
+            self.plain(&from),
+            self.plain(&to)
+        );
         let from_number = match &from {
             Type::Agg(agg) => words::agg_number(agg).unwrap_or(from.clone()),
             _ => from.clone(),
@@ -28,7 +36,24 @@ impl Checker<'_> {
         };
         let defs = &self.structs.defs;
         match (&from_number, &to) {
-            (a, b) if a == b => to,
+            (a, b) if a == b => {
+                let argument = matches!(self.res.get(&inner.id), Some(Res::Arg(_)));
+                if !argument && !matches!(from, Type::Agg(_)) {
+                    self.say(
+                        Diagnostic::warning(e.span, "this cast changes nothing").said_at(
+                            head,
+                            format!(
+                                "Unnecessary cast: expression is already of type {}",
+                                self.plain(&to)
+                            ),
+                        ),
+                    );
+                }
+                if let (Some(v), Type::Int { .. }) = (self.konst(inner), &to) {
+                    return self.set_int(e, v, to);
+                }
+                to
+            }
             (a, Type::Int { bits, signed }) if scalar(a) => {
                 if let Some(v) = self.konst(inner) {
                     let v = constant::wrap(v, *bits, *signed);
@@ -42,8 +67,18 @@ impl Checker<'_> {
                 }
                 to
             }
-            (a, Type::Enum { .. }) if scalar(a) => {
+            (a, Type::Enum { name, .. }) if scalar(a) => {
                 if let Some(v) = self.konst(inner) {
+                    if !self.structs.enum_has(name, v) {
+                        let said = format!("Enum: {name} doesn't contain a variant value of {v}");
+                        self.say(
+                            Diagnostic::error(
+                                e.span,
+                                format!("`enum {name}` has no enumerator of value {v}"),
+                            )
+                            .said_at(head, said),
+                        );
+                    }
                     return self.set_int(e, v, to);
                 }
                 to
@@ -74,16 +109,19 @@ impl Checker<'_> {
                 }
                 if *len == 0 {
                     if size % elem_size != 0 {
-                        return self.no_cast(e, &from, &to);
+                        return self.no_cast(e, &from, &to, (head, no_cast));
                     }
                     return Type::Array(elem.clone(), size / elem_size);
                 }
                 let wanted = elem_size * len;
                 if wanted != size {
                     let shown = words::name(&to, defs);
-                    self.error(
-                        e.span,
-                        format!("cast of {size} bytes to `{shown}`, which has {wanted}"),
+                    self.say(
+                        Diagnostic::error(
+                            e.span,
+                            format!("cast of {size} bytes to `{shown}`, which has {wanted}"),
+                        )
+                        .said_at(head, no_cast),
                     );
                 }
                 to
@@ -92,9 +130,12 @@ impl Checker<'_> {
                 let size = from.size(defs);
                 if size * 8 != u32::from(*bits) {
                     let shown = words::name(&to, defs);
-                    self.error(
-                        e.span,
-                        format!("cast of an array of {size} bytes to `{shown}`"),
+                    self.say(
+                        Diagnostic::error(
+                            e.span,
+                            format!("cast of an array of {size} bytes to `{shown}`"),
+                        )
+                        .said_at(head, no_cast),
                     );
                 }
                 to
@@ -120,20 +161,23 @@ impl Checker<'_> {
                 let shown = words::name(&to, defs);
                 self.say(
                     Diagnostic::error(e.span, format!("a number cannot be cast to `{shown}`"))
-                        .help(format!("cast to a pointer: `({shown} *)`")),
+                        .help(format!("cast to a pointer: `({shown} *)`"))
+                        .said_at(head, no_cast),
                 );
                 Type::Void
             }
-            _ => self.no_cast(e, &from, &to),
+            _ => self.no_cast(e, &from, &to, (head, no_cast)),
         }
     }
 
-    fn no_cast(&mut self, e: &Expr, from: &Type, to: &Type) -> Type {
+    fn no_cast(&mut self, e: &Expr, from: &Type, to: &Type, (head, said): (Span, String)) -> Type {
         let (a, b) = (
             words::a(from, &self.structs.defs),
             words::name(to, &self.structs.defs),
         );
-        self.error(e.span, format!("{a} cannot be cast to `{b}`"));
+        self.say(
+            Diagnostic::error(e.span, format!("{a} cannot be cast to `{b}`")).said_at(head, said),
+        );
         Type::Void
     }
 }

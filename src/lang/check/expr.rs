@@ -13,6 +13,8 @@ use crate::{
 };
 use crate::{span::Span, spec::Type};
 
+/// What bpftrace says of constants without a result.
+const OVERFLOW: &str = "unable to fold literals due to overflow or underflow";
 /// Largest tuple or record in bytes.
 const MAX_TUPLE: u64 = 1 << 26;
 
@@ -29,16 +31,33 @@ impl Checker<'_> {
         let errors = self.diags.len();
         let ty = self.expr(e);
         if ty == Type::Void && self.last && self.diags.len() == errors {
+            let said = self.no_value_said(e);
             if let ExprKind::Call { name, .. } = &e.kind {
-                self.error(e.span, format!("`{}()` yields no value", name.text));
+                self.say(
+                    Diagnostic::error(e.span, format!("`{}()` yields no value", name.text))
+                        .said_at(self.stmt, said),
+                );
             } else if let ExprKind::Block(_) = &e.kind {
                 self.say(
                     Diagnostic::error(e.span, "block yields no value")
-                        .help("its last expression stands without `;`"),
+                        .help("its last expression stands without `;`")
+                        .said_at(self.stmt, said),
                 );
             }
         }
         ty
+    }
+
+    /// What bpftrace says of an expression without value.
+    fn no_value_said(&self, e: &Expr) -> String {
+        let void = matches!(&e.kind, ExprKind::Call { name, .. } if name.text != "exit");
+        if self.call != Span::default() {
+            "none type passed to print() is not printable".to_string()
+        } else if void {
+            "Value 'void' cannot be assigned to a scratch variable.".to_string()
+        } else {
+            "Invalid expression for assignment".to_string()
+        }
     }
 
     /// As `value`; an aggregation is the number it reads as.
@@ -52,11 +71,18 @@ impl Checker<'_> {
     /// Something that is true or false.
     pub(super) fn condition(&mut self, e: &Expr) -> Type {
         let ty = self.number_of(e);
+        if let Some(text) = self.konst_str(e) {
+            return self.set_int(e, i128::from(!text.is_empty()), Type::Bool);
+        }
         match ty {
             Type::Void | Type::Bool | Type::Int { .. } | Type::Ptr(_) | Type::Enum { .. } => {}
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(e.span, format!("condition wants a number, this is {shown}"));
+                let said = format!("Invalid condition: {}", words::kind(&ty));
+                self.say(
+                    Diagnostic::error(e.span, format!("condition wants a number, this is {shown}"))
+                        .said(said),
+                );
             }
         }
         ty
@@ -116,8 +142,17 @@ impl Checker<'_> {
                 let count = self.target.params.len();
                 self.set_literal(e, i128::try_from(count).unwrap_or(0))
             }
-            ExprKind::Var(name) => match self.lookup(name) {
+            ExprKind::Var(name) => match self.lookup_read(name) {
                 Some(id) => {
+                    if self.unassigned.contains_key(&id) {
+                        self.say(
+                            Diagnostic::warning(
+                                e.span,
+                                format!("`${name}` is read before anything is assigned to it"),
+                            )
+                            .said(format!("Variable used before it was assigned: ${name}")),
+                        );
+                    }
                     self.resolve(e, Res::Var(id));
                     let slot = &self.vars[id.0 as usize];
                     if let Some(range) = slot.literals {
@@ -221,7 +256,16 @@ impl Checker<'_> {
             .map(|(id, _)| *id)
     }
 
+    /// A variable that is read or changed: a macro reaches those of its caller.
+    pub(super) fn lookup_read(&self, name: &str) -> Option<VarId> {
+        self.lookup(name).or_else(|| {
+            let (_, of_caller) = crate::lang::expand::own_name(name)?;
+            self.lookup_read(of_caller)
+        })
+    }
+
     fn undefined_var(&mut self, name: &str, span: Span) -> Type {
+        let name = crate::lang::expand::own_name(name).map_or(name, |(_, own)| own);
         let names: Vec<String> = self.scopes.iter().flat_map(|s| s.keys().cloned()).collect();
         let help = match suggest::closest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `${near}`?"),
@@ -229,13 +273,24 @@ impl Checker<'_> {
                 "a variable lives in the block where it is first assigned; declare it further out with `let ${name};`"
             ),
         };
-        self.say(Diagnostic::error(span, format!("undefined variable `${name}`")).help(help));
+        self.say(
+            Diagnostic::error(span, format!("undefined variable `${name}`"))
+                .help(help)
+                .said(format!("Undefined or undeclared variable: ${name}")),
+        );
         Type::Void
     }
 
     fn param(&mut self, e: &Expr, n: u32) -> Type {
         let text = self.param_text(n);
         if text.is_empty() {
+            if n as usize > self.target.params.len() {
+                self.say(
+                    Diagnostic::warning(e.span, format!("parameter `${n}` is not given")).said(
+                        format!("Positional parameter ${n} is empty or not provided. "),
+                    ),
+                );
+            }
             return self.set_literal(e, 0);
         }
         match parse_number(&text) {
@@ -288,7 +343,18 @@ impl Checker<'_> {
         } else if self.map_ids.contains_key(word) {
             help = Some(format!("maps are written `@{word}`"));
         }
-        self.say(Diagnostic::error(e.span, format!("unknown builtin `{word}`")).maybe_help(help));
+        let mut diag =
+            Diagnostic::error(e.span, format!("unknown builtin `{word}`")).maybe_help(help);
+        let digits = word.strip_prefix("sarg").unwrap_or("");
+        diag = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+            diag.said(
+                "sarg* is deleted. This was deprecated in v0.21 and was last available in v0.24.",
+            )
+            .said_hint("Use *(reg(\"sp\") + <stack_offset>) instead.")
+        } else {
+            diag.said(format!("Unknown identifier: '{word}'"))
+        };
+        self.say(diag);
         Type::Void
     }
 
@@ -306,7 +372,7 @@ impl Checker<'_> {
             Type::Struct(id) => *id,
             Type::Ptr(inner) => match **inner {
                 Type::Struct(id) => id,
-                _ => return self.no_member(&ty, name),
+                _ => return self.no_member(e, &ty, name),
             },
             Type::Record(fields) => {
                 let at = fields.iter().position(|(n, _)| *n == name.text);
@@ -328,25 +394,35 @@ impl Checker<'_> {
                                 name.span,
                                 format!("record has no field `{}`", name.text),
                             )
-                            .maybe_help(help),
+                            .maybe_help(help)
+                            .said_at(
+                                e.span,
+                                format!("Record does not contain a field named '{}'", name.text),
+                            ),
                         );
                         Type::Void
                     }
                 };
             }
             Type::Void => return Type::Void,
-            _ => return self.no_member(&ty, name),
+            _ => return self.no_member(e, &ty, name),
         };
         let struct_name = self
             .structs
             .defs
             .get(id.0 as usize)
             .map_or(String::new(), |s| s.name.clone());
+        let no_field = format!(
+            "Struct/union of type '{struct_name}' does not contain a field named '{}'",
+            name.text
+        );
         if !self.structs.is_complete(id) {
             self.say(
-                Diagnostic::error(base.span, format!("`{struct_name}` is not defined")).help(
-                    format!("define it at the top of the script: `{struct_name} {{ … }};`"),
-                ),
+                Diagnostic::error(base.span, format!("`{struct_name}` is not defined"))
+                    .help(format!(
+                        "define it at the top of the script: `{struct_name} {{ … }};`"
+                    ))
+                    .said_at(e.span, no_field),
             );
             return Type::Void;
         }
@@ -375,74 +451,32 @@ impl Checker<'_> {
                         name.span,
                         format!("`{struct_name}` has no member `{}`", name.text),
                     )
-                    .maybe_help(help),
+                    .maybe_help(help)
+                    .said_at(e.span, no_field),
                 );
                 Type::Void
             }
         }
     }
 
-    fn no_member(&mut self, ty: &Type, name: &Name) -> Type {
+    fn no_member(&mut self, e: &Expr, ty: &Type, name: &Name) -> Type {
         let shown = words::a(ty, &self.structs.defs);
         self.say(
             Diagnostic::error(
                 name.span,
                 format!("member `{}` of {shown}, which has none", name.text),
             )
-            .help("cast it to a pointer to a struct: `((struct x *)…).member`"),
+            .help("cast it to a pointer to a struct: `((struct x *)…).member`")
+            .said_at(
+                e.span,
+                format!(
+                    "Can not access field '{}' on expression of type '{}'",
+                    name.text,
+                    self.plain(ty)
+                ),
+            ),
         );
         Type::Void
-    }
-
-    fn config_value(&mut self, e: &Expr, name: &Name) -> Type {
-        let c = &self.config;
-        let number = match name.text.as_str() {
-            "max_strlen" => c.max_strlen,
-            "max_map_keys" => c.max_map_keys,
-            "max_cat_bytes" => c.max_cat_bytes,
-            "max_probes" => c.max_probes,
-            "on_stack_limit" => c.on_stack_limit,
-            "print_maps_on_exit" => {
-                let on = i128::from(c.print_maps_on_exit);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "cpp_demangle" => {
-                let on = i128::from(c.cpp_demangle);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "lazy_symbolication" => {
-                let on = i128::from(c.lazy_symbolication);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "unreadable_bytes" => {
-                let word = if c.unreadable_is_zeros {
-                    "zeros"
-                } else {
-                    "none"
-                };
-                return self.set_str(e, word.as_bytes());
-            }
-            "stack_mode" => {
-                let mode = crate::lang::config::STACK_MODES
-                    .get(usize::from(c.stack_mode))
-                    .copied()
-                    .unwrap_or("");
-                return self.set_str(e, mode.as_bytes());
-            }
-            "license" => {
-                let text = c.license.clone();
-                return self.set_str(e, text.as_bytes());
-            }
-            "str_trunc_trailer" => {
-                let text = c.str_trunc_trailer.clone();
-                return self.set_str(e, text.as_bytes());
-            }
-            other => {
-                self.error(name.span, format!("unknown config variable `{other}`"));
-                return Type::Void;
-            }
-        };
-        self.set_int(e, i128::from(number), Type::U64)
     }
 
     /// Element `index` of a tuple or record, on expression `e`.
@@ -460,12 +494,27 @@ impl Checker<'_> {
             (None, Type::Void) => Type::Void,
             (None, Type::Tuple(_) | Type::Record(_)) => {
                 let shown = words::a(ty, &self.structs.defs);
-                self.error(e.span, format!("{shown} has no item {index}"));
+                let count = match ty {
+                    Type::Tuple(elems) => elems.len(),
+                    _ => 0,
+                };
+                self.say(
+                    Diagnostic::error(e.span, format!("{shown} has no item {index}")).said(
+                        format!("Invalid tuple index: {index}. Found {count} elements in tuple."),
+                    ),
+                );
                 Type::Void
             }
             _ => {
                 let shown = words::a(ty, &self.structs.defs);
-                self.error(e.span, format!("items belong to tuples, this is {shown}"));
+                let said = format!(
+                    "Can not access index '{index}' on expression of type '{}'",
+                    self.plain(ty)
+                );
+                self.say(
+                    Diagnostic::error(e.span, format!("items belong to tuples, this is {shown}"))
+                        .said(said),
+                );
                 Type::Void
             }
         }
@@ -479,9 +528,16 @@ impl Checker<'_> {
             Type::Void | Type::Int { .. } | Type::Enum { .. } | Type::Bool
         ) {
             let shown = words::a(&at, &self.structs.defs);
-            self.error(
-                index.span,
-                format!("index wants an integer, this is {shown}"),
+            let said = format!(
+                "The array index operator [] only accepts non-negative integer indices. Got: {}",
+                self.plain(&at)
+            );
+            self.say(
+                Diagnostic::error(
+                    index.span,
+                    format!("index wants an integer, this is {shown}"),
+                )
+                .said_at(e.span, said),
             );
         }
         let constant = self.konst(index);
@@ -497,40 +553,53 @@ impl Checker<'_> {
                 }
             },
             Type::Array(elem, len) => {
-                self.bounds(index, constant, *len);
+                self.bounds(e, index, constant, *len);
                 (**elem).clone()
             }
             Type::Str { size } => {
-                self.bounds(index, constant, *size);
+                self.bounds(e, index, constant, *size);
                 Type::Int {
                     bits: 8,
                     signed: true,
                 }
             }
             Type::Buf { size } => {
-                self.bounds(index, constant, *size);
+                self.bounds(e, index, constant, *size);
                 Type::U8
             }
             Type::Ptr(inner) if **inner != Type::Void => (**inner).clone(),
             Type::Void => Type::Void,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(
-                    base.span,
-                    format!("`[…]` wants an array or pointer, this is {shown}"),
+                let said = format!(
+                    "The array index operator [] can only be used on arrays, pointers, and tuples, found {}.",
+                    self.plain(&ty)
+                );
+                self.say(
+                    Diagnostic::error(
+                        base.span,
+                        format!("`[…]` wants an array or pointer, this is {shown}"),
+                    )
+                    .said_at(e.span, said),
                 );
                 Type::Void
             }
         }
     }
 
-    fn bounds(&mut self, index: &Expr, constant: Option<i128>, len: u32) {
+    fn bounds(&mut self, e: &Expr, index: &Expr, constant: Option<i128>, len: u32) {
         if let Some(at) = constant
             && (at < 0 || len > 0 && at >= i128::from(len))
         {
-            self.error(
-                index.span,
-                format!("index {at} is outside of the {len} elements"),
+            self.say(
+                Diagnostic::error(
+                    index.span,
+                    format!("index {at} is outside of the {len} elements"),
+                )
+                .said_at(
+                    e.span,
+                    format!("the index {at} is out of bounds for array of size {len}"),
+                ),
             );
         }
     }
@@ -541,7 +610,21 @@ impl Checker<'_> {
         match op {
             UnOp::AddrOf => return self.address_of(inner),
             UnOp::Not => {
-                self.condition(inner);
+                let ty = self.number_of(inner);
+                if !matches!(
+                    ty,
+                    Type::Void | Type::Bool | Type::Int { .. } | Type::Ptr(_) | Type::Enum { .. }
+                ) {
+                    let shown = words::a(&ty, &self.structs.defs);
+                    let said = self.no_operator("!", &ty);
+                    self.say(
+                        Diagnostic::error(
+                            inner.span,
+                            format!("condition wants a number, this is {shown}"),
+                        )
+                        .said_at(e.span, said),
+                    );
+                }
                 if let Some(v) = self.konst(inner) {
                     return self.set_int(e, i128::from(v == 0), Type::Bool);
                 }
@@ -557,9 +640,11 @@ impl Checker<'_> {
                 Type::Void => Type::Void,
                 _ => {
                     let shown = words::a(&ty, &self.structs.defs);
+                    let said = self.no_operator("*", &ty);
                     self.say(
                         Diagnostic::error(e.span, format!("`*` wants a pointer, this is {shown}"))
-                            .help("cast it: `*(uint64 *)…`"),
+                            .help("cast it: `*(uint64 *)…`")
+                            .said(said),
                     );
                     Type::Void
                 }
@@ -572,9 +657,13 @@ impl Checker<'_> {
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
                 let symbol = if op == UnOp::Neg { "-" } else { "~" };
-                self.error(
-                    e.span,
-                    format!("`{symbol}` wants an integer, this is {shown}"),
+                let said = self.no_operator(symbol, &ty);
+                self.say(
+                    Diagnostic::error(
+                        e.span,
+                        format!("`{symbol}` wants an integer, this is {shown}"),
+                    )
+                    .said(said),
                 );
                 return Type::Void;
             }
@@ -586,6 +675,13 @@ impl Checker<'_> {
             _ => Type::U64,
         };
         if let Some(v) = self.konst(inner) {
+            if op == UnOp::Neg && is_literal && -v < i128::from(i64::MIN) {
+                self.say(
+                    Diagnostic::error(e.span, "the result does not fit in 64 bits")
+                        .said("negative value will underflow"),
+                );
+                return Type::I64;
+            }
             if op == UnOp::Neg && is_literal {
                 return self.set_literal(e, -v);
             }
@@ -598,12 +694,48 @@ impl Checker<'_> {
         ty
     }
 
+    fn no_operator(&self, symbol: &str, ty: &Type) -> String {
+        let ty = self.plain(ty);
+        format!("The {symbol} operator can not be used on expressions of type '{ty}'")
+    }
+
+    /// bpftrace's words for an operator between types that do not go together.
+    fn mismatched(
+        &self,
+        diag: Diagnostic,
+        whole: Span,
+        symbol: &str,
+        (left, a): (Span, &Type),
+        (right, b): (Span, &Type),
+    ) -> Diagnostic {
+        let (x, y) = (self.plain(a), self.plain(b));
+        if matches!(
+            (a, b),
+            (Type::Ptr(_), Type::Ptr(_) | Type::Int { .. }) | (Type::Int { .. }, Type::Ptr(_))
+        ) {
+            return diag.said_at(
+                whole,
+                format!("The {symbol} operator can not be used on expressions of types {x}, {y}"),
+            );
+        }
+        diag.said_at(
+            whole,
+            format!("Type mismatch for '{symbol}': comparing {x} with {y}"),
+        )
+        .said_more(left, format!("left ({x})"))
+        .said_more(right, format!("right ({y})"))
+    }
+
     fn address_of(&mut self, inner: &Expr) -> Type {
         let ty = match &inner.kind {
             ExprKind::Var(_) | ExprKind::Map { .. } => self.expr(inner),
             ExprKind::Member { .. } | ExprKind::Index { .. } => self.expr(inner),
             _ => {
-                self.error(inner.span, "`&` wants a variable or map");
+                self.say(
+                    Diagnostic::error(inner.span, "`&` wants a variable or map").said(
+                        "syntax: address-of operator (&) can only be used on a map or variable",
+                    ),
+                );
                 return Type::Void;
             }
         };
@@ -647,9 +779,17 @@ impl Checker<'_> {
                     words::a(&a, &self.structs.defs),
                     words::a(&b, &self.structs.defs),
                 );
-                self.error(
-                    e.span,
-                    format!("both sides of `:` must be of one type; they are {x} and {y}"),
+                let said = format!(
+                    "Branches must return the same type or compatible types: have '{}' and '{}'",
+                    self.plain(&a),
+                    self.plain(&b)
+                );
+                self.say(
+                    Diagnostic::error(
+                        e.span,
+                        format!("both sides of `:` must be of one type; they are {x} and {y}"),
+                    )
+                    .said(said),
                 );
                 Type::Void
             }
@@ -701,6 +841,10 @@ impl Checker<'_> {
         if let (Some(x), Some(y), true) = (self.konst_str(left), self.konst_str(right), equality) {
             return self.set_int(e, i128::from((x == y) == (op == BinOp::Eq)), Type::Bool);
         }
+        if let (Some(x), Some(y)) = (self.konst_str(left), self.konst_str(right)) {
+            let order = constant::binary(op, x.cmp(&y) as i128, 0).unwrap_or(0);
+            return self.set_int(e, order, Type::Bool);
+        }
         let scalar = |t: &Type| {
             matches!(
                 t,
@@ -709,6 +853,16 @@ impl Checker<'_> {
         };
         let fine = match (&a, &b) {
             (Type::Void, _) | (_, Type::Void) => true,
+            (Type::Ptr(x), Type::Ptr(y)) if x != y => {
+                let (x, y) = (self.plain(x), self.plain(y));
+                self.say(
+                    Diagnostic::warning(e.span, "pointers to different types are compared")
+                        .said(format!("comparison of distinct pointer types: {x}, {y}"))
+                        .said_more(left.span, format!("left ({x})"))
+                        .said_more(right.span, format!("right ({y})")),
+                );
+                true
+            }
             _ if scalar(&a) && scalar(&b) => true,
             (Type::Str { .. }, Type::Str { .. }) | (Type::Buf { .. }, Type::Buf { .. }) => equality,
             (Type::Str { size }, Type::Array(elem, len))
@@ -738,6 +892,8 @@ impl Checker<'_> {
                 }
                 _ => diag,
             };
+            let symbol = crate::lang::print::symbol(op);
+            let diag = self.mismatched(diag, e.span, symbol, (left.span, &a), (right.span, &b));
             self.say(diag);
         }
         Type::Bool
@@ -787,20 +943,22 @@ impl Checker<'_> {
                     bad.0.span,
                     format!("`{symbol}` works on integers, this is {shown}"),
                 );
-                self.say(match bad.1 {
+                let diag = match bad.1 {
                     Type::Str { .. } if op == BinOp::Add => {
                         diag.help("strings are joined with `str_concat(…)`")
                     }
                     Type::Ptr(_) => diag.help("pointers know `+` and `-` of an integer"),
                     _ => diag,
-                });
+                };
+                let diag = self.mismatched(diag, e.span, symbol, (left.span, a), (right.span, b));
+                self.say(diag);
                 return Type::Void;
             }
         };
         let (la, lb) = (self.literal(left), self.literal(right));
         let consts = self.konst(left).zip(self.konst(right));
         if matches!(op, BinOp::Div | BinOp::Mod) && self.konst(right) == Some(0) {
-            self.error(right.span, "division by zero");
+            self.say(Diagnostic::error(right.span, "division by zero").said_at(e.span, OVERFLOW));
             return Type::I64;
         }
         if let (Some((v, w)), true) = (consts, la.is_some() && lb.is_some())
@@ -811,7 +969,9 @@ impl Checker<'_> {
                 || v < i128::from(i64::MIN)
                 || shifts && !(0..64).contains(&w)
             {
-                self.error(e.span, "the result does not fit in 64 bits");
+                self.say(
+                    Diagnostic::error(e.span, "the result does not fit in 64 bits").said(OVERFLOW),
+                );
                 return Type::I64;
             }
             return self.set_literal(e, v);
@@ -857,7 +1017,26 @@ impl Checker<'_> {
             found.map(|(_, t)| t.clone()).filter(|t| *t != Type::Void)
         });
         match result {
-            Ok(ty) => Some(ty),
+            Ok(found) => {
+                let mut inner = &found;
+                while let Type::Ptr(to) | Type::Array(to, _) = inner {
+                    inner = to;
+                }
+                if let Type::Struct(id) = inner
+                    && !self.structs.is_complete(*id)
+                {
+                    let name = words::name(inner, &self.structs.defs);
+                    self.say(
+                        Diagnostic::error(ty.span, format!("`{name}` is not defined"))
+                            .help(format!(
+                                "define it at the top of the script: `{name} {{ … }};`"
+                            ))
+                            .said(format!("Cannot resolve unknown type \"{name}\"")),
+                    );
+                    return None;
+                }
+                Some(found)
+            }
             Err(diag) => {
                 self.say(diag);
                 None

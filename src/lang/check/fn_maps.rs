@@ -1,6 +1,6 @@
 //! Functions on maps: printing, deleting, finding, counting, aggregating.
 
-use super::{Checker, words};
+use super::{Checker, said, words};
 use crate::lang::{
     ast::{Expr, ExprKind},
     builtin::{Row, Want},
@@ -18,6 +18,7 @@ impl Checker<'_> {
         match &arg.kind {
             ExprKind::Map { name, key: None } => {
                 let id = self.map_id(name, arg.span);
+                self.maps[id.0 as usize].whole = true;
                 self.resolve(arg, Res::Map(id));
                 let ty = self.map_type(id);
                 self.set(arg, ty);
@@ -26,12 +27,27 @@ impl Checker<'_> {
             ExprKind::Map { name, key: Some(_) } => {
                 self.say(
                     Diagnostic::error(arg.span, format!("`{function}` wants a whole map"))
-                        .help(format!("write `{function}(@{name}, …)`")),
+                        .help(format!("write `{function}(@{name}, …)`"))
+                        .said(match function {
+                            "clear" | "zero" => format!("{function}() expects a map argument"),
+                            _ => format!(
+                                "Mismatched arg. {function}() expects a map for arg @map but got an expression."
+                            ),
+                        }),
                 );
                 None
             }
             _ => {
-                self.error(arg.span, format!("`{function}` wants a map"));
+                let said = match function {
+                    "clear" | "zero" => format!("{function}() expects a map argument"),
+                    _ => format!(
+                        "Mismatched arg. {function}() expects a map for arg @map but got {}.",
+                        said::given(arg)
+                    ),
+                };
+                self.say(
+                    Diagnostic::error(arg.span, format!("`{function}` wants a map")).said(said),
+                );
                 None
             }
         }
@@ -42,34 +58,55 @@ impl Checker<'_> {
         let id = self.map_arg(function, map)?;
         let name = self.maps[id.0 as usize].name.clone();
         if self.maps[id.0 as usize].keyed == Some(false) {
-            self.error(map.span, format!("`@{name}` has no keys"));
+            let with = if function == "delete" {
+                " with two arguments"
+            } else {
+                ""
+            };
+            self.say(
+                Diagnostic::error(map.span, format!("`@{name}` has no keys")).said(format!(
+                    "call to {function}(){with} expects a map with explicit keys (non-scalar map)"
+                )),
+            );
             return None;
         }
         self.maps[id.0 as usize].keyed = Some(true);
-        self.give_key(id, key);
+        self.give_key(id, key, self.call);
         Some(id)
     }
 
     pub(super) fn print(&mut self, e: &Expr, args: &[&Expr]) -> Type {
         if let ExprKind::Map { name, key: None } = &args[0].kind {
             let id = self.map_id(name, args[0].span);
+            self.maps[id.0 as usize].whole = true;
             self.resolve(args[0], Res::Map(id));
             let ty = self.map_type(id);
             self.set(args[0], ty);
             for arg in &args[1..] {
                 self.argument_of("print", Want::ConstInt, arg);
-                if self.konst(arg).is_some_and(|v| v < 0) {
-                    self.error(arg.span, "this cannot be negative");
-                }
             }
             return Type::Void;
         }
         if args.len() > 1 {
-            self.error(e.span, "only whole maps are printed with `top` and `div`");
+            self.say(
+                Diagnostic::error(e.span, "only whole maps are printed with `top` and `div`").said(
+                    format!(
+                        "Non-map print() only takes 1 argument, {} found",
+                        args.len()
+                    ),
+                ),
+            );
         }
         let ty = self.value(args[0]);
         if let (Type::Agg(_), false) = (&ty, matches!(args[0].kind, ExprKind::Map { .. })) {
-            self.error(args[0].span, "an aggregation is printed from its map");
+            let called = match &args[0].kind {
+                ExprKind::Call { name, .. } => name.text.as_str(),
+                _ => "count",
+            };
+            self.say(
+                Diagnostic::error(args[0].span, "an aggregation is printed from its map")
+                    .said(format!("{called}() must be assigned directly to a map")),
+            );
         }
         Type::Void
     }
@@ -80,7 +117,15 @@ impl Checker<'_> {
                 if let ExprKind::Map { key: Some(_), .. } = map.kind {
                     self.say(
                         Diagnostic::error(map.span, "`delete` wants a whole map and one key")
-                            .help("delete keys one by one: `delete(@x, key);`"),
+                            .help("delete keys one by one: `delete(@x, key);`")
+                            .said_at(
+                                self.call,
+                                "Call to delete() has arguments that do not match any definition.",
+                            )
+                            .said_more(
+                                map.span,
+                                "Mismatched arg. delete() expects a map for arg @map but got an expression.",
+                            ),
                     );
                 } else {
                     self.map_and_key("delete", map, key);
@@ -98,7 +143,8 @@ impl Checker<'_> {
                                     only.span,
                                     format!("`@{name}` has keys, none is named"),
                                 )
-                                .help(format!("write `delete(@{name}, key)`, or `clear(@{name})`")),
+                                .help(format!("write `delete(@{name}, key)`, or `clear(@{name})`"))
+                                .said("call to delete() with a single argument expects a map without explicit keys (scalar map)"),
                             );
                         } else {
                             self.maps[id.0 as usize].keyed = Some(false);
@@ -136,7 +182,12 @@ impl Checker<'_> {
                 if alone && matches!(ty, Type::Stack { .. }) {
                     self.set(args[0], ty);
                 } else if alone {
-                    self.error(args[0].span, "`len` counts keys, this map has none");
+                    self.say(
+                        Diagnostic::error(args[0].span, "`len` counts keys, this map has none")
+                            .said(
+                                "call to len() expects a map with explicit keys (non-scalar map)",
+                            ),
+                    );
                 }
             }
             return Type::I64;
@@ -144,9 +195,12 @@ impl Checker<'_> {
         let ty = self.value(args[0]);
         if !matches!(ty, Type::Void | Type::Stack { .. }) {
             let shown = words::a(&ty, &self.structs.defs);
-            self.error(
-                args[0].span,
-                format!("`len` wants a map or a stack, this is {shown}"),
+            self.say(
+                Diagnostic::error(
+                    args[0].span,
+                    format!("`len` wants a map or a stack, this is {shown}"),
+                )
+                .said("call to len() expects a map, ustack, or kstack"),
             );
         }
         Type::I64
@@ -189,9 +243,19 @@ impl Checker<'_> {
                     } else {
                         "a range that is not empty"
                     };
-                    self.error(
-                        args[0].span.to(args[3].span),
-                        format!("`lhist` wants {what}"),
+                    let said = if step <= 0 {
+                        format!("lhist() step must be >= 1 ({step} provided)")
+                    } else {
+                        format!(
+                            "lhist() min must be less than max (provided min {min} and max {max})"
+                        )
+                    };
+                    self.say(
+                        Diagnostic::error(
+                            args[0].span.to(args[3].span),
+                            format!("`lhist` wants {what}"),
+                        )
+                        .said_at(self.call, said),
                     );
                     return Type::Void;
                 }
@@ -205,7 +269,14 @@ impl Checker<'_> {
                                 (max - min + step - 1) / step
                             ),
                         )
-                        .help("take a larger step or a smaller range"),
+                        .help("take a larger step or a smaller range")
+                        .said_at(
+                            self.call,
+                            format!(
+                                "lhist() too many buckets, must be <= 1000 (would need {})",
+                                (max - min + step - 1) / step
+                            ),
+                        ),
                     );
                     return Type::Void;
                 }
@@ -220,11 +291,26 @@ impl Checker<'_> {
                     return Type::Void;
                 };
                 if interval <= 0 {
-                    self.error(args[1].span, "`tseries` wants a positive interval");
+                    self.say(
+                        Diagnostic::error(args[1].span, "`tseries` wants a positive interval")
+                            .said_at(
+                                self.call,
+                                format!("tseries() interval_ns must be >= 1 ({interval} provided)"),
+                            ),
+                    );
                     return Type::Void;
                 }
                 if !(1..=1_000_000).contains(&buckets) {
-                    self.error(args[2].span, "`tseries` wants 1 to 1000000 intervals");
+                    let bound = if buckets < 1 { ">= 1" } else { "< 1000000" };
+                    self.say(
+                        Diagnostic::error(args[2].span, "`tseries` wants 1 to 1000000 intervals")
+                            .said_at(
+                                self.call,
+                                format!(
+                                    "tseries() num_intervals must be {bound} ({buckets} provided)"
+                                ),
+                            ),
+                    );
                     return Type::Void;
                 }
                 let agg = match args.get(3).and_then(|a| self.konst_str(a)) {
@@ -235,7 +321,16 @@ impl Checker<'_> {
                             Some(i) => i + 1,
                             None => {
                                 let known = SERIES[1..].join(", ");
-                                self.error(args[3].span, format!("`tseries` knows {known}"));
+                                self.say(
+                                    Diagnostic::error(
+                                        args[3].span,
+                                        format!("`tseries` knows {known}"),
+                                    )
+                                    .said_at(
+                                        self.call,
+                                        format!("tseries() expects one of the following aggregation functions: {known} (\"{text}\" provided)"),
+                                    ),
+                                );
                                 0
                             }
                         }

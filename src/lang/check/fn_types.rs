@@ -52,7 +52,14 @@ impl Checker<'_> {
                     && !self.structs.is_complete(id)
                 {
                     let shown = words::name(&ty, &self.structs.defs);
-                    self.error(e.span, format!("`{shown}` is not defined"));
+                    let place = match arg {
+                        Arg::Type(ty) => ty.span,
+                        Arg::Expr(expr) => expr.span,
+                    };
+                    self.say(
+                        Diagnostic::error(e.span, format!("`{shown}` is not defined"))
+                            .said_at(place, format!("Cannot resolve unknown type \"{shown}\"")),
+                    );
                 }
                 let size = i128::from(ty.size(&self.structs.defs));
                 self.set_int(e, size, Type::U64)
@@ -63,11 +70,7 @@ impl Checker<'_> {
 
     /// A type as a record of its name and kind.
     pub(super) fn typeinfo(&mut self, e: &Expr, arg: &Arg) -> Type {
-        if !self.config.unstable_typeinfo {
-            self.say(
-                Diagnostic::error(e.span, "`typeinfo` is unstable")
-                    .help("allow it with `config = { unstable_typeinfo = enable }`"),
-            );
+        if !self.unstable(e, "typeinfo", self.config.unstable_typeinfo) {
             return Type::Void;
         }
         let Some(ty) = self.type_arg(arg) else {
@@ -90,6 +93,24 @@ impl Checker<'_> {
         let fields = vec![Res::Int(0), Res::Str(kind), Res::Str(full)];
         self.resolve(e, Res::Record(fields));
         ty
+    }
+
+    /// Whether a feature may be used: 0 no, 1 with a warning, 2 yes.
+    pub(super) fn unstable(&mut self, e: &Expr, name: &str, how: u8) -> bool {
+        match how {
+            0 => self.say(
+                Diagnostic::error(e.span, format!("`{name}` is unstable"))
+                    .help(format!("allow it with `config = {{ unstable_{name} = enable }}`"))
+                    .said(format!("{name} feature is not enabled by default. To enable this unstable feature, set the config flag to enable. unstable_{name}=enable")),
+            ),
+            1 => self.say(
+                Diagnostic::warning(e.span, format!("`{name}` is unstable"))
+                    .help(format!("say so with `config = {{ unstable_{name} = enable }}`"))
+                    .said_at(Span::default(), format!("Script is using an unstable feature: {name}. To prevent this warning you must explicitly enable it in the config e.g. unstable_{name}=enable")),
+            ),
+            _ => {}
+        }
+        how > 0
     }
 
     pub(super) fn offsetof(&mut self, e: &Expr, args: &[Arg]) -> Type {
@@ -121,18 +142,15 @@ impl Checker<'_> {
             }
             let Type::Struct(id) = ty else {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(*span, format!("member `{name}` of {shown}, which has none"));
+                let said = format!("'{}' is not a C type.", self.plain(&ty));
+                self.say(
+                    Diagnostic::error(*span, format!("member `{name}` of {shown}, which has none"))
+                        .said_at(self.call, said),
+                );
                 return None;
             };
             match self.structs.member(id, name) {
-                Some((_, _, Some(_))) => {
-                    self.error(
-                        *span,
-                        format!("`{name}` is a bit-field, which has no offset"),
-                    );
-                    return None;
-                }
-                Some((offset, inner, None)) => {
+                Some((offset, inner, _)) => {
                     at += offset;
                     ty = inner;
                 }
@@ -141,7 +159,8 @@ impl Checker<'_> {
                     let help = suggest::did_you_mean(name, self.structs.member_names(id));
                     self.say(
                         Diagnostic::error(*span, format!("`{shown}` has no member `{name}`"))
-                            .maybe_help(help),
+                            .maybe_help(help)
+                            .said_at(self.call, format!("'{shown}' has no field named '{name}'")),
                     );
                     return None;
                 }

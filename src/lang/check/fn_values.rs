@@ -43,7 +43,8 @@ impl Checker<'_> {
                         let help = suggest::did_you_mean(&word, modes.iter().copied());
                         self.say(
                             Diagnostic::error(arg.span, format!("unknown stack mode `{word}`"))
-                                .maybe_help(help),
+                                .maybe_help(help)
+                                .said(format!("Error parsing stack mode: {}: Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id.", row.name)),
                         );
                         continue;
                     }
@@ -51,8 +52,24 @@ impl Checker<'_> {
                 }
             }
             self.argument_of(row.name, Want::ConstInt, arg);
-            if let Some(n) = self.const_u32(arg, "the limit of a stack", 1, 127) {
-                depth = n;
+            match self.konst(arg) {
+                // More than the kernel walks is as good as all of it.
+                Some(n) if n >= 0 => {
+                    depth = u32::try_from(n)
+                        .unwrap_or(STACK_DEPTH)
+                        .clamp(1, STACK_DEPTH)
+                }
+                Some(n) => self.say(
+                    Diagnostic::error(arg.span, format!("the limit of a stack is {n}"))
+                        .said_at(self.call, format!("{}: invalid limit value", row.name)),
+                ),
+                None => {}
+            }
+            if args.len() == 2 && i == 0 {
+                self.say(
+                    Diagnostic::error(arg.span, "the mode of a stack stands first")
+                        .said_at(self.call, "Expected stack mode as first argument"),
+                );
             }
         }
         Type::Stack {
@@ -68,12 +85,23 @@ impl Checker<'_> {
         if let Some(length) = args.get(1) {
             self.argument_of("str", Want::Int, length);
             if let Some(n) = self.konst(length) {
-                if n < 1 {
-                    self.error(length.span, format!("length of `str` is {n}"));
+                if n < 0 {
+                    self.say(
+                        Diagnostic::error(length.span, format!("length of `str` is {n}"))
+                            .said_at(self.call, format!("strcannot use negative length ({n})")),
+                    );
                 }
                 size = u32::try_from(n).unwrap_or(most).clamp(1, most);
             }
         }
+        // Of what is known the length counts characters, of memory it counts the NUL too.
+        let chars = match args.get(1) {
+            Some(length) => self.konst(length).and_then(|n| usize::try_from(n).ok()),
+            None => None,
+        };
+        let chars = chars
+            .unwrap_or(usize::MAX)
+            .min(most.saturating_sub(1) as usize);
         // `str($1)` and `str($1 + n)` take the parameter's text.
         let (param, skip) = match &args[0].kind {
             ExprKind::Binary {
@@ -95,11 +123,18 @@ impl Checker<'_> {
                 );
                 return Type::Str { size };
             };
-            let cut = rest.len().min(size.saturating_sub(1) as usize);
+            let cut = rest.len().min(chars);
             let kept = rest[..cut].to_vec();
             return self.set_str(e, &kept);
         }
         let ty = self.value(args[0]);
+        if let (Some(text), true) = (
+            self.konst_str(args[0]),
+            args.get(1).is_none_or(|n| self.konst(n).is_some()),
+        ) {
+            let kept = text[..text.len().min(chars)].to_vec();
+            return self.set_str(e, &kept);
+        }
         if let (Type::Int { .. }, Some(n)) = (&ty, self.konst(args[0]))
             && is_literal(args[0])
         {
@@ -121,9 +156,16 @@ impl Checker<'_> {
             },
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(
-                    args[0].span,
-                    format!("`str` wants a pointer, this is {shown}"),
+                let said = format!(
+                    "str() expects a string, integer or a pointer type as first argument ({} provided)",
+                    self.plain(&ty)
+                );
+                self.say(
+                    Diagnostic::error(
+                        args[0].span,
+                        format!("`str` wants a pointer, this is {shown}"),
+                    )
+                    .said_at(self.call, said),
                 );
                 Type::Str { size }
             }
@@ -140,9 +182,16 @@ impl Checker<'_> {
             Type::Int { .. } | Type::Ptr(_) | Type::Void | Type::Buf { .. } => None,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
-                self.error(
-                    args[0].span,
-                    format!("`buf` wants a pointer or array, this is {shown}"),
+                let said = format!(
+                    "buf() expects an integer, string, or array argument but saw {}",
+                    words::kind(&ty)
+                );
+                self.say(
+                    Diagnostic::error(
+                        args[0].span,
+                        format!("`buf` wants a pointer or array, this is {shown}"),
+                    )
+                    .said_at(self.call, said),
                 );
                 None
             }
@@ -153,7 +202,10 @@ impl Checker<'_> {
                 self.argument_of("buf", Want::Int, length);
                 if let Some(n) = self.konst(length) {
                     if n < 0 {
-                        self.error(length.span, format!("length of `buf` is {n}"));
+                        self.say(
+                            Diagnostic::error(length.span, format!("length of `buf` is {n}"))
+                                .said_at(self.call, format!("bufcannot use negative length ({n})")),
+                        );
                     }
                     size = u32::try_from(n).unwrap_or(most);
                 } else {
@@ -161,7 +213,14 @@ impl Checker<'_> {
                 }
             }
             None if own.is_none() && ty != Type::Void => {
-                self.error(args[0].span, "`buf` of a pointer wants a length");
+                let said = format!(
+                    "buf() expects a length argument for non-array type {}",
+                    words::kind(&ty)
+                );
+                self.say(
+                    Diagnostic::error(args[0].span, "`buf` of a pointer wants a length")
+                        .said_at(self.call, said),
+                );
             }
             None => {}
         }
@@ -224,7 +283,13 @@ impl Checker<'_> {
                     Some(value) => self.set_literal(e, value),
                     None => {
                         if args.get(1).is_some_and(|d| self.konst(d).is_none()) {
-                            self.error(e.span, "the default of `getopt` is known at compile time");
+                            self.say(
+                                Diagnostic::error(
+                                    e.span,
+                                    "the default of `getopt` is known at compile time",
+                                )
+                                .said("Second argument to 'getopt' must be a string literal, integer literal, or a boolean literal."),
+                            );
                         }
                         Type::I64
                     }
@@ -265,9 +330,21 @@ impl Checker<'_> {
         };
         if !fine {
             let shown = words::a(&ty, &self.structs.defs);
-            self.error(
-                args[0].span,
-                format!("`ntop` wants an integer or 4 or 16 bytes, this is {shown}"),
+            let said = match ty {
+                Type::Array(..) | Type::Str { .. } => {
+                    "ntop() argument must be 4 or 16 bytes in size".to_string()
+                }
+                _ => format!(
+                    "ntop() expects an integer or array argument, got {}",
+                    words::kind(&ty)
+                ),
+            };
+            self.say(
+                Diagnostic::error(
+                    args[0].span,
+                    format!("`ntop` wants an integer or 4 or 16 bytes, this is {shown}"),
+                )
+                .said_at(self.call, said),
             );
         }
         Type::Inet
@@ -281,7 +358,15 @@ impl Checker<'_> {
             Ok(std::net::IpAddr::V4(a)) => a.octets().to_vec(),
             Ok(std::net::IpAddr::V6(a)) => a.octets().to_vec(),
             Err(_) => {
-                self.error(args[0].span, format!("`{text}` is no IP address"));
+                let said = if text.contains(['.', ':']) {
+                    format!("pton() expects a valid IPv4/IPv6 address, got {text}")
+                } else {
+                    format!("pton() expects an string argument of an IPv4/IPv6 address, got {text}")
+                };
+                self.say(
+                    Diagnostic::error(args[0].span, format!("`{text}` is no IP address"))
+                        .said_at(self.call, said),
+                );
                 vec![0; 4]
             }
         };

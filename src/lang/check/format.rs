@@ -93,12 +93,18 @@ impl Checker<'_> {
             types.push(self.value(arg));
         }
         let Some(text) = self.konst_str(format) else {
+            let ty = self.types.get(format.id.0 as usize).unwrap_or(&Type::Void);
+            let said = format!(
+                "{name}() expects a string literal ({} provided)",
+                words::kind(ty)
+            );
             self.say(
                 Diagnostic::error(
                     format.span,
                     format!("format of `{name}` must be a string literal"),
                 )
-                .help(format!("write `{name}(\"%s\", …)`")),
+                .help(format!("write `{name}(\"%s\", …)`"))
+                .said_at(call.span, said),
             );
             return;
         };
@@ -170,12 +176,17 @@ impl Checker<'_> {
             (_, Type::Agg(_)) => Some("print it with `print(…)`"),
             _ => None,
         };
+        let said = format!(
+            "unsupported format specifier for type '{}': {kind}",
+            self.plain(&ty)
+        );
         self.say(
             Diagnostic::error(
                 arg.span,
                 format!("unsupported format specifier for type '{shown}': {kind}"),
             )
-            .maybe_help(help.map(str::to_string)),
+            .maybe_help(help.map(str::to_string))
+            .said_at(self.call, said),
         );
     }
 }

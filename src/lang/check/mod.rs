@@ -7,6 +7,7 @@ mod args;
 mod assign;
 mod call;
 mod cast;
+mod config_value;
 mod constant;
 mod expr;
 mod fn_maps;
@@ -17,6 +18,7 @@ mod kernel;
 mod kernel_types;
 mod points;
 mod prune;
+mod said;
 mod stmt;
 mod structs;
 mod unify;
@@ -60,6 +62,7 @@ pub fn check(
     let mut diags = Vec::new();
     let settings = config::settle(&script.config, &target.config, &mut diags);
     let mut structs = Structs::build(
+        &script.header_defs,
         &script.defs,
         &mut diags,
         settings.max_strlen,
@@ -132,6 +135,8 @@ pub fn check(
         vars: Vec::new(),
         var_ids: HashMap::new(),
         scopes: Vec::new(),
+        lets: HashSet::new(),
+        unassigned: HashMap::new(),
         types: vec![Type::Void; script.exprs as usize],
         res: HashMap::new(),
         literals: HashMap::new(),
@@ -139,6 +144,8 @@ pub fn check(
         changed: false,
         last: false,
         loops: 0,
+        stmt: Span::default(),
+        call: Span::default(),
         points: &[],
         dead_maps: HashSet::new(),
         by_name,
@@ -151,6 +158,9 @@ pub fn check(
         walks += 1;
         if ck.last {
             break;
+        }
+        if !ck.changed && ck.settle_read() {
+            continue;
         }
         ck.last = !ck.changed || walks >= MAX_WALKS;
     }
@@ -218,6 +228,10 @@ struct MapSlot {
     max_entries: u32,
     span: Span,
     used: bool,
+    /// It is read by key or as a value: without assignments it holds integers.
+    read: bool,
+    /// It is printed, cleared, gone over as a whole.
+    whole: bool,
 }
 
 impl MapSlot {
@@ -243,6 +257,10 @@ struct Checker<'a> {
     /// Variables by the expression that first names them, so that each walk finds the same.
     var_ids: HashMap<ExprId, VarId>,
     scopes: Vec<HashMap<String, (VarId, Span)>>,
+    /// Variables that `let` made.
+    lets: HashSet<VarId>,
+    /// Of these, the ones that nothing was assigned to so far.
+    unassigned: HashMap<VarId, (Span, String)>,
     types: Vec<Type>,
     res: HashMap<ExprId, Res>,
     /// Expressions whose integer type comes from literals only: least and largest value.
@@ -252,6 +270,9 @@ struct Checker<'a> {
     /// Types have settled: what is said now counts.
     last: bool,
     loops: usize,
+    /// The statement, and the call, that is looked at.
+    stmt: Span,
+    call: Span,
     points: &'a [CheckedPoint],
     /// Maps assigned to where it is known that nothing runs: they exist, and stay empty.
     dead_maps: HashSet<String>,
@@ -264,6 +285,7 @@ impl<'a> Checker<'a> {
         self.diags.clear();
         self.res.clear();
         self.literals.clear();
+        self.unassigned.clear();
         for (probe, points) in probes {
             self.points = points;
             self.scopes = vec![HashMap::new()];
@@ -271,6 +293,12 @@ impl<'a> Checker<'a> {
                 self.condition(predicate);
             }
             self.block(&probe.body);
+        }
+        for (span, name) in std::mem::take(&mut self.unassigned).into_values() {
+            self.diags.push(
+                Diagnostic::warning(span, format!("`${name}` is declared and never assigned to"))
+                    .said(format!("Variable ${name} was never assigned to.")),
+            );
         }
     }
 
@@ -285,7 +313,12 @@ impl<'a> Checker<'a> {
                         decl.kind.span,
                         format!("unknown kind of map `{}`", decl.kind.text),
                     )
-                    .help(format!("there are {}", KINDS.join(", "))),
+                    .help(format!("there are {}", KINDS.join(", ")))
+                    .said_at(
+                        decl.span,
+                        format!("Invalid bpf map type: {}", decl.kind.text),
+                    )
+                    .said_hint("Valid map types: percpulruhash, percpuhash, lruhash, hash"),
                 );
             }
             if self.map_ids.contains_key(&decl.name.text) {
@@ -333,27 +366,46 @@ impl<'a> Checker<'a> {
             max_entries: self.config.max_map_keys,
             span,
             used: true,
+            read: false,
+            whole: false,
         });
         self.map_ids.insert(name.to_string(), id);
         id
     }
 
+    /// Gives maps that are only read a type; whether there was one.
+    fn settle_read(&mut self) -> bool {
+        let mut any = false;
+        for map in &mut self.maps {
+            if map.value.ty.is_none() && map.read && !map.whole {
+                map.value.ty = Some(Type::I64);
+                any = true;
+            }
+        }
+        any
+    }
+
     fn finish_maps(&mut self) {
+        let failed = self.diags.iter().any(Diagnostic::is_error);
         let mut late = std::mem::take(&mut self.structs.late);
         self.diags.append(&mut late);
         for map in &self.maps {
             if !map.used {
-                self.diags.push(Diagnostic::warning(
-                    map.span,
-                    format!("map `@{}` is declared and never used", map.name),
-                ));
-            } else if map.value.ty.is_none() && !self.dead_maps.contains(&map.name) {
+                self.diags.push(
+                    Diagnostic::warning(
+                        map.span,
+                        format!("map `@{}` is declared and never used", map.name),
+                    )
+                    .said(format!("Unused map: @{}", map.name)),
+                );
+            } else if map.value.ty.is_none() && !failed && !self.dead_maps.contains(&map.name) {
                 self.diags.push(
                     Diagnostic::error(
                         map.span,
                         format!("map `@{}` is never given a value", map.name),
                     )
-                    .help(format!("assign to it somewhere: `@{} = …`", map.name)),
+                    .help(format!("assign to it somewhere: `@{} = …`", map.name))
+                    .said(format!("Undefined map: @{}", map.name)),
                 );
             }
         }
@@ -365,6 +417,11 @@ impl<'a> Checker<'a> {
 
     fn say(&mut self, diag: Diagnostic) {
         self.diags.push(diag);
+    }
+
+    /// The type as bpftrace writes it.
+    fn plain(&self, ty: &Type) -> String {
+        words::plain(ty, &self.structs.defs)
     }
 
     fn set(&mut self, expr: &Expr, ty: Type) -> Type {

@@ -52,7 +52,8 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
     let alone = |p: Point| {
         if point.parts.iter().any(|p| !p.is_empty()) {
             let text = format!("`{}` takes no parts", row.name);
-            return Err(Some(Diagnostic::error(point.span, text)));
+            let said = points::parts_said(point, "0");
+            return Err(Some(Diagnostic::error(point.span, text).said(said)));
         }
         Ok(vec![(row.name.to_string(), p)])
     };
@@ -67,7 +68,8 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
             }
             _ => Err(
                 Diagnostic::error(point.span, format!("`{}` wants a name", row.name))
-                    .help(format!("write `{}:NAME`", row.name)),
+                    .help(format!("write `{}:NAME`", row.name))
+                    .said(points::parts_said(point, "1")),
             ),
         }),
         Kind::Interval => single(points::timed(point).map(Point::Interval)),
@@ -93,7 +95,8 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
 fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
     let [word, name] = point.parts.as_slice() else {
         return Err(Diagnostic::error(point.span, "`self` wants an event")
-            .help("write `self:signal:SIGUSR1`"));
+            .help("write `self:signal:SIGUSR1`")
+            .said(points::parts_said(point, "2")));
     };
     if word != "signal" {
         return Err(
@@ -101,9 +104,10 @@ fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
                 .help("write `self:signal:SIGUSR1`"),
         );
     }
-    points::signal(name)
-        .map(Point::Signal)
-        .ok_or_else(|| Diagnostic::error(point.span, format!("unknown signal `{name}`")))
+    points::signal(name).map(Point::Signal).ok_or_else(|| {
+        Diagnostic::error(point.span, format!("unknown signal `{name}`"))
+            .said(format!("{name} is not a supported signal"))
+    })
 }
 
 /// The path as the probe's name shows it: as written, unless that was a pattern or a library's name.

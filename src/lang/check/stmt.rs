@@ -11,7 +11,7 @@ use crate::spec::Type;
 use std::collections::HashMap;
 
 /// Most copies that `unroll` makes.
-const MAX_UNROLL: i128 = 4096;
+const MAX_UNROLL: i128 = 100;
 
 impl Checker<'_> {
     pub(super) fn block(&mut self, block: &Block) {
@@ -30,6 +30,12 @@ impl Checker<'_> {
     }
 
     fn stmt(&mut self, stmt: &Stmt) {
+        let outer = std::mem::replace(&mut self.stmt, stmt.span);
+        self.stmt_inside(stmt);
+        self.stmt = outer;
+    }
+
+    fn stmt_inside(&mut self, stmt: &Stmt) {
         match &stmt.kind {
             StmtKind::Expr(expr) => {
                 self.expr(expr);
@@ -64,6 +70,12 @@ impl Checker<'_> {
                 }
             }
             StmtKind::While { cond, body } => {
+                self.say(
+                    Diagnostic::warning(stmt.span, "`while` loops are deprecated")
+                        .help("use `for ($i : 0..n) { … }`")
+                        .said("While loops are deprecated and may be removed in the future.")
+                        .said_hint("For loops support ranges (e.g. `for ($x : $start..$end) { ... }`), and can be used in place of while. These are more easily proven to be bounded by the verifier."),
+                );
                 self.condition(cond);
                 self.looped(body);
             }
@@ -74,14 +86,23 @@ impl Checker<'_> {
                 end,
                 body,
             } => {
-                for bound in [start, end] {
+                for (bound, which) in [(start, "start"), (end, "end")] {
                     let ty = self.number_of(bound);
                     if !matches!(
                         ty,
                         Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
                     ) {
                         let shown = words::a(&ty, &self.structs.defs);
-                        self.error(bound.span, format!("range wants integers, this is {shown}"));
+                        self.say(
+                            Diagnostic::error(
+                                bound.span,
+                                format!("range wants integers, this is {shown}"),
+                            )
+                            .said_at(
+                                stmt.span,
+                                format!("Loop range requires an integer for the {which} value"),
+                            ),
+                        );
                     }
                 }
                 self.scopes.push(HashMap::new());
@@ -92,14 +113,24 @@ impl Checker<'_> {
             StmtKind::Unroll { count, body } => {
                 self.number_of(count);
                 match self.konst(count) {
-                    Some(n) if n < 1 => self.error(count.span, format!("`unroll` of {n} times")),
+                    Some(n) if n < 1 => self.say(
+                        Diagnostic::error(count.span, format!("`unroll` of {n} times")).said_at(
+                            stmt.span,
+                            if n == 0 {
+                                "unroll minimum value is 1"
+                            } else {
+                                "invalid unroll value"
+                            },
+                        ),
+                    ),
                     Some(n) if n > MAX_UNROLL => {
                         self.say(
                             Diagnostic::error(
                                 count.span,
                                 format!("`unroll` of {n} times, more than {MAX_UNROLL}"),
                             )
-                            .help("use `for ($i : 0..n) { … }`"),
+                            .help("use `for ($i : 0..n) { … }`")
+                            .said_at(stmt.span, format!("unroll maximum value is {MAX_UNROLL}")),
                         );
                     }
                     Some(_) => {}
@@ -108,7 +139,8 @@ impl Checker<'_> {
                             count.span,
                             "`unroll` wants a count that is known at compile time",
                         )
-                        .help("use `for ($i : 0..n) { … }`"),
+                        .help("use `for ($i : 0..n) { … }`")
+                        .said_at(stmt.span, "invalid unroll value"),
                     ),
                 }
                 self.looped(body);
@@ -121,7 +153,10 @@ impl Checker<'_> {
                     } else {
                         "continue"
                     };
-                    self.error(stmt.span, format!("`{word}` outside of a loop"));
+                    self.say(
+                        Diagnostic::error(stmt.span, format!("`{word}` outside of a loop"))
+                            .said(format!("'{word}' statement is not allowed in a probe")),
+                    );
                 }
             }
             StmtKind::Return(value) => {
@@ -132,9 +167,16 @@ impl Checker<'_> {
                         Type::Void | Type::Int { .. } | Type::Bool | Type::Enum { .. }
                     ) {
                         let shown = words::a(&ty, &self.structs.defs);
-                        self.error(
-                            value.span,
-                            format!("`return` wants an integer, this is {shown}"),
+                        let said = format!(
+                            "Probe return values can only be integers. Found {}",
+                            self.plain(&ty)
+                        );
+                        self.say(
+                            Diagnostic::error(
+                                value.span,
+                                format!("`return` wants an integer, this is {shown}"),
+                            )
+                            .said_at(stmt.span, said),
                         );
                     }
                 }
@@ -176,13 +218,23 @@ impl Checker<'_> {
             return;
         };
         if key.is_some() {
-            self.error(map.span, "`for` goes over a whole map, not over one key");
+            self.say(
+                Diagnostic::error(map.span, "`for` goes over a whole map, not over one key")
+                    .said("syntax: expected map or range in for loop"),
+            );
             return;
         }
         let id = self.map_id(name, map.span);
+        self.maps[id.0 as usize].whole = true;
         self.resolve(map, Res::Map(id));
         if self.maps[id.0 as usize].keyed == Some(false) {
-            self.error(map.span, format!("`@{name}` has no keys to go over"));
+            self.say(
+                Diagnostic::error(map.span, format!("`@{name}` has no keys to go over")).said(
+                    format!(
+                        "@{name} has no explicit keys (scalar map), and cannot be used for iteration"
+                    ),
+                ),
+            );
         }
         let value = self.map_type(id);
         self.set(map, value.clone());
@@ -220,7 +272,8 @@ impl Checker<'_> {
                 Some(row) if row.aggregation => {
                     self.say(
                         Diagnostic::error(expr.span, format!("`{}()` goes nowhere", row.name))
-                            .help(format!("assign it to a map: `@ = {}(…)`", row.name)),
+                            .help(format!("assign it to a map: `@ = {}(…)`", row.name))
+                            .said(format!("{}() must be assigned directly to a map", row.name)),
                     );
                     true
                 }
@@ -239,7 +292,8 @@ impl Checker<'_> {
         if !quiet && !void {
             self.say(
                 Diagnostic::warning(expr.span, "value is not used")
-                    .help("write `_ = …` if that is meant"),
+                    .help("write `_ = …` if that is meant")
+                    .said("Return value discarded."),
             );
         }
     }

@@ -66,7 +66,9 @@ pub(super) struct Structs {
 }
 
 impl Structs {
+    /// `headers`: definitions of C headers; what is wrong with them is missed by those who use it only.
     pub(super) fn build(
+        headers: &[CDef],
         defs: &[CDef],
         diags: &mut Vec<Diagnostic>,
         max_strlen: u32,
@@ -79,23 +81,28 @@ impl Structs {
             ..Structs::default()
         };
         structs.adopt(debug);
+        for def in headers {
+            // Refused by name where it is used.
+            let _ = structs.take(def);
+        }
         for def in defs {
-            let result = match def {
-                CDef::Struct(def) => structs.define(def).map(|_| ()),
-                CDef::Enum { tag, values, span } => structs.define_enum(tag, values, *span),
-                CDef::Typedef { name, ty } => match structs.c_type(ty, name.span) {
-                    Ok(ty) => {
-                        structs.typedefs.insert(name.text.clone(), ty);
-                        Ok(())
-                    }
-                    Err(diag) => Err(diag),
-                },
-            };
-            if let Err(diag) = result {
+            if let Err(diag) = structs.take(def) {
                 diags.push(diag);
             }
         }
         structs
+    }
+
+    fn take(&mut self, def: &CDef) -> Result<(), Diagnostic> {
+        match def {
+            CDef::Struct(def) => self.define(def).map(|_| ()),
+            CDef::Enum { tag, values, span } => self.define_enum(tag, values, *span),
+            CDef::Typedef { name, ty } => {
+                let ty = self.c_type(ty, name.span)?;
+                self.typedefs.insert(name.text.clone(), ty);
+                Ok(())
+            }
+        }
     }
 
     /// Takes over the types of debug information; the script's own go before them.
@@ -128,6 +135,14 @@ impl Structs {
     /// The type of an enumerator.
     pub(super) fn enum_type(&self, tag: &str) -> Type {
         self.enums.get(tag).cloned().unwrap_or(Type::I64)
+    }
+
+    /// Whether one of the enumerators has this value; true for an enum that is not known.
+    pub(super) fn enum_has(&self, tag: &str, value: i128) -> bool {
+        match self.enums.get(tag) {
+            Some(Type::Enum { values, .. }) => values.iter().any(|(v, _)| i128::from(*v) == value),
+            _ => true,
+        }
     }
 
     /// Whether a struct's members are known.
@@ -210,10 +225,34 @@ impl Structs {
 
     /// A constant expression of the preamble.
     fn constant(&self, expr: &crate::lang::ast::Expr) -> Result<i64, Diagnostic> {
-        constant::eval(expr, &|name| self.values.get(name).map(|(v, _)| *v)).ok_or_else(|| {
+        let value = |name: &str| self.values.get(name).map(|(v, _)| *v);
+        constant::eval(expr, &value, &|ty| self.size_of(ty)).ok_or_else(|| {
             Diagnostic::error(expr.span, "this is not known at compile time")
                 .help("numbers, enumerators and `#define`s are")
         })
+    }
+
+    /// `sizeof` of a type that is known by now.
+    fn size_of(&self, ty: &TypeExpr) -> Option<i64> {
+        let size = match &ty.kind {
+            TypeExprKind::Named(name) => {
+                let ty = self.typedefs.get(name).cloned().or_else(|| named(name))?;
+                ty.size(&self.defs)
+            }
+            TypeExprKind::Tagged(tag, name) => {
+                let keyword = match tag {
+                    Tag::Union => "union",
+                    Tag::Enum => return Some(4),
+                    Tag::Struct => "struct",
+                };
+                let id = *self.ids.get(&format!("{keyword} {name}"))?;
+                let complete = self.is_complete(id);
+                self.defs.get(id.0 as usize).filter(|_| complete)?.size
+            }
+            TypeExprKind::Pointer(_) => 8,
+            _ => return None,
+        };
+        Some(i64::from(size))
     }
 
     fn define(&mut self, def: &CStruct) -> Result<StructId, Diagnostic> {
@@ -239,7 +278,7 @@ impl Structs {
             packed: def.packed,
             bit: 0,
             size: 0,
-            align: 1,
+            align: def.align.max(1),
             fields: Vec::new(),
         };
         for member in &def.members {
@@ -335,7 +374,12 @@ impl Structs {
         type_of: &mut dyn FnMut(&crate::lang::ast::Expr) -> Option<Type>,
     ) -> Result<Type, Diagnostic> {
         let unknown = |what: &str, help: Option<String>| {
-            Err(Diagnostic::error(ty.span, format!("unknown type `{what}`")).maybe_help(help))
+            Err(Diagnostic::error(ty.span, format!("unknown type `{what}`"))
+                .maybe_help(help)
+                .said(match what.strip_prefix("enum ") {
+                    Some(name) => format!("Unknown enum: {name}"),
+                    None => format!("Cannot resolve unknown type \"{what}\""),
+                }))
         };
         Ok(match &ty.kind {
             TypeExprKind::Named(name) => {
@@ -637,7 +681,14 @@ mod tests {
     fn layout(source: &str) -> (Structs, Vec<String>) {
         let script = crate::lang::parse(&format!("{source} begin {{ }}")).unwrap();
         let mut diags = Vec::new();
-        let structs = Structs::build(&script.defs, &mut diags, 1024, &DebugInfo::default(), None);
+        let structs = Structs::build(
+            &[],
+            &script.defs,
+            &mut diags,
+            1024,
+            &DebugInfo::default(),
+            None,
+        );
         (structs, diags.into_iter().map(|d| d.message).collect())
     }
 

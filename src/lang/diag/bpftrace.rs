@@ -71,6 +71,16 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn put(&self, out: &mut String, span: Span, message: &str, source: &str) {
+        if span == Span::default() {
+            // It is about no place.
+            let line = format!("{}: {message}", self.word);
+            // Writing to a String cannot fail.
+            let _ = match self.paint {
+                Some(paint) => writeln!(out, "\x1b[{paint}m{line}\x1b[0m"),
+                None => writeln!(out, "{line}"),
+            };
+            return;
+        }
         let place = place(span, source);
         let line = format!("{}:{place}: {}: {message}", self.script_name, self.word);
         // Writing to a String cannot fail.

@@ -8,13 +8,24 @@ use crate::lang::{
 };
 use crate::span::Span;
 
+/// What attributes say of a struct's layout.
+#[derive(Clone, Copy, Default)]
+struct Attributes {
+    packed: bool,
+    /// 0 without.
+    align: u32,
+}
+
 impl Parser<'_> {
     pub(super) fn cdef(&mut self, defs: &mut Vec<CDef>) -> Parsed<()> {
         let start = self.peek().span;
         if self.eat_word("typedef") {
             let base = self.c_base(defs)?;
+            let start = self.peek().span;
+            self.plain_attributes(start)?;
             loop {
                 let (name, ty) = self.declarator(base.clone())?;
+                self.plain_attributes(start)?;
                 let Some(name) = name else {
                     return self.expected("the name of the typedef");
                 };
@@ -54,7 +65,7 @@ impl Parser<'_> {
             _ => return self.c_word(),
         };
         self.next();
-        let mut packed = self.attributes()?;
+        let mut attrs = self.attributes()?;
         let name = match self.peek().tok.clone() {
             Tok::Ident(text) => {
                 let span = self.next().span;
@@ -75,12 +86,15 @@ impl Parser<'_> {
             return self.enum_body(text, start, defs);
         }
         let members = self.members(defs)?;
-        packed |= self.attributes()?;
+        let behind = self.attributes()?;
+        attrs.packed |= behind.packed;
+        attrs.align = attrs.align.max(behind.align);
         Ok(CType::Inline(Box::new(CStruct {
             tag,
             name: text,
             members,
-            packed,
+            packed: attrs.packed,
+            align: attrs.align,
             span: start.to(self.last_span()),
         })))
     }
@@ -113,23 +127,38 @@ impl Parser<'_> {
         }
     }
 
-    /// `__attribute__((packed))`; whether it was there.
-    fn attributes(&mut self) -> Parsed<bool> {
-        let mut packed = false;
+    /// Attributes of a member or typedef: none that change its layout.
+    fn plain_attributes(&mut self, start: Span) -> Parsed<()> {
+        let attrs = self.attributes()?;
+        if attrs.packed || attrs.align > 8 {
+            return self.fail(start, "attributes of one member are not supported");
+        }
+        Ok(())
+    }
+
+    /// `__attribute__((packed, aligned(8)))`.
+    fn attributes(&mut self) -> Parsed<Attributes> {
+        let mut found = Attributes::default();
         while self.eat_word("__attribute__") {
             self.want("(")?;
             self.want("(")?;
             while !self.is(")") {
                 let name = self.name("an attribute")?;
                 match name.text.as_str() {
-                    "packed" | "__packed__" => packed = true,
+                    "packed" | "__packed__" => found.packed = true,
+                    "aligned" | "__aligned__" => found.align = self.alignment()?,
+                    _ if self.lenient => {
+                        if self.is("(") {
+                            self.skip_parens()?;
+                        }
+                    }
                     other => {
                         return self.fail_with(
                             Diagnostic::error(
                                 name.span,
                                 format!("attribute `{other}` is not supported"),
                             )
-                            .help("`packed` is"),
+                            .help("`packed` and `aligned` are"),
                         );
                     }
                 }
@@ -140,7 +169,20 @@ impl Parser<'_> {
             self.want(")")?;
             self.want(")")?;
         }
-        Ok(packed)
+        Ok(found)
+    }
+
+    /// `(8)` behind `aligned`; without it the most that anything needs.
+    fn alignment(&mut self) -> Parsed<u32> {
+        if !self.eat("(") {
+            return Ok(16);
+        }
+        let token = self.next();
+        let Tok::Int(align @ 1..=4096) = token.tok else {
+            return self.fail(token.span, "expected an alignment, 1 to 4096");
+        };
+        self.want(")")?;
+        Ok(u32::try_from(align).unwrap_or(1))
     }
 
     fn enum_body(&mut self, tag: String, start: Span, defs: &mut Vec<CDef>) -> Parsed<CType> {
@@ -209,9 +251,7 @@ impl Parser<'_> {
                 } else {
                     None
                 };
-                if self.attributes()? {
-                    return self.fail(start, "`packed` on one member is not supported");
-                }
+                self.plain_attributes(start)?;
                 if name.is_none() && bits.is_none() {
                     return self.expected("a member's name");
                 }

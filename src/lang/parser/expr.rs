@@ -156,10 +156,10 @@ impl Parser<'_> {
 
     fn step(&mut self, expr: Expr, span: Span, symbol: &str, prefix: bool) -> Parsed<Expr> {
         if !matches!(expr.kind, ExprKind::Var(_) | ExprKind::Map { .. }) {
-            return self.fail_with(Diagnostic::error(
-                span,
-                format!("`{symbol}` works on variables and maps only"),
-            ));
+            return self.fail_with(
+                Diagnostic::error(span, format!("`{symbol}` works on variables and maps only"))
+                    .said("syntax: increment/decrement requires a variable or map"),
+            );
         }
         let by = if symbol == "++" { 1 } else { -1 };
         let child = [expr.id];
@@ -283,7 +283,10 @@ impl Parser<'_> {
                 let keys = self.list("]")?;
                 let close = self.last_span();
                 if keys.is_empty() {
-                    return self.fail(span.to(close), format!("`@{name}[]` lacks its key"));
+                    return self.fail_with(
+                        Diagnostic::error(span.to(close), format!("`@{name}[]` lacks its key"))
+                            .said_at(close, "syntax: expected expression"),
+                    );
                 }
                 let children: Vec<ExprId> = keys.iter().map(|k| k.id).collect();
                 let key = match <[Expr; 1]>::try_from(keys) {
@@ -355,7 +358,7 @@ impl Parser<'_> {
                 self.next();
                 return self.type_call(name);
             }
-            "config" if self.is_at(1, ".") => {}
+            "config" if !self.is_at(1, "=") => {}
             word if KEYWORDS.contains(&word) => return self.expected("an expression"),
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod cdefs;
 mod expr;
+mod headers;
 mod probe;
 mod stmt;
 mod types;
@@ -10,15 +11,17 @@ mod types;
 mod tests;
 
 use super::ast::{
-    ConfigValue, Expr, ExprId, ExprKind, Item, Macro, MacroParam, MapDecl, Name, Script,
+    CDef, ConfigValue, Expr, ExprId, ExprKind, Item, Macro, MacroParam, MapDecl, Name, Script,
 };
 use super::diag::Diagnostic;
+use super::header::Headers;
 use super::lexer::Lexer;
 use super::token::{KEYWORDS, Tok, Token};
 use crate::span::Span;
 use std::collections::HashSet;
 
 pub(super) use expr::{INFIX, PREFIX};
+pub(super) use headers::c_defs;
 pub(super) use types::TYPE_NAMES;
 
 /// Deepest nesting of blocks, parentheses and types.
@@ -27,6 +30,31 @@ const MAX_NESTING: usize = 80;
 const MAX_HEIGHT: u16 = 200;
 /// Errors after which the rest is left unread.
 const MAX_ERRORS: usize = 20;
+
+/// What bpftrace says where something is missing.
+const SAID: &[(&str, &str)] = &[
+    ("an expression", "syntax: expected expression"),
+    ("`,` or `)`", "syntax: expected ')'"),
+    ("`,` or `]`", "syntax: expected ']'"),
+    ("`{` of the probe's action", "syntax: expected '{'"),
+    (
+        "`/` at the end of the predicate",
+        "syntax: expected '/' to close predicate",
+    ),
+    ("a probe", "syntax: expected attach point"),
+    (
+        "a variable (`$name`)",
+        "syntax: expected variable after 'let'",
+    ),
+    (
+        "the name of a config variable",
+        "syntax: expected config key",
+    ),
+    (
+        "`..` of a range",
+        "syntax: expected map or range in for loop",
+    ),
+];
 
 /// An error was recorded; whoever can goes on behind it.
 pub(super) struct Stop;
@@ -38,6 +66,18 @@ pub(super) type Parsed<T> = Result<T, Stop>;
 /// # Errors
 /// All syntax errors that were found, in the order of the text.
 pub fn parse(source: &str) -> Result<Script, Vec<Diagnostic>> {
+    read(source, None)
+}
+
+/// Reads a script with what its C headers define.
+///
+/// # Errors
+/// All syntax errors that were found, in the order of the text.
+pub fn parse_with(source: &str, headers: Headers) -> Result<Script, Vec<Diagnostic>> {
+    read(source, Some(headers))
+}
+
+fn read(source: &str, headers: Option<Headers>) -> Result<Script, Vec<Diagnostic>> {
     if source.len() > u32::MAX as usize / 2 {
         return Err(vec![Diagnostic::error(
             Span::default(),
@@ -45,7 +85,20 @@ pub fn parse(source: &str) -> Result<Script, Vec<Diagnostic>> {
         )]);
     }
     let mut parser = Parser::new(source);
-    let script = parser.script();
+    let mut defs = Vec::new();
+    if let Some(headers) = headers {
+        parser.lexer.headers_are_read = true;
+        parser.lexer.defines.take(&headers.constants);
+        parser
+            .typedefs
+            .extend(headers.defs.iter().filter_map(|def| match def {
+                CDef::Typedef { name, .. } => Some(name.text.clone()),
+                _ => None,
+            }));
+        defs = headers.defs;
+    }
+    let mut script = parser.script();
+    script.header_defs = defs;
     let mut diags = parser.lexer.diags;
     diags.append(&mut parser.diags);
     diags.sort_by_key(|d| d.span.start);
@@ -71,6 +124,8 @@ pub(super) struct Parser<'a> {
     in_predicate: bool,
     /// `typedef` names, so that casts to them are seen.
     typedefs: HashSet<String>,
+    /// C headers: attributes that change no layout are passed over.
+    lenient: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -84,6 +139,7 @@ impl<'a> Parser<'a> {
             nesting: 0,
             in_predicate: false,
             typedefs: HashSet::new(),
+            lenient: false,
         }
     }
 
@@ -154,13 +210,25 @@ impl<'a> Parser<'a> {
         if self.is(symbol) {
             return Ok(self.next().span);
         }
-        self.expected(&format!("`{symbol}`"))
+        let token = self.peek().clone();
+        self.fail_with(
+            Diagnostic::error(
+                token.span,
+                format!("expected `{symbol}`, found {}", token.tok),
+            )
+            .said(format!("syntax: expected '{symbol}'")),
+        )
     }
 
     /// An error at the next token: something else was wanted.
     pub(super) fn expected<T>(&mut self, what: &str) -> Parsed<T> {
         let token = self.peek().clone();
-        self.fail(token.span, format!("expected {what}, found {}", token.tok))
+        let mut diag =
+            Diagnostic::error(token.span, format!("expected {what}, found {}", token.tok));
+        if let Some((_, said)) = SAID.iter().find(|(ours, _)| *ours == what) {
+            diag = diag.said(*said);
+        }
+        self.fail_with(diag)
     }
 
     pub(super) fn fail<T>(&mut self, span: Span, message: impl Into<String>) -> Parsed<T> {
@@ -270,19 +338,24 @@ impl<'a> Parser<'a> {
                             token.span,
                             "type definitions stand before everything else",
                         )
-                        .help("move it to the top of the script"),
+                        .help("move it to the top of the script")
+                        .said("syntax: C definitions must appear before probes and functions"),
                     );
                 }
                 self.cdef(&mut script.defs)
             }
             "config" if self.is_at(1, "=") => {
                 if *config_seen {
-                    return self.fail(token.span, "there is more than one config block");
+                    return self.fail_with(
+                        Diagnostic::error(token.span, "there is more than one config block")
+                            .said("syntax: duplicate config block"),
+                    );
                 }
                 if !script.items.is_empty() {
                     self.diags.push(
                         Diagnostic::error(token.span, "the config block stands before all probes")
-                            .help("move it to the top of the script, behind the type definitions"),
+                            .help("move it to the top of the script, behind the type definitions")
+                            .said("syntax: config must appear before probes and functions"),
                     );
                 }
                 *config_seen = true;
@@ -343,7 +416,8 @@ impl<'a> Parser<'a> {
             let name = self.name("the name of a config variable")?;
             self.want("=")?;
             let value = self.config_value()?;
-            script.config.push((name, value));
+            let whole = name.span.to(self.last_span());
+            script.config.push((name, value, whole));
             if !self.is("}") {
                 self.want(";")?;
             }
@@ -393,7 +467,8 @@ impl<'a> Parser<'a> {
         let Tok::Int(max_entries) = size.tok else {
             return self.fail_with(
                 Diagnostic::error(size.span, format!("expected the most keys of `@{text}`"))
-                    .help(format!("e.g. `let @{text} = {}(100);`", kind.text)),
+                    .help(format!("e.g. `let @{text} = {}(100);`", kind.text))
+                    .said("syntax: expected positive integer for map declaration max entries"),
             );
         };
         self.want(")")?;
@@ -418,22 +493,35 @@ impl<'a> Parser<'a> {
                 format!("`{}` is a keyword and cannot name a macro", name.text),
             );
         }
-        let mut params = Vec::new();
+        let mut params: Vec<MacroParam> = Vec::new();
+        // Without parentheses it has none: a leniency of ours.
         if self.eat("(") {
             while !self.eat(")") {
                 let token = self.next();
                 let span = token.span;
-                params.push(match token.tok {
+                let param = match token.tok {
                     Tok::Var(text) => MacroParam::Var(Name { text, span }),
                     Tok::Map(text) => MacroParam::Map(Name { text, span }),
                     Tok::Ident(text) => MacroParam::Expr(Name { text, span }),
                     other => {
-                        return self.fail(
-                            span,
-                            format!("expected a parameter (`$x`, `@x` or `x`), found {other}"),
+                        return self.fail_with(
+                            Diagnostic::error(
+                                span,
+                                format!("expected a parameter (`$x`, `@x` or `x`), found {other}"),
+                            )
+                            .said("syntax: expected macro argument ($var, @map, or identifier)"),
                         );
                     }
-                });
+                };
+                if params.iter().any(|p| p.name().text == param.name().text) {
+                    let name = &param.name().text;
+                    let said = format!("Ident for macro argument has already been used: {name}");
+                    self.diags.push(
+                        Diagnostic::error(span, format!("macro has two parameters `{name}`"))
+                            .said(said),
+                    );
+                }
+                params.push(param);
                 if !self.is(")") {
                     self.want(",")?;
                 }

@@ -89,7 +89,8 @@ impl Parser<'_> {
                             span,
                             format!("expected `{{` of a probe's action, found `{c}`"),
                         )
-                        .help("parts with such characters stand in double quotes"),
+                        .help("parts with such characters stand in double quotes")
+                        .said("syntax: expected '{'"),
                     );
                 }
                 _ if c.is_whitespace() => break,
@@ -108,7 +109,10 @@ impl Parser<'_> {
             if name.is_empty() {
                 let next = self.lexer.rest().chars().next();
                 let found = next.map_or("the end of the script".to_string(), |c| format!("`{c}`"));
-                return self.fail(span, format!("expected a probe, found {found}"));
+                return self.fail_with(
+                    Diagnostic::error(span, format!("expected a probe, found {found}"))
+                        .said("syntax: expected attach point"),
+                );
             }
             let names = crate::lang::points::PROVIDERS.iter().map(|p| p.name);
             let mut help = suggest::did_you_mean(&name, names);
@@ -116,7 +120,9 @@ impl Parser<'_> {
                 help = Some("a probe is `provider:…`, e.g. `usdt:/bin/x:name`".to_string());
             }
             return self.fail_with(
-                Diagnostic::error(span, format!("unknown probe type `{name}`")).maybe_help(help),
+                Diagnostic::error(span, format!("unknown probe type `{name}`"))
+                    .maybe_help(help)
+                    .said(format!("Invalid probe type: {name}")),
             );
         }
         Ok(AttachPoint {

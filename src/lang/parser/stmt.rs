@@ -41,8 +41,11 @@ impl Parser<'_> {
             }
             if self.peek().tok == Tok::Eof {
                 self.in_predicate = predicate;
+                let end = self.peek().span;
                 return self.fail_with(
-                    Diagnostic::error(open, "block is not closed").help("close it with `}`"),
+                    Diagnostic::error(open, "block is not closed")
+                        .help("close it with `}`")
+                        .said_at(end, "syntax: expected '}'"),
                 );
             }
             let nesting = self.nesting;
@@ -86,7 +89,7 @@ impl Parser<'_> {
     fn stmt(&mut self, value: bool) -> Parsed<(Stmt, Option<Expr>)> {
         let start = self.peek().span;
         let kind = self.stmt_kind()?;
-        let span = start.to(self.last_span());
+        let mut span = start.to(self.last_span());
         let braced = matches!(
             kind,
             StmtKind::If { .. }
@@ -104,13 +107,23 @@ impl Parser<'_> {
                 };
                 return Ok((stmt, Some(expr)));
             }
-        } else if !self.is("}") && !self.eat(";") && !braced && !self.new_line() {
+        } else if self.is(";") {
+            let end = self.next().span;
+            // bpftrace counts the `;` to these.
+            if matches!(
+                kind,
+                StmtKind::Break | StmtKind::Continue | StmtKind::Return(_)
+            ) {
+                span = span.to(end);
+            }
+        } else if !self.is("}") && !braced && !self.new_line() {
             let last = self.last_span();
-            let found = self.peek().tok.clone();
+            let (found, next) = (self.peek().tok.clone(), self.peek().span);
             let place = Span::new(last.end.saturating_sub(1).max(last.start), last.end);
             return self.fail_with(
                 Diagnostic::error(place, format!("expected `;` before {found}"))
-                    .label("statement ends here"),
+                    .label("statement ends here")
+                    .said_at(next, "syntax: expected ';'"),
             );
         }
         Ok((Stmt { kind, span }, None))
@@ -165,7 +178,11 @@ impl Parser<'_> {
                 }
                 "else" => {
                     let span = self.next().span;
-                    return self.fail(span, "`else` without `if`");
+                    let next = self.peek().span;
+                    return self.fail_with(
+                        Diagnostic::error(span, "`else` without `if`")
+                            .said_at(next, "syntax: expected ';'"),
+                    );
                 }
                 "_" if self.is_at(1, "=") => {
                     self.next();
@@ -186,9 +203,19 @@ impl Parser<'_> {
                         }
                         _ => "only `$variables` and `@maps` can".to_string(),
                     };
-                    return self.fail_with(
-                        Diagnostic::error(target.span, "this cannot be assigned to").help(help),
+                    let item = matches!(
+                        target.kind,
+                        ExprKind::Member { .. } | ExprKind::TupleItem { .. }
                     );
+                    let diag =
+                        Diagnostic::error(target.span, "this cannot be assigned to").help(help);
+                    let diag = if item {
+                        let value = self.expr()?;
+                        diag.said_at(target.span.to(value.span), "syntax: Tuples and records are immutable once created. Consider creating a new value and assigning it instead.")
+                    } else {
+                        diag.said_at(self.last_span(), "syntax: expected ';'")
+                    };
+                    return self.fail_with(diag);
                 }
                 let value = self.expr()?;
                 return Ok(StmtKind::Assign {
@@ -217,6 +244,13 @@ impl Parser<'_> {
                 span,
             })
         } else {
+            if !self.is("{") {
+                let token = self.peek().clone();
+                return self.fail_with(
+                    Diagnostic::error(token.span, format!("expected `{{`, found {}", token.tok))
+                        .said("syntax: expected '{' or 'if' after 'else'"),
+                );
+            }
             Some(self.block(false)?)
         };
         Ok(StmtKind::If { cond, then, els })
@@ -272,6 +306,7 @@ impl Parser<'_> {
             let span = self.next().span;
             return self.fail_with(
                 Diagnostic::error(span, format!("map `@{name}` is declared inside a block"))
+                    .said("syntax: expected variable after 'let'")
                     .help("maps are declared outside of probes: `let @name = hash(100);`"),
             );
         }
