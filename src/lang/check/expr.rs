@@ -437,8 +437,9 @@ impl Checker<'_> {
                     },
                 );
                 match ty {
-                    // All of the array may be text; the value has a NUL behind it.
-                    Type::Str { size } => Type::Str {
+                    // All of the array may be text: of a struct that is written out, as bpftrace has it, the value has a
+                    // NUL behind it.
+                    Type::Str { size } if self.structs.is_defined(id) => Type::Str {
                         size: size.saturating_add(1),
                     },
                     ty => ty,

@@ -157,7 +157,7 @@ impl Structs {
     }
 
     /// Whether the script defines it.
-    fn is_defined(&self, id: StructId) -> bool {
+    pub(super) fn is_defined(&self, id: StructId) -> bool {
         self.complete.get(id.0 as usize).copied().unwrap_or(false)
     }
 
