@@ -8,6 +8,7 @@
 //! count or for laying out one frame, never while the terminal is written to. So a terminal that hangs costs the trace nothing.
 
 pub mod app;
+mod conversation;
 mod format;
 mod input;
 pub mod keys;
