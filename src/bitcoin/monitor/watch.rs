@@ -115,6 +115,8 @@ fn watch<S: app::Screen>(
         tracing
             .join()
             .unwrap_or_else(|crash| panic::resume_unwind(crash));
+        // A line that goes dead is followed by SIGHUP: taken here, or it ends the process when it is let through.
+        end();
         shown.map_err(ToolError::Monitor)
     })
 }
