@@ -5,30 +5,23 @@
 //! The traced program is the binary's own `demo-target`, so that both tools watch the same probes in the same file. All
 //! times are medians of five runs. What cannot be measured here is named as skipped.
 
+mod measure;
+
+use measure::{RUNS, Result, Running, Tool, find, median};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-/// Runs a median is taken of.
-const RUNS: usize = 5;
 /// Hits of one timed loop.
 const HITS: u64 = 200_000;
 /// The probe that all figures are about.
 const PROBE: &str = "net:inbound_message";
 /// The probe of the target's tightest loop.
 const TICK: &str = "baretrace:bench_tick";
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// A tracer under measurement.
-struct Tool {
-    name: &'static str,
-    path: PathBuf,
-}
 
 /// One row of the table: what, and each tool's value.
 struct Row(&'static str, Vec<String>);
@@ -102,33 +95,6 @@ fn p2p_script(binary: &Path) -> String {
 
 fn count_script(binary: &Path) -> String {
     format!("usdt:{}:{TICK} {{ @ = count(); }}", binary.display())
-}
-
-/// A running child that is ended when dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    /// Asks it to stop as Ctrl-C does, and gives it some seconds.
-    fn interrupt(&mut self) -> Result<()> {
-        let pid = nix::unistd::Pid::from_raw(self.0.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
-        let end = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < end {
-            if self.0.try_wait()?.is_some() {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Err("does not stop on SIGINT".into())
-    }
 }
 
 /// Starts the target so that it fires one message every millisecond, for ever.
@@ -400,16 +366,4 @@ fn flat_out(tool: &Tool, ours: &Path) -> Result<String> {
         median(said),
         median(costs)
     ))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file())
 }

@@ -4,6 +4,8 @@
 //! (no record; record on the stack; record in per-CPU scratch memory), see `program`.
 
 pub(crate) mod abi;
+mod aggregate;
+mod bucket;
 mod call;
 mod chunk;
 mod each;
