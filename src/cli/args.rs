@@ -323,6 +323,9 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
         .unwrap_or_default();
     let mut rest = call.rest().to_vec();
     match matches.get_one::<String>("program") {
+        Some(program) if program.is_empty() && call.as_bpftrace() => {
+            return Err(super::usage::no_script(true));
+        }
         Some(program) => {
             options.script = Script {
                 name: "stdin".to_string(),
@@ -336,12 +339,19 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
                 &mut words
             };
             if from.is_empty() {
+                if call.as_bpftrace() {
+                    return Err(super::usage::no_script(false));
+                }
                 return Err(CliError::Usage(
                     "error: no script\nhelp: give a FILE, or a program with -e; see --help"
                         .to_string(),
                 ));
             }
-            options.script = read_script(&from.remove(0))?;
+            let file = from.remove(0);
+            options.script = read_script(&file).map_err(|err| match call.as_bpftrace() {
+                true => unread(&file).unwrap_or(err),
+                false => err,
+            })?;
         }
     }
     for word in words {
@@ -436,6 +446,16 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliErr
         as_bpftrace: call.as_bpftrace(),
         ..Options::default()
     })
+}
+
+/// A file that cannot be opened, in bpftrace's words.
+fn unread(path: &OsString) -> Option<CliError> {
+    let code = std::fs::File::open(path).err()?.raw_os_error()?;
+    Some(CliError::failed(format!(
+        "failed to open file '{}': {}",
+        path.to_string_lossy(),
+        nix::errno::Errno::from_raw(code).desc()
+    )))
 }
 
 /// Reads a script from a file, or from standard input for `-`.

@@ -2,7 +2,7 @@
 
 use super::{
     CliError, args, asm, audit, bitcoin, check, completions, demo, disasm, exec, explain, features,
-    learn, man, record, replay, run, simulate,
+    learn, man, record, replay, run, simulate, usage,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -214,7 +214,7 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
     let (name, version) = if as_bpftrace {
         (
             "bpftrace",
-            concat!("v0.26.0 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
+            concat!("v0.27.1 (baretrace ", env!("CARGO_PKG_VERSION"), ")"),
         )
     } else {
         ("baretrace", env!("CARGO_PKG_VERSION"))
@@ -240,6 +240,7 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
 pub fn dispatch(call: &Call) -> Result<(), CliError> {
     let matches = match clap_command(call.as_bpftrace).try_get_matches_from(&call.argv) {
         Ok(matches) => matches,
+        Err(err) if err.use_stderr() && call.as_bpftrace => return Err(usage::of(&err)),
         Err(err) if err.use_stderr() => {
             return Err(CliError::Usage(err.to_string().trim_end().to_string()));
         }

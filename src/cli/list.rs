@@ -16,8 +16,6 @@ use std::fmt::Write;
 
 /// Names of the probes that need no file, as bpftrace lists them: without the number.
 const FIXED: &[&str] = &[
-    "begin",
-    "end",
     "hardware:backend-stalls:",
     "hardware:branch-instructions:",
     "hardware:branch-misses:",
@@ -30,14 +28,15 @@ const FIXED: &[&str] = &[
     "hardware:frontend-stalls:",
     "hardware:instructions:",
     "hardware:ref-cycles:",
-    "interval:us:",
+    "interval:hz:",
     "interval:ms:",
     "interval:s:",
-    "interval:hz:",
-    "profile:us:",
+    "interval:us:",
+    "profile:hz:",
     "profile:ms:",
     "profile:s:",
-    "profile:hz:",
+    "profile:us:",
+    "self:signal:SIGUSR1",
     "software:alignment-faults:",
     "software:bpf-output:",
     "software:context-switches:",
@@ -52,7 +51,31 @@ const FIXED: &[&str] = &[
     "software:minor-faults:",
     "software:page-faults:",
     "software:task-clock:",
+    "test::",
+    "benchmark::",
 ];
+
+/// Short forms of the types among them.
+const SHORT: &[(&str, &str)] = &[
+    ("h", "hardware"),
+    ("i", "interval"),
+    ("p", "profile"),
+    ("s", "software"),
+    ("bench", "benchmark"),
+];
+
+/// How a program's probe is listed by bpftrace: not at all for those that always fire, without the number for those
+/// that count or tick.
+pub(super) fn plain(name: &str) -> Option<&str> {
+    match name.split(':').next() {
+        Some("begin" | "end") => None,
+        Some("hardware" | "interval" | "profile" | "software") => {
+            let at = name.rfind(':').unwrap_or(name.len() - 1);
+            Some(&name[..=at])
+        }
+        _ => Some(name),
+    }
+}
 
 /// Providers that name a file, with their short forms.
 const FILES: &[(&str, &[&str])] = &[
@@ -90,6 +113,13 @@ fn list_one(
             if list_kernel::list(out, pattern, verbose)? {
                 return Ok(());
             }
+            let long = SHORT.iter().find(|(short, _)| *short == provider);
+            let long = match long {
+                Some((_, long)) if pattern.contains(':') => format!("{long}:{rest}"),
+                Some((_, long)) => (*long).to_owned(),
+                None => pattern.to_owned(),
+            };
+            let pattern = long.as_str();
             for name in FIXED {
                 let kind = name.split(':').next();
                 let whole = !pattern.contains(':') && kind == Some(pattern);
@@ -294,10 +324,20 @@ mod tests {
 
     #[test]
     fn probes_without_a_file() {
-        assert_eq!(list("begin", None, false).unwrap(), "begin\n");
+        for (pattern, want) in [
+            ("interval:m*,test:*", "interval:ms:\ntest::\n"),
+            ("i:*s:", "interval:ms:\ninterval:s:\ninterval:us:\n"),
+            (
+                "s:cpu*",
+                "software:cpu-clock:\nsoftware:cpu-migrations:\nsoftware:cpu:\n",
+            ),
+            ("bench:*", "benchmark::\n"),
+        ] {
+            assert_eq!(list(pattern, None, false).unwrap(), want);
+        }
         assert_eq!(
-            list("interval:m*,end", None, false).unwrap(),
-            "interval:ms:\nend\n"
+            ["begin", "interval:s:1", "usdt:a:b:c"].map(plain),
+            [None, Some("interval:s:"), Some("usdt:a:b:c")]
         );
         assert!(
             list("", None, false)

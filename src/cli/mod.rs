@@ -28,6 +28,7 @@ mod record;
 mod replay;
 mod run;
 mod simulate;
+mod usage;
 
 pub use command::{COMMANDS, Call, Command, dispatch};
 pub use error::CliError;

@@ -1,6 +1,6 @@
 //! `baretrace FILE`: runs a script.
 
-use super::{Call, CliError, args, features, list};
+use super::{Call, CliError, args, features, list, usage};
 use crate::{
     lang::Named,
     session::{self, Outcome, Session, SessionError},
@@ -23,6 +23,9 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
                 .to_string(),
         ));
     }
+    if call.as_bpftrace() {
+        usage::check(matches)?;
+    }
     let options = args::options(matches, call)?;
     if options.named.iter().any(|(name, _)| name == "help") {
         return super::out::print(&script_help(
@@ -32,7 +35,19 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
     }
-    ended(session::run(&options).map_err(session_error)?)
+    if call.as_bpftrace() && options.script.text.trim().is_empty() {
+        return no_probes();
+    }
+    match session::run(&options) {
+        Err(SessionError::NoProbes(None)) if options.as_bpftrace => no_probes(),
+        result => ended(result.map_err(session_error)?),
+    }
+}
+
+/// What bpftrace says where nothing is left of a script.
+fn no_probes() -> Result<(), CliError> {
+    super::out::print("No probes to attach\n")?;
+    Err(CliError::Negative)
 }
 
 /// A run's end as the command's.
@@ -116,9 +131,17 @@ fn run_list(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             .iter()
             .map(|program| program.probe.as_str());
         let mut names: Vec<&str> = names.collect();
+        if call.as_bpftrace() {
+            names = names.into_iter().filter_map(list::plain).collect();
+        }
         names.dedup();
-        return super::out::print(&(names.join("\n") + "\n"));
+        let lines: Vec<String> = names.iter().map(|name| format!("{name}\n")).collect();
+        return super::out::print(&lines.concat());
     }
     let pattern = word.unwrap_or_default();
-    super::out::print(&list::list(&pattern, flags.pid, flags.verbose)?)
+    match list::list(&pattern, flags.pid, flags.verbose) {
+        // bpftrace lists nothing, and finds nothing wrong with that.
+        Err(_) if call.as_bpftrace() => Ok(()),
+        text => super::out::print(&text?),
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     ir::{BlockId, FuncBuilder, Op, Opnd, Program, Term, VReg},
     lang::{
         ast::Expr,
-        checked::{Checked, CheckedPoint, CheckedProbe, VarId},
+        checked::{Checked, CheckedPoint, CheckedProbe, Point, VarId},
     },
     span::Span,
     spec::{Target, UsdtArg},
@@ -167,6 +167,8 @@ pub(super) struct Lower<'a> {
     pub(super) callback: Option<super::each::Callback>,
     pub(super) scratch: Option<VReg>,
     pub(super) ctx: Option<VReg>,
+    /// What a program that is run on request returns.
+    pub(super) result: Option<VReg>,
     fixed_used: u32,
     /// Bytes that the current statement's values take.
     temps: u32,
@@ -317,6 +319,7 @@ impl<'a> Lower<'a> {
             callback: None,
             scratch: None,
             ctx: None,
+            result: None,
             fixed_used: 0,
             temps: 0,
             temps_max: 0,
@@ -331,6 +334,9 @@ impl<'a> Lower<'a> {
             self.on_stack.insert(ctx);
         }
         self.only_in_process();
+        if let Point::Manual(..) = self.point.point {
+            self.result = Some(self.f.mov(0));
+        }
         if self.plan.early {
             self.open_home()?;
         }
@@ -387,7 +393,8 @@ impl<'a> Lower<'a> {
             // The predicate may leave before scratch was taken: it does so through a register that is 0 then.
             self.f.store(Size::DW, base, 0, 0);
         }
-        self.f.end(Term::Exit(Opnd::Imm(0)));
+        let result = self.result.map_or(Opnd::Imm(0), Opnd::Reg);
+        self.f.end(Term::Exit(result));
         Ok(())
     }
 

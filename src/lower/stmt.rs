@@ -143,7 +143,13 @@ impl Lower<'_> {
             }
             StmtKind::Return(value) => {
                 if let Some(value) = value {
-                    self.value(value)?;
+                    match (self.result, self.callback.is_some()) {
+                        (Some(result), false) => {
+                            let src = self.num(value)?;
+                            self.f.push(Op::Mov { dst: result, src });
+                        }
+                        _ => drop(self.value(value)?),
+                    }
                 }
                 self.finish()
             }

@@ -153,6 +153,8 @@ struct Core {
     errors: Box<dyn Write + Send>,
     /// Calls of `errorf` so far.
     complaints: u64,
+    /// Messages go where the output goes.
+    together: bool,
     scratch: Vec<u8>,
     /// When the record that is played was sent.
     sent: u64,
@@ -200,6 +202,7 @@ impl Player {
             output,
             errors,
             complaints: 0,
+            together: false,
             scratch: Vec::new(),
             sent: 0,
         };
@@ -369,6 +372,18 @@ impl Player {
     /// In JSON.
     pub fn is_json(&self) -> bool {
         self.core.options.form == Form::Json
+    }
+
+    /// In text from now on, with messages among the output.
+    pub fn text_together(&mut self) {
+        self.core.options.form = Form::Text;
+        self.core.together = true;
+    }
+
+    /// In JSON again, or in text, with messages apart from the output.
+    pub fn apart(&mut self, json: bool) {
+        self.core.options.form = if json { Form::Json } else { Form::Text };
+        self.core.together = false;
     }
 
     /// Says that `count` events of `probe` were lost.
@@ -585,7 +600,11 @@ impl Core {
         if !line.ends_with(b"\n") {
             line.push(b'\n');
         }
-        let _ = self.errors.write_all(&line);
+        if self.together {
+            self.output.buf.extend_from_slice(&line);
+        } else {
+            let _ = self.errors.write_all(&line);
+        }
     }
 }
 

@@ -198,7 +198,13 @@ impl<'a> Session<'a> {
     /// Leaves out the probes that `--probe-filter` does not match.
     fn filter(&self, checked: &mut Checked) -> Result<(), SessionError> {
         let mode = self.options.mode;
+        let mut other = None;
         for probe in &mut checked.probes {
+            if let (Some(Point::Manual(_, bench)), Mode::Trace) =
+                (probe.points.first().map(|point| &point.point), mode)
+            {
+                other = Some(if *bench { "bench" } else { "test" });
+            }
             probe.points.retain(|point| match point.point {
                 Point::Begin | Point::End => true,
                 Point::Manual(_, bench) => mode == if bench { Mode::Bench } else { Mode::Test },
@@ -207,7 +213,7 @@ impl<'a> Session<'a> {
         }
         checked.probes.retain(|probe| !probe.points.is_empty());
         if checked.probes.is_empty() {
-            return Err(SessionError::NoProbes);
+            return Err(SessionError::NoProbes(other));
         }
         let Some(pattern) = &self.options.probe_filter else {
             return Ok(());
@@ -215,21 +221,16 @@ impl<'a> Session<'a> {
         let regex = regex_lite::Regex::new(pattern)
             .map_err(|err| SessionError::Filter(format!("`{pattern}`: {err}")))?;
         let always = |point: &Point| matches!(point, Point::Begin | Point::End);
-        let mut kept = 0;
         for probe in &mut checked.probes {
-            probe.points.retain(|point| {
-                let matched = regex.is_match(&point.name);
-                kept += usize::from(matched);
-                matched || always(&point.point)
-            });
-        }
-        if kept == 0 {
-            return Err(SessionError::Filter(format!(
-                "`{pattern}`: no probe matches"
-            )));
+            probe
+                .points
+                .retain(|point| always(&point.point) || regex.is_match(&point.name));
         }
         checked.probes.retain(|probe| !probe.points.is_empty());
-        Ok(())
+        match checked.probes.is_empty() {
+            true => Err(SessionError::NoProbes(None)),
+            false => Ok(()),
+        }
     }
 }
 

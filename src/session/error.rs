@@ -67,8 +67,8 @@ pub enum SessionError {
     Lost(u64),
     /// Output could not be written, which was said when it happened.
     Output,
-    /// Nothing of the script runs in this mode.
-    NoProbes,
+    /// Nothing of the script runs in this mode; its probes of that kind run in another.
+    NoProbes(Option<&'static str>),
     /// `--probe-filter` is no regular expression.
     Filter(String),
     /// A file or a system call besides.
@@ -150,7 +150,7 @@ impl SessionError {
             SessionError::Lost(_) => Some(
                 "raise the config variable `perf_rb_pages`, or print less".to_string(),
             ),
-            SessionError::NoProbes => Some(
+            SessionError::NoProbes(_) => Some(
                 "`test` probes run with --test, `bench` probes with --bench, and all others without these".to_string(),
             ),
             SessionError::Process(_, err) => Some(match err.raw_os_error() {
@@ -204,7 +204,10 @@ impl fmt::Display for SessionError {
             },
             SessionError::Lost(count) => write!(f, "--no-loss: {count} events were lost"),
             SessionError::Output => f.write_str("output is not complete"),
-            SessionError::NoProbes => f.write_str("no probes to attach"),
+            SessionError::NoProbes(None) => f.write_str("no probes to attach"),
+            SessionError::NoProbes(Some(kind)) => {
+                write!(f, "No probes attached; use --{kind} to run {kind} probes.")
+            }
             SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
         }
@@ -233,7 +236,7 @@ impl std::error::Error for SessionError {
             | SessionError::Rights(_)
             | SessionError::Tag(_)
             | SessionError::Emit(_)
-            | SessionError::NoProbes
+            | SessionError::NoProbes(_)
             | SessionError::Lost(_)
             | SessionError::Output
             | SessionError::Filter(_) => None,

@@ -14,11 +14,20 @@ use std::{
 /// A benchmark is repeated until it has run that often, or for that long.
 const RUNS: (u32, Duration) = (100_000, Duration::from_millis(200));
 
-/// Average nanoseconds that a run of `program` takes in the kernel.
+/// How long a benchmark took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Measured {
+    /// Average nanoseconds that a run takes in the kernel.
+    pub(super) nanos: u64,
+    /// Runs that were counted.
+    pub(super) runs: u64,
+}
+
+/// Runs `program` many times.
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn measure(program: BorrowedFd<'_>) -> Result<u64, SessionError> {
+pub(super) fn measure(program: BorrowedFd<'_>) -> Result<Measured, SessionError> {
     let failed = |what| move |err: io::Error| SessionError::Io(what, err);
     let _stats = enable_stats().map_err(failed("bpf(BPF_ENABLE_STATS)"))?;
     let info = || program_info(program).map_err(failed("bpf(BPF_OBJ_GET_INFO_BY_FD)"));
@@ -29,56 +38,197 @@ pub(super) fn measure(program: BorrowedFd<'_>) -> Result<u64, SessionError> {
         runs += 1;
     }
     let after = info()?;
-    let counted = after.run_cnt - before.run_cnt;
-    Ok((after.run_time_ns - before.run_time_ns) / counted.max(1))
+    let runs = after.run_cnt - before.run_cnt;
+    Ok(Measured {
+        nanos: (after.run_time_ns - before.run_time_ns) / runs.max(1),
+        runs,
+    })
 }
 
-/// The table of benchmarks, in the order of their names.
-pub(super) fn table(rows: &[(String, u64)]) -> String {
-    const HEAD: (&str, &str) = ("BENCHMARK", "NANOSECONDS");
-    let mut rows: Vec<(&str, String)> = rows
-        .iter()
-        .map(|(name, nanos)| (name.as_str(), nanos.to_string()))
-        .collect();
-    rows.sort();
-    let name_width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let nanos_width = rows.iter().map(|(_, nanos)| nanos.len()).max().unwrap_or(0);
-    let (a, b) = (name_width.max(HEAD.0.len()), nanos_width.max(HEAD.1.len()));
-    let rule = format!("+-{}-+-{}-+\n", "-".repeat(a), "-".repeat(b));
-    let line = |name: &str, nanos: &str| format!("| {name:a$} | {nanos:b$} |\n");
-    let mut text = format!("{rule}{}{rule}", line(HEAD.0, HEAD.1));
-    rows.iter()
-        .for_each(|(name, nanos)| text.push_str(&line(name, nanos)));
-    text + &rule
+/// The table of benchmarks, as bpftrace 0.27 has it.
+pub(super) fn table(rows: &[(String, Measured)]) -> String {
+    let mut text = format!("{:<41}{:<15}Iterations\n", "Benchmark", "Time(ns)");
+    text += &"-".repeat(text.len() - 1);
+    text.push('\n');
+    for (name, Measured { nanos, runs }) in rows {
+        text += &format!("{name:<41}{nanos:<15}{runs}\n");
+    }
+    text
 }
 
 /// The benchmarks as one line of JSON each.
-pub(super) fn json(rows: &[(String, u64)]) -> String {
+pub(super) fn json(rows: &[(String, Measured)]) -> String {
     rows.iter()
-        .map(|(name, nanos)| {
-            let data = serde_json::json!({ name.as_str(): nanos });
-            format!("{{\"type\": \"benchmark_result\", \"data\": {data}}}\n")
+        .map(|(name, Measured { nanos, runs })| {
+            let name = serde_json::Value::from(name.as_str());
+            format!(
+                "{{\"type\": \"benchmark_result\", \"data\": {{{name}: {{\"average\": {nanos}, \"iters\": {runs}}}}}}}\n"
+            )
         })
         .collect()
 }
 
+/// Says how the tests went, one after the other.
+pub(super) struct Tests {
+    json: bool,
+    run: usize,
+    failed: Vec<String>,
+}
+
+/// Colour of the marks at the start of a line (SGR).
+const GREEN: &str = "32";
+
+/// Of what failed.
+const RED: &str = "31";
+
+fn mark(colour: &str, text: &str) -> String {
+    format!("\x1b[{colour}m[{text:^10}]\x1b[0m")
+}
+
+/// `1 test`, `2 tests`.
+fn tests(n: usize) -> String {
+    format!("{n} test{}", if n == 1 { "" } else { "s" })
+}
+
+/// In the unit that leaves less than a thousand.
+fn spent(time: Duration) -> String {
+    match time.as_nanos() {
+        n @ 0..1_000 => format!("{n} ns"),
+        n @ 1_000..1_000_000 => format!("{} μs", n / 1_000),
+        n => format!("{} ms", n / 1_000_000),
+    }
+}
+
+impl Tests {
+    pub(super) fn new(json: bool) -> Self {
+        Tests {
+            json,
+            run: 0,
+            failed: Vec::new(),
+        }
+    }
+
+    /// Whether it is said in JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Before the first of `count` tests.
+    pub(super) fn head(&self, count: usize) -> String {
+        match self.json {
+            true => String::new(),
+            false => format!("{} Running {count} tests.\n", mark(GREEN, "==========")),
+        }
+    }
+
+    /// Before a test.
+    pub(super) fn begin(&self, name: &str) -> String {
+        match self.json {
+            true => String::new(),
+            false => format!("{} {name}\n", mark(GREEN, " RUN      ")),
+        }
+    }
+
+    /// After a test, with what it has printed.
+    pub(super) fn done(&mut self, name: &str, bad: bool, time: Duration, output: &[u8]) -> Vec<u8> {
+        self.run += 1;
+        if bad {
+            self.failed.push(name.to_owned());
+        }
+        if self.json {
+            let name = serde_json::Value::from(name);
+            let output = serde_json::Value::from(String::from_utf8_lossy(output));
+            let nanos = time.as_nanos();
+            return format!(
+                "{{\"type\": \"test_result\", \"data\": {{{name}: {{\"duration\": {nanos}, \"passed\": {}, \"output\": {output}}}}}}}\n",
+                !bad
+            )
+            .into_bytes();
+        }
+        let (shown, end) = match bad {
+            true => (output, mark(RED, "  FAILED  ")),
+            false => (&b""[..], mark(GREEN, "       OK ")),
+        };
+        [
+            shown,
+            format!("{end} {name} ({})\n", spent(time)).as_bytes(),
+        ]
+        .concat()
+    }
+
+    /// How many have failed.
+    pub(super) fn failed(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// After the last test.
+    pub(super) fn foot(&self) -> String {
+        if self.json {
+            return String::new();
+        }
+        let passed = self.run - self.failed.len();
+        let mut text = format!(
+            "{} {} ran.\n{} {}.\n",
+            mark(GREEN, "=========="),
+            tests(self.run),
+            mark(GREEN, "  PASSED  "),
+            tests(passed)
+        );
+        if !self.failed.is_empty() {
+            let red = mark(RED, "  FAILED  ");
+            text += &format!("{red} {}, listed below:\n", tests(self.failed.len()));
+            for name in &self.failed {
+                text += &format!("{red} {name}\n");
+            }
+        }
+        text
+    }
+}
+
 #[cfg(test)]
-mod tests {
+mod tests_of_texts {
     use super::*;
 
     #[test]
-    fn the_table_of_the_language_manual() {
-        let row = |name: &str, nanos| (name.to_string(), nanos);
-        let rows = [row("lhist", 88), row("count", 40), row("my_loop", 124)];
+    fn benchmarks() {
+        let rows = [("count".to_owned(), Measured { nanos: 40, runs: 9 })];
+        let rule = "-".repeat(66);
         assert_eq!(
             table(&rows),
-            "+-----------+-------------+\n\
-             | BENCHMARK | NANOSECONDS |\n\
-             +-----------+-------------+\n\
-             | count     | 40          |\n\
-             | lhist     | 88          |\n\
-             | my_loop   | 124         |\n\
-             +-----------+-------------+\n"
+            format!(
+                "Benchmark{}Time(ns)       Iterations\n{rule}\ncount{}40             9\n",
+                " ".repeat(32),
+                " ".repeat(36)
+            )
+        );
+        let line: serde_json::Value = serde_json::from_str(&json(&rows)).unwrap();
+        assert_eq!(line["data"]["count"]["iters"], 9);
+    }
+
+    #[test]
+    fn test_results() {
+        let mut said = Tests::new(false);
+        let time = Duration::from_nanos(1_500);
+        assert!(
+            said.done("a", false, time, b"x\n")
+                .ends_with("OK ]\x1b[0m a (1 μs)\n".as_bytes())
+        );
+        assert!(
+            said.done("b", true, time, b"x\n")
+                .starts_with(b"x\n\x1b[31m[  FAILED  ]")
+        );
+        assert!(
+            said.foot().contains("2 tests ran.\n")
+                && said
+                    .foot()
+                    .ends_with("listed below:\n\x1b[31m[  FAILED  ]\x1b[0m b\n")
+        );
+        let mut said = Tests::new(true);
+        let line = said.done("a", true, time, b"x\n");
+        let line: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(
+            line["data"]["a"],
+            serde_json::json!({"duration": 1500, "passed": false, "output": "x\n"})
         );
     }
 }

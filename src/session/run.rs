@@ -40,6 +40,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
@@ -245,13 +246,14 @@ fn verify(
             return Ok(());
         }
     };
+    let told = options.verbose && !options.as_bpftrace;
     for verdict in verdicts {
         let holds = verdict.holds();
         if must && !holds {
             return Err(SessionError::Tag(verdict));
         }
         // Whoever closed stderr does not want to know.
-        let _ = match (holds, options.verbose) {
+        let _ = match (holds, told) {
             (false, _) if !options.no_warnings => writeln!(io::stderr(), "warning: {verdict}"),
             (_, true) => writeln!(io::stderr(), "{verdict}"),
             _ => Ok(()),
@@ -320,7 +322,7 @@ fn to_the_end(
         run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     }
     // Printed before the kernel has attached the rest, which takes longer than all else.
-    if options.as_bpftrace && !options.quiet {
+    if options.as_bpftrace && !options.quiet && options.mode == Mode::Trace {
         // There the notice of attachment comes first.
         run.player.hold();
         run.early = true;
@@ -444,7 +446,7 @@ struct Run<'a> {
     /// Attach points of the script, wildcards expanded.
     points: usize,
     /// Benchmarks with the nanoseconds that a run took.
-    measured: Vec<(String, u64)>,
+    measured: Vec<(String, manual::Measured)>,
     mode: Mode,
     recorder: Option<&'a mut Recorder>,
 }
@@ -483,7 +485,8 @@ impl<'a> Run<'a> {
             timers: Vec::new(),
             attached: Vec::new(),
             stop: Stop::No,
-            quiet: options.quiet,
+            // A dry run of bpftrace tells nothing.
+            quiet: options.quiet || (options.as_bpftrace && options.dry_run),
             verbose: options.verbose,
             no_loss: options.no_loss,
             missing: compiled.settings.missing_probes,
@@ -519,10 +522,15 @@ impl<'a> Run<'a> {
         let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
         let how = AttachOptions { multi, cpus: &cpus };
         if self.verbose {
-            for (index, _) in specs(self.object) {
+            for (index, spec) in specs(self.object) {
                 let probe = &self.object.programs[index].probe;
                 // Whoever closed stderr does not want to know.
-                let _ = writeln!(io::stderr(), "Attaching {probe}");
+                let _ = match spec {
+                    AttachSpec::Begin | AttachSpec::End => {
+                        writeln!(io::stderr(), "Attaching '{probe}' probe")
+                    }
+                    _ => writeln!(io::stderr(), "Trying to attach probe: {probe}"),
+                };
             }
         }
         // Of programs at one place the kernel runs the one attached last first; they run in the script's order.
@@ -632,29 +640,34 @@ impl<'a> Run<'a> {
 
     /// Runs each test once. Those that return something but 0, call `errorf` or exit with a code have failed.
     fn tests(&mut self) -> Result<(), SessionError> {
-        let mut failed = 0;
-        self.drain(false)?;
-        for (index, name) in self.manual() {
+        let mut said = manual::Tests::new(self.player.is_json());
+        if self.manual().is_empty() {
+            return Ok(());
+        }
+        // What a test prints is text in JSON, too.
+        self.player.text_together();
+        let all = self.manual();
+        self.player.say(said.head(all.len()).as_bytes());
+        for (index, name) in all {
+            self.player.say(said.begin(&name).as_bytes());
             let complaints = self.player.complaints();
             self.player.hold();
+            let begun = Instant::now();
             let returned = self.run_program(index)?;
-            while matches!(self.stop, Stop::No) && self.drain(true)? {}
+            let time = begun.elapsed();
+            while self.drain(true)? {}
             let output = self.player.release();
             let stopped = matches!(self.stop, Stop::Exit(code) if code != 0);
             let bad = returned != 0 || stopped || self.player.complaints() > complaints;
-            if bad {
-                self.player.say(&output);
+            self.player.say(&said.done(&name, bad, time, &output));
+            if matches!(self.stop, Stop::PipeClosed) {
+                return Ok(());
             }
-            if !self.player.is_json() {
-                let word = if bad { "FAIL" } else { "PASS" };
-                self.player.say(format!("{word}: {name}\n").as_bytes());
-            }
-            failed += usize::from(bad);
-            if !matches!(self.stop, Stop::No) {
-                break;
-            }
+            self.stop = Stop::No;
         }
-        if failed > 0 {
+        self.player.say(said.foot().as_bytes());
+        self.player.apart(said.is_json());
+        if said.failed() > 0 {
             self.stop = Stop::Exit(1);
         }
         Ok(())
@@ -673,7 +686,7 @@ impl<'a> Run<'a> {
     }
 
     fn announce(&mut self) {
-        if !self.quiet {
+        if !self.quiet && self.mode == Mode::Trace {
             let early = self.player.release();
             self.player.attached(self.points);
             self.early = false;
@@ -855,16 +868,17 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        self.player.end();
         let mut maps = KernelMaps(self.loaded);
-        if self.mode == Mode::Bench {
+        if self.mode == Mode::Bench && !self.measured.is_empty() {
             let text = if self.player.is_json() {
                 manual::json(&self.measured)
             } else {
                 manual::table(&self.measured)
             };
             self.player.say(text.as_bytes());
-        } else if compiled.settings.print_maps_on_exit {
+        }
+        self.player.end();
+        if self.mode == Mode::Trace && compiled.settings.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;
         }
         let lost = self.say_lost()?;

@@ -242,32 +242,65 @@ fn messages_say_where() {
 #[test]
 fn tests_and_benchmarks() {
     let script = "test:good { print(\"hidden\"); } test:bad { print(\"shown\"); errorf(\"x\"); } \
+                  test:two { $x = (uint8)2; return $x; } \
                   bench:some { @a = count(); } begin { printf(\"\"); }";
     if !can_trace() {
         return;
     }
     let (code, stdout, _) = run(&["--test", "-e", script]);
     assert_eq!(code, Some(1), "{stdout}");
-    assert!(stdout.contains("shown\nFAIL: bad\n"), "{stdout}");
+    let plain = stdout
+        .replace("\x1b[31m", "")
+        .replace("\x1b[32m", "")
+        .replace("\x1b[0m", "");
     assert!(
-        stdout.contains("PASS: good\n") && !stdout.contains("hidden"),
-        "{stdout}"
-    );
-    let stdout = prints(&["--bench", "-e", script]);
-    assert!(
-        stdout.contains("\n| BENCHMARK | NANOSECONDS |\n"),
-        "{stdout}"
+        plain.starts_with("[==========] Running 3 tests.\n[ RUN      ] good\n[       OK ] good ("),
+        "{plain}"
     );
     assert!(
-        stdout.contains("\n| some      | ") && !stdout.contains("@a"),
+        plain.contains("[ RUN      ] bad\nshown\nstdin:1:59-70: ERROR: x\n[  FAILED  ] bad ("),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("[  FAILED  ] 2 tests, listed below:\n[  FAILED  ] bad\n[  FAILED  ] two\n"),
+        "{plain}"
+    );
+    assert!(!plain.contains("hidden"), "{plain}");
+    let (_, stdout, _) = run(&["--test", "-f", "json", "-e", script]);
+    let second: serde_json::Value = serde_json::from_str(
+        stdout
+            .lines()
+            .find(|line| line.contains("\"bad\""))
+            .unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        (
+            &second["data"]["bad"]["passed"],
+            &second["data"]["bad"]["output"]
+        ),
+        (&false.into(), &"shown\nstdin:1:59-70: ERROR: x\n".into())
+    );
+    let (code, stdout, stderr) = run(&["--bench", "-e", script]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let mut lines = stdout.lines().filter(|line| !line.is_empty());
+    assert_eq!(
+        lines.next(),
+        Some("Benchmark                                Time(ns)       Iterations")
+    );
+    assert!(
+        lines
+            .nth(1)
+            .is_some_and(|line| line.starts_with("some      ")),
         "{stdout}"
     );
+    assert!(!stdout.contains("@a"), "{stdout}");
     let (code, stdout, _) = run(&["-e", script]);
     assert_eq!((code, stdout.as_str()), (Some(0), "\n\n"));
     let (code, _, stderr) = run(&["-e", "test:a { }"]);
     assert_eq!(code, Some(1));
     assert!(
-        stderr.contains("no probes to attach") && stderr.contains("--test"),
+        stderr.starts_with("ERROR: No probes attached; use --test to run test probes.\n"),
         "{stderr}"
     );
 }
@@ -328,14 +361,14 @@ fn a_filter_that_matches_nothing() {
     if !can_trace() {
         return;
     }
-    let (code, stdout, stderr) = run(&[
-        "--probe-filter",
-        "nothing",
-        "-e",
-        "begin { print(1) } i:s:1 { }",
-    ]);
-    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
-    assert!(stderr.contains("no probe matches"), "{stderr}");
+    let (code, stdout, stderr) = run(&["--probe-filter", "nothing", "-e", "i:s:1 { }"]);
+    let nothing = "No probes to attach\n";
+    assert_eq!((code, stdout.as_str()), (Some(1), nothing), "{stderr}");
+    let script = "begin { print(1) } i:s:1 { }";
+    assert_eq!(
+        prints(&["--probe-filter", "nothing", "-e", script]),
+        "1\n\n\n"
+    );
 }
 
 #[test]
@@ -373,4 +406,87 @@ fn errors_have_its_form() {
         stderr.contains("\n    $a = 1; print($b);\n                  ~~\n"),
         "{stderr}"
     );
+}
+
+#[test]
+fn wrong_command_lines() {
+    for (args, code, stdout, stderr) in [
+        (
+            &["--badopt"][..],
+            1,
+            "",
+            "bpftrace: unrecognized option '--badopt'\nUSAGE:\n",
+        ),
+        (&["-Z"], 1, "", "bpftrace: invalid option -- 'Z'\nUSAGE:\n"),
+        (
+            &["-e", "begin {}", "-c", "true", "-p", "1"],
+            1,
+            "",
+            "ERROR: USAGE: Cannot use both -c and -p.\n",
+        ),
+        (
+            &["-p", "99999999", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: Pid out of range: 99999999\n",
+        ),
+        (
+            &["-p", "abc", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: Failed to parse pid: invalid integer: abc\n",
+        ),
+        (
+            &["-f", "xml", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: Invalid output format \"xml\"\nValid formats: 'text', 'json'\n",
+        ),
+        (
+            &["-B", "foo", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: USAGE: -B must be either 'line', 'full', or 'none'.\n",
+        ),
+        (
+            &["-d", "foo", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: USAGE: invalid option for -d: foo\n",
+        ),
+        (
+            &["nosuch.bt"],
+            1,
+            "",
+            "ERROR: failed to open file 'nosuch.bt': No such file or directory\n",
+        ),
+        (
+            &["-e", ""],
+            1,
+            "",
+            "ERROR: USAGE: filename or -e 'program' required.\n",
+        ),
+        (&[], 1, "", "USAGE:\n"),
+        (&["-e", " "], 1, "No probes to attach\n", ""),
+        (&["-l", "uprobe:/no/such:*"], 0, "", ""),
+        (&["-l", "nonexistent:*"], 0, "", ""),
+        (
+            &["-l", "-e", "begin { } interval:s:1 { } profile:hz:9 { }"],
+            0,
+            "interval:s:\nprofile:hz:\n",
+            "",
+        ),
+        (&["-V"], 0, "bpftrace v0.27.1 ", ""),
+    ] {
+        let (got, out, err) = run(args);
+        assert_eq!(got, Some(code), "{args:?}: {err}");
+        assert!(
+            out.starts_with(stdout) && out.is_empty() == stdout.is_empty(),
+            "{args:?}: {out}"
+        );
+        assert!(
+            err.starts_with(stderr) && err.is_empty() == stderr.is_empty(),
+            "{args:?}: {err}"
+        );
+    }
 }

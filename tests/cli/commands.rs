@@ -161,7 +161,7 @@ fn called_bpftrace_it_is_bpftrace() {
     .check_output(&as_bpftrace(&["check"]), "a file that is named as a verb");
     Case {
         code: 1,
-        stderr: &["no script"],
+        stderr: &["USAGE:"],
         ..Case::default()
     }
     .check_output(&as_bpftrace(&[]), "bpftrace");

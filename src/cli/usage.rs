@@ -1,0 +1,84 @@
+//! A wrong command line, said as bpftrace says it to those who call this program by that name.
+
+use super::CliError;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// How bpftrace is called; what its flags mean is in the man page and in `--help`.
+const CALLS: &str = "USAGE:
+    bpftrace [options] filename
+    bpftrace [options] - <stdin input>
+    bpftrace [options] -e 'program'
+    use -- before named script parameters";
+
+/// Largest process number (`PID_MAX_LIMIT` in `include/linux/threads.h`).
+const PID_MAX: u32 = 4 * 1024 * 1024;
+
+/// What is said of a value that a flag does not take; `{}` stands for the value.
+const VALUES: &[(&str, &str)] = &[
+    (
+        "--format",
+        "error: Invalid output format \"{}\"\nValid formats: 'text', 'json'",
+    ),
+    (
+        "--buffering",
+        "error: USAGE: -B must be either 'line', 'full', or 'none'.",
+    ),
+    ("--debug", "error: USAGE: invalid option for -d: {}"),
+    (
+        "--no-feature",
+        "error: USAGE: --no-feature can only have values 'kprobe_multi,kprobe_session,uprobe_multi'.",
+    ),
+    ("--pid", "error: Failed to parse pid: invalid integer: {}"),
+];
+
+/// An error of clap's.
+pub(super) fn of(err: &clap::Error) -> CliError {
+    let text = |kind| match err.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let (arg, value) = (
+        text(ContextKind::InvalidArg),
+        text(ContextKind::InvalidValue),
+    );
+    let said = match err.kind() {
+        ErrorKind::UnknownArgument => {
+            let what = match arg.strip_prefix("--") {
+                Some(_) => format!("unrecognized option '{arg}'"),
+                None => format!("invalid option -- '{}'", arg.trim_start_matches('-')),
+            };
+            Some(format!("bpftrace: {what}\n{CALLS}"))
+        }
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let row = VALUES.iter().find(|(flag, _)| arg.starts_with(flag));
+            row.map(|(_, said)| said.replace("{}", value))
+        }
+        _ => None,
+    };
+    CliError::Usage(said.unwrap_or_else(|| err.to_string().trim_end().to_string()))
+}
+
+/// Flags that do not go together, and numbers that are no process.
+pub(super) fn check(matches: &clap::ArgMatches) -> Result<(), CliError> {
+    let pid = matches.get_one::<u32>("pid");
+    if pid.is_some() && matches.contains_id("cmd") {
+        let said = "error: USAGE: Cannot use both -c and -p.";
+        return Err(CliError::Usage(format!("{said}\n{CALLS}")));
+    }
+    match pid {
+        Some(pid) if *pid > PID_MAX => {
+            Err(CliError::Usage(format!("error: Pid out of range: {pid}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Neither a file nor a program.
+pub(super) fn no_script(flag: bool) -> CliError {
+    let said = if flag {
+        "error: USAGE: filename or -e 'program' required.\n"
+    } else {
+        ""
+    };
+    CliError::Usage(format!("{said}{CALLS}"))
+}
