@@ -134,7 +134,11 @@ impl Tracer {
             }
             None => None,
         };
-        let options = AttachOptions { multi, cpus: &cpus };
+        let options = AttachOptions {
+            multi,
+            cpus: &cpus,
+            pid: None,
+        };
         let mut attachments = Vec::new();
         for (spec, program) in object.programs.iter().zip(&loaded.programs) {
             for place in &spec.attach {

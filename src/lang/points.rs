@@ -194,6 +194,14 @@ pub fn kernel(point: &AttachPoint) -> Option<Result<Kernel, Diagnostic>> {
             point.span,
             format!("`{name}` does not have {} parts", parts.len()),
         )
+        .said(format!(
+            "{name} probe type requires {} arguments, found {}",
+            match name {
+                "tracepoint" => "2",
+                _ => "2 or 1",
+            },
+            parts.len()
+        ))
         .help(format!("write `{name}:{form}`"))))
     };
     let (module, last) = match parts[..] {
@@ -239,7 +247,8 @@ pub fn kernel(point: &AttachPoint) -> Option<Result<Kernel, Diagnostic>> {
                 return Some(Err(Diagnostic::error(
                     point.span,
                     "`kretprobe` attaches to whole functions, not to offsets",
-                )));
+                )
+                .said("Offset not allowed")));
             }
             Kernel::Kprobe {
                 module,

@@ -61,6 +61,8 @@ pub struct AttachOptions<'a> {
     pub multi: bool,
     /// Online CPUs.
     pub cpus: &'a [u32],
+    /// Timed and counted events are those of this process alone.
+    pub pid: Option<u32>,
 }
 
 /// A program attached somewhere; dropping detaches it. A link goes at once, however many its sites; each perf uprobe waits
@@ -246,22 +248,22 @@ pub fn attach(
             let cpus = options.cpus.get(..1).unwrap_or_default();
             let open =
                 |scope| perf::open_software(uapi::PERF_COUNT_SW_CPU_CLOCK, rate(*every), scope);
-            counted(program, spec, rate(*every), cpus, open)
+            counted(program, spec, rate(*every), &on_cpus(cpus), open)
         }
         AttachSpec::Profile(every) => {
             let open =
                 |scope| perf::open_software(uapi::PERF_COUNT_SW_CPU_CLOCK, rate(*every), scope);
-            counted(program, spec, rate(*every), options.cpus, open)
+            counted(program, spec, rate(*every), &scopes(options), open)
         }
         AttachSpec::Software { config, period } => {
             let rate = Rate::Period(*period);
             let open = |scope| perf::open_software(*config, rate, scope);
-            counted(program, spec, rate, options.cpus, open)
+            counted(program, spec, rate, &scopes(options), open)
         }
         AttachSpec::Hardware { config, period } => {
             let rate = Rate::Period(*period);
             let open = |scope| perf::open_hardware(*config, rate, scope);
-            counted(program, spec, rate, options.cpus, open)
+            counted(program, spec, rate, &scopes(options), open)
         }
         AttachSpec::Tracepoint { .. }
         | AttachSpec::RawTracepoint(_)
@@ -352,12 +354,24 @@ fn start_visibly(
     }
 }
 
-/// An event on each of the CPUs.
+fn on_cpus(cpus: &[u32]) -> Vec<Scope> {
+    cpus.iter().copied().map(Scope::Cpu).collect()
+}
+
+/// Whose events count: those of one process, or all on each CPU.
+fn scopes(options: &AttachOptions<'_>) -> Vec<Scope> {
+    match options.pid {
+        Some(pid) => threads(pid).into_iter().map(Scope::Pid).collect(),
+        None => on_cpus(options.cpus),
+    }
+}
+
+/// An event in each of the scopes.
 fn counted(
     program: BorrowedFd<'_>,
     spec: &AttachSpec,
     rate: Rate,
-    cpus: &[u32],
+    scopes: &[Scope],
     open: impl Fn(Scope) -> io::Result<OwnedFd>,
 ) -> Result<Attachment, AttachError> {
     let fail = |(call, source)| AttachError {
@@ -371,8 +385,13 @@ fn counted(
         },
     };
     let mut out = Attachment::default();
-    for &cpu in cpus {
-        let event = open(Scope::Cpu(cpu)).map_err(|e| fail(("perf_event_open", e)))?;
+    for scope in scopes {
+        let event = match open(*scope) {
+            Ok(event) => event,
+            // A thread that ended between listing and opening.
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) && !out.is_empty() => continue,
+            Err(e) => return Err(fail(("perf_event_open", e))),
+        };
         out.links
             .extend(start_visibly(event.as_fd(), program).map_err(fail)?);
         out.events.push(event);

@@ -83,7 +83,11 @@ impl Feed {
 
     fn attach(&mut self, multi: bool) -> Result<(), SessionError> {
         let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
-        let how = AttachOptions { multi, cpus: &cpus };
+        let how = AttachOptions {
+            multi,
+            cpus: &cpus,
+            pid: None,
+        };
         for (index, spec) in specs(&self.compiled.object) {
             let program = &self.compiled.object.programs[index];
             if attach::is_kernel_event(program.kind, spec) {

@@ -442,6 +442,8 @@ struct Run<'a> {
     verbose: bool,
     no_loss: bool,
     missing: MissingProbes,
+    /// `-p`.
+    pid: Option<u32>,
     warnings: bool,
     /// Attach points of the script, wildcards expanded.
     points: usize,
@@ -490,6 +492,7 @@ impl<'a> Run<'a> {
             verbose: options.verbose,
             no_loss: options.no_loss,
             missing: compiled.settings.missing_probes,
+            pid: options.pid,
             warnings: !options.no_warnings,
             points: compiled.settings.points,
             measured: Vec::new(),
@@ -520,7 +523,11 @@ impl<'a> Run<'a> {
 
     fn attach(&mut self, multi: bool) -> Result<(), SessionError> {
         let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
-        let how = AttachOptions { multi, cpus: &cpus };
+        let how = AttachOptions {
+            multi,
+            cpus: &cpus,
+            pid: self.pid,
+        };
         if self.verbose {
             for (index, spec) in specs(self.object) {
                 let probe = &self.object.programs[index].probe;

@@ -184,7 +184,11 @@ pub(crate) fn attach(
     multi: bool,
 ) -> Result<Attachment, attach::AttachError> {
     let cpus = cpus::online().expect("online cpus");
-    let options = AttachOptions { multi, cpus: &cpus };
+    let options = AttachOptions {
+        multi,
+        cpus: &cpus,
+        pid: None,
+    };
     attach::attach(loaded.programs[0].as_fd(), spec, &options)
 }
 

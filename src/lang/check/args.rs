@@ -244,6 +244,10 @@ impl Binder<'_> {
                         name.span,
                         format!("the function has no parameter `{}`", name.text),
                     )
+                    .said_at(
+                        e.span,
+                        format!("Can't find function parameter {}", name.text),
+                    )
                     .maybe_help(help),
                 );
                 return None;

@@ -707,6 +707,7 @@ impl Checker<'_> {
                                 args[0].span,
                                 format!("the kernel has no symbol `{name}`"),
                             )
+                            .said_at(e.span, format!("Failed to resolve kernel symbol: {name}"))
                             .help(
                                 "its symbols are in /proc/kallsyms, which shows addresses to root",
                             ),

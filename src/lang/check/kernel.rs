@@ -60,7 +60,22 @@ fn missing(point: &AttachPoint, want: &Want, target: &Target) -> Diagnostic {
         Want::Kprobe { function, .. } => (format!("function `{function}`"), "kprobe:*"),
         Want::Iter { kind, .. } => (format!("iterator `{kind}`"), "iter:*"),
     };
-    let diag = Diagnostic::error(point.span, format!("the kernel has no {what}"));
+    let said = match want {
+        Want::Tracepoint { system, name } if !is_pattern(system) && !is_pattern(name) => {
+            format!("No matches for tracepoint {system}:{name}.")
+        }
+        Want::Trampoline { function, ret, .. } if !is_pattern(function) => {
+            let word = if *ret { "fexit" } else { "fentry" };
+            format!("No matches for {word} {function}.")
+        }
+        Want::Kprobe { function, ret, .. } if !is_pattern(function) => {
+            let word = if *ret { "kretprobe" } else { "kprobe" };
+            format!("No matches for {word} {function}.")
+        }
+        _ => "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'."
+            .to_owned(),
+    };
+    let diag = Diagnostic::error(point.span, format!("the kernel has no {what}")).said(said);
     let near = match (want, &target.kernel.btf) {
         (Want::Raw { event, .. }, Some(btf)) if !is_pattern(event) => {
             let names = btf
@@ -176,6 +191,9 @@ fn iter(
     if !ITERS.contains(&kind) || btf.find(&format!("{ITER}{kind}"), &[Kind::Func]).is_none() {
         return Err(
             Diagnostic::error(point.span, format!("the kernel has no iterator `{kind}`"))
+                .said(format!(
+                    "iter {kind} not available for your kernel version."
+                ))
                 .help(format!("there are {}", ITERS.join(", "))),
         );
     }
@@ -297,6 +315,13 @@ impl Checker<'_> {
                         name.span,
                         format!("`{}` has no argument `{}`", point.name, name.text),
                     )
+                    .said_at(
+                        e.span,
+                        format!(
+                            "Struct/union of type 'struct {}_args' does not contain a field named '{}'",
+                            point.name, name.text
+                        ),
+                    )
                     .maybe_help(
                         help.or_else(|| Some(format!("list them with -lv '{}'", point.name))),
                     ),
@@ -308,6 +333,10 @@ impl Checker<'_> {
                     Diagnostic::error(
                         name.span,
                         format!("programs cannot read `{}` of a tracepoint", field.name),
+                    )
+                    .said_at(
+                        e.span,
+                        "BPF does not support accessing common tracepoint fields",
                     )
                     .help("the kernel puts a pointer of its own in the place of the common fields"),
                 );
