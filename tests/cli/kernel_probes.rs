@@ -30,7 +30,7 @@ fn structs_of_the_kernel_are_read_through_pointers() {
     let out = prints(&[
         "-e",
         "begin { print(curtask.pid == tid); print(curtask.group_leader.tgid == pid); print(ppid == \
-         curtask.real_parent.tgid); print(sizeof(curtask.comm)); print(curtask.comm == comm); print(leader_tid == pid); \
+         curtask.real_parent.pid); print(sizeof(curtask.comm)); print(curtask.comm == comm); print(leader_tid == pid); \
          print(curtask.mm.owner.pid == pid); print(offsetof(struct list_head, prev)); print(sizeof(struct list_head)); \
          print(sizeof(pid_t)); }",
     ]);
@@ -82,7 +82,7 @@ fn tracepoints_have_arguments_by_name() {
     assert_eq!(out, "true\ntrue 16\n@[true]: 1\n");
     let out = prints(&[
         "-e",
-        "tracepoint:syscalls:sys_enter_openat,tracepoint:syscalls:sys_enter_newfstat* /pid == cpid && probe == \
+        "tracepoint:syscalls:sys_enter_openat,tracepoint:syscalls:sys_enter_openat2 /pid == cpid && probe == \
          \"tracepoint:syscalls:sys_enter_openat\"/ { @[str(args.filename)] = count() }",
         "-c",
         "/bin/cat /etc/hostname",

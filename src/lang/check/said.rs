@@ -108,6 +108,9 @@ pub(super) fn place(row: &Row, name: &str, point: &str) -> String {
         Where::Return => format!(
             "The {name} builtin can only be used with 'kretprobe' and 'uretprobe' and 'fentry' probes"
         ),
+        Where::Objects => {
+            format!("The {name} function can only be used with 'fentry', 'fexit', 'iter' probes")
+        }
         _ if matches!(name, "signal" | "signal_thread") => {
             format!("{name}() can not be used for this probetype special")
         }

@@ -836,7 +836,7 @@ fn types_of_the_kernel() {
     let on = with_kernel();
     for (source, want) in [
         ("begin { $x = ((struct task *)1).pid }", "int32"),
-        ("begin { $x = ((struct task *)1).comm }", "string[17]"),
+        ("begin { $x = ((struct task *)1).comm }", "string[16]"),
         ("begin { $x = ((struct task *)1).y }", "uint64"),
         (
             "begin { $x = ((struct task *)1).parent.parent.high }",
