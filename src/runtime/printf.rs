@@ -319,7 +319,6 @@ impl Spec {
             Conv::Pointer => out.extend_from_slice(b"0x"),
             Conv::Hex if self.alt && n != 0 => out.extend_from_slice(b"0x"),
             Conv::UpperHex if self.alt && n != 0 => out.extend_from_slice(b"0X"),
-            Conv::Octal if self.alt && n != 0 => out.push(b'0'),
             _ => {}
         }
         let digits = out.len();
@@ -339,6 +338,10 @@ impl Spec {
         let have = out.len() - digits;
         if have < least {
             out.splice(digits..digits, std::iter::repeat_n(b'0', least - have));
+        }
+        // C's `#` asks for a 0 in front of octal digits, whatever put it there.
+        if self.conv == Conv::Octal && self.alt && out.get(digits) != Some(&b'0') {
+            out.insert(digits, b'0');
         }
         self.pad(out, start);
     }

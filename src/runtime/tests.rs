@@ -263,6 +263,39 @@ fn integers_as_c_prints_them() {
     );
 }
 
+/// Random flags, widths, precisions and lengths: format, `n` or `s`, value, and what glibc's printf printed for it.
+#[test]
+fn random_conversions_as_c_prints_them() {
+    let table = include_str!("../../tests/data/printf.tsv");
+    let mut wrong = Vec::new();
+    for row in table.lines() {
+        let fields: Vec<&str> = row.splitn(4, '\t').collect();
+        let [format, kind, value, want] = fields[..] else {
+            panic!("{row}");
+        };
+        let builder = match kind {
+            "n" => {
+                let value: i64 = value.parse().unwrap();
+                Builder::default().fixed(int(64, true), &value.to_ne_bytes())
+            }
+            _ => {
+                let text = format!("{value}\0");
+                Builder::default().blob(Type::Str { size: 64 }, text.as_bytes())
+            }
+        };
+        let got = printf(&format!("{format}|"), builder);
+        if got != want {
+            wrong.push(format!("{format} of {value}: `{got}` is not `{want}`"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
 #[test]
 fn strings_and_buffers() {
     let text = Type::Str { size: 8 };
