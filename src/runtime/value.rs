@@ -44,8 +44,9 @@ pub struct Common {
 /// The bytes of a string value without its NUL, and whether it filled its room.
 pub fn string<'a>(raw: Raw<'a>, size: u32, max_strlen: u32) -> (&'a [u8], bool) {
     let text = CStr::from_bytes_until_nul(raw.bytes).map_or(raw.bytes, CStr::to_bytes);
-    // A fixed place as large as its literal is always full: only `str()`'s own size tells of a cut.
-    let cut = text.len() + 1 >= size as usize && size > 1 && (raw.blob || size == max_strlen);
+    // A fixed place as large as its literal is always full, and who names a length knows it: only the largest size
+    // tells of a cut.
+    let cut = text.len() + 1 >= size as usize && size > 1 && size == max_strlen;
     (text, cut)
 }
 

@@ -88,7 +88,7 @@ fn arguments_by_name_and_type() {
         ("uprobe:BIN:by_value { print(args.after) }", "3\n"),
         (
             "uprobe:BIN:same { print(args.f->a); print(sizeof(args.f->name)) }",
-            "5\n9\n",
+            "5\n8\n",
         ),
         ("uprobe:BIN:same { print(((struct foo *)arg0)->a) }", "5\n"),
         ("uprobe:BIN:caller { print(sizeof(struct foo)) }", "12\n"),

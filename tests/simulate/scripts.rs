@@ -238,7 +238,7 @@ usdt:./build/bin/bitcoind:net:inbound_message {
     let want = format!(
         "5 {long},x,{}{} {}.\n\n\n",
         &long[..30_000],
-        format!("|{}..", &long[..39]).repeat(1000),
+        format!("|{}", &long[..39]).repeat(1000),
         &long[..70_000]
     );
     let got = output(text, &events);

@@ -61,7 +61,11 @@ impl Checker<'_> {
                             .said_at(place, format!("Cannot resolve unknown type \"{shown}\"")),
                     );
                 }
-                let size = i128::from(ty.size(&self.structs.defs));
+                let size = match ty {
+                    // As a value, whatever its width in a struct.
+                    Type::Enum { .. } => 8,
+                    _ => i128::from(ty.size(&self.structs.defs)),
+                };
                 self.set_int(e, size, Type::U64)
             }
             None => Type::U64,

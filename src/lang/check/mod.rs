@@ -390,6 +390,25 @@ impl<'a> Checker<'a> {
         let mut late = std::mem::take(&mut self.structs.late);
         self.diags.append(&mut late);
         for map in &self.maps {
+            if let (Some(kind), Some(ty)) = (&map.kind, &map.value.ty)
+                && map.keyed != Some(false)
+                && kind.starts_with("percpu") != matches!(ty, Type::Agg(_))
+            {
+                let wants = if matches!(ty, Type::Agg(_)) {
+                    "percpuhash"
+                } else {
+                    "hash"
+                };
+                self.diags.push(
+                    Diagnostic::error(
+                        map.span,
+                        format!("map `@{}` is declared as `{kind}`, its values need a `{wants}`", map.name),
+                    )
+                    .said(format!(
+                        "Incompatible map types. Type from declaration: {kind}. Type from value/key type: {wants}"
+                    )),
+                );
+            }
             if !map.used {
                 self.diags.push(
                     Diagnostic::warning(
