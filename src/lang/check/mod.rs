@@ -16,6 +16,7 @@ mod fn_values;
 mod format;
 mod kernel;
 mod kernel_types;
+mod ops;
 mod points;
 mod prune;
 mod said;
