@@ -55,7 +55,13 @@ impl Build {
     }
 
     pub(crate) fn int(&mut self, name: &str, bytes: u32, encoding: u32) -> u32 {
-        self.ty(Kind::Int, name, false, bytes, &[encoding << 24 | bytes * 8])
+        self.ty(
+            Kind::Int,
+            name,
+            false,
+            bytes,
+            &[(encoding << 24) | (bytes * 8)],
+        )
     }
 
     pub(crate) fn done(self) -> Btf {
