@@ -108,6 +108,7 @@ impl Judge {
             insns: &bytes,
             license: if gpl { c"GPL" } else { c"Proprietary" },
             flags: u32::from(sleepable) << 4,
+            attach_btf_id: 0,
             btf: None,
         };
         let Err(first) = prog_load(&spec, None) else {

@@ -28,6 +28,7 @@ fn load(code: &Code) -> Result<OwnedFd, String> {
         insns: &bytes,
         license: c"Dual MIT/GPL",
         flags: SLEEPABLE,
+        attach_btf_id: 0,
         btf: None,
     };
     prog_load(&spec, None).map_err(|error| {
