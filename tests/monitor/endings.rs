@@ -16,6 +16,9 @@ use nix::sys::{
 };
 use std::{os::fd::AsFd, path::Path, time::Duration};
 
+/// What is done to a terminal to end its monitor.
+type Way = fn(&mut Terminal);
+
 #[test]
 fn keys_and_signals_end_it_and_give_the_terminal_back() {
     if !may_trace() {
@@ -23,7 +26,7 @@ fn keys_and_signals_end_it_and_give_the_terminal_back() {
     }
     let _alone = alone();
     let place = Place::new();
-    let end: [(&str, fn(&mut Terminal)); 5] = [
+    let end: [(&str, Way); 5] = [
         ("q", |t| t.keys("q")),
         ("Ctrl-C", |t| t.keys("\x03")),
         ("SIGINT", |t| t.signal(Signal::SIGINT)),
