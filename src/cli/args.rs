@@ -301,6 +301,10 @@ fn flag(row: &Flag) -> Arg {
 /// The checked options of a run; `script` is still empty when only words were given that name none.
 pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliError> {
     for (name, why) in REFUSED {
+        // There is no such code to verify; a script runs all the same.
+        if call.as_bpftrace() && *name == "verify-llvm-ir" {
+            continue;
+        }
         if matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine) {
             return Err(CliError::Usage(format!("error: --{name}: {why}")));
         }
@@ -340,7 +344,11 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
             };
             if from.is_empty() {
                 if call.as_bpftrace() {
-                    return Err(super::usage::no_script(false));
+                    let typed = |id: &clap::Id| {
+                        let from = matches.value_source(id.as_str());
+                        from == Some(clap::parser::ValueSource::CommandLine)
+                    };
+                    return Err(super::usage::no_script(matches.ids().any(typed)));
                 }
                 return Err(CliError::Usage(
                     "error: no script\nhelp: give a FILE, or a program with -e; see --help"
@@ -348,6 +356,11 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
                 ));
             }
             let file = from.remove(0);
+            // A directory, and no name at all, are an empty script there.
+            let empty = file.is_empty() || std::path::Path::new(&file).is_dir();
+            if call.as_bpftrace() && empty {
+                return Ok(options);
+            }
             options.script = read_script(&file).map_err(|err| match call.as_bpftrace() {
                 true => unread(&file).unwrap_or(err),
                 false => err,
@@ -401,10 +414,18 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliErr
             .any(|s| s == "all" || names.contains(&s.as_str()))
     };
     let without = words("no-feature");
-    let command = word("cmd").map(split_words).transpose();
+    let command = word("cmd")
+        // An empty command is none there.
+        .filter(|line| !(call.as_bpftrace() && line.trim().is_empty()))
+        .map(split_words)
+        .transpose();
     Ok(Options {
         command: command.map_err(CliError::failed)?,
-        config: env::settings(std::env::vars_os()),
+        config: env::settings(std::env::vars_os())
+            .into_iter()
+            // A name that sets nothing is not told there.
+            .filter(|(name, _)| !call.as_bpftrace() || crate::lang::is_setting(name))
+            .collect(),
         pid: matches.get_one("pid").copied(),
         output: matches.get_one::<PathBuf>("output").cloned(),
         format: match word("format") {
@@ -568,7 +589,11 @@ mod tests {
                 &["bpftrace", "--emit-llvm", "x", "-e", "y"][..],
                 "--emit-llvm: there is no LLVM",
             ),
-            (&["bpftrace"][..], "no script"),
+            (&["bpftrace"][..], "USAGE:"),
+            (
+                &["bpftrace", "--unsafe"][..],
+                "filename or -e 'program' required",
+            ),
             (&["bpftrace", "-p", "abc", "-e", "x"][..], "'abc'"),
             (&["bpftrace", "-f", "xml", "-e", "x"][..], "json"),
         ] {

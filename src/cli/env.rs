@@ -20,7 +20,6 @@ const NOT_SETTINGS: &[&str] = &[
     "kernel_build",
     "kernel_source",
     "vmlinux",
-    "log_size",
     "no_user_symbols",
 ];
 

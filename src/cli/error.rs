@@ -19,6 +19,13 @@ pub enum CliError {
         /// What to do.
         help: Option<String>,
     },
+    /// Told in bpftrace's words, which end with this exit code.
+    Said {
+        /// The whole text.
+        text: String,
+        /// The exit code.
+        code: u8,
+    },
     /// Output could not be written.
     Output(io::Error),
     /// The script asked for this exit code.
@@ -42,11 +49,11 @@ impl CliError {
         }
     }
 
-    /// The process's exit code. `bpftrace` knows 0 and 1 only.
+    /// The process's exit code. A wrong command line is 1 for `bpftrace`.
     pub fn exit_code(&self, as_bpftrace: bool) -> u8 {
         match self {
             CliError::Output(err) if err.kind() == io::ErrorKind::BrokenPipe => 0,
-            CliError::Exit(code) => *code,
+            CliError::Exit(code) | CliError::Said { code, .. } => *code,
             CliError::Negative | CliError::Diagnosed(_) => 1,
             _ if as_bpftrace => 1,
             CliError::Usage(_) | CliError::Failed { .. } | CliError::Output(_) => 2,
@@ -68,7 +75,10 @@ impl CliError {
         match self {
             CliError::Output(err) => err.kind() == io::ErrorKind::BrokenPipe,
             CliError::Exit(_) | CliError::Negative => true,
-            CliError::Usage(_) | CliError::Diagnosed(_) | CliError::Failed { .. } => false,
+            CliError::Usage(_)
+            | CliError::Diagnosed(_)
+            | CliError::Said { .. }
+            | CliError::Failed { .. } => false,
         }
     }
 }
@@ -76,7 +86,9 @@ impl CliError {
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CliError::Usage(text) | CliError::Diagnosed(text) => f.write_str(text),
+            CliError::Usage(text) | CliError::Diagnosed(text) | CliError::Said { text, .. } => {
+                f.write_str(text)
+            }
             CliError::Failed { what, help: None } => write!(f, "error: {what}"),
             CliError::Failed {
                 what,

@@ -40,6 +40,7 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     }
     match session::run(&options) {
         Err(SessionError::NoProbes(None)) if options.as_bpftrace => no_probes(),
+        Err(err) if options.as_bpftrace => Err(bpftrace_error(err)),
         result => ended(result.map_err(session_error)?),
     }
 }
@@ -96,6 +97,16 @@ fn script_help(named: &[Named]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A session's error as bpftrace tells it and ends with it.
+fn bpftrace_error(err: SessionError) -> CliError {
+    let code = err.bpftrace_code();
+    let text = match err.bpftrace_words() {
+        Some(text) => text,
+        None => session_error(err).to_string(),
+    };
+    CliError::Said { text, code }
 }
 
 /// A session's error with its remedy.

@@ -28,7 +28,19 @@ const VALUES: &[(&str, &str)] = &[
         "--no-feature",
         "error: USAGE: --no-feature can only have values 'kprobe_multi,kprobe_session,uprobe_multi'.",
     ),
+    (
+        "--mode",
+        "error: USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or 'format'.",
+    ),
     ("--pid", "error: Failed to parse pid: invalid integer: {}"),
+];
+
+/// Flags with a value that are written short.
+const SHORT: &[(&str, char)] = &[
+    ("--program", 'e'),
+    ("--cmd", 'c'),
+    ("--output", 'o'),
+    ("--include-dir", 'I'),
 ];
 
 /// An error of clap's.
@@ -42,6 +54,19 @@ pub(super) fn of(err: &clap::Error) -> CliError {
         text(ContextKind::InvalidValue),
     );
     let said = match err.kind() {
+        // A value that is left out has no text; one that is none of those allowed has.
+        ErrorKind::InvalidValue
+            if value.is_empty() && !VALUES.iter().any(|(flag, _)| arg.starts_with(flag)) =>
+        {
+            let what = match SHORT.iter().find(|(long, _)| arg.starts_with(long)) {
+                Some((_, short)) => format!("option requires an argument -- '{short}'"),
+                None => format!(
+                    "option '{}' requires an argument",
+                    arg.split(' ').next().unwrap_or(arg)
+                ),
+            };
+            Some(format!("bpftrace: {what}\n{CALLS}"))
+        }
         ErrorKind::UnknownArgument => {
             let what = match arg.strip_prefix("--") {
                 Some(_) => format!("unrecognized option '{arg}'"),
@@ -73,12 +98,10 @@ pub(super) fn check(matches: &clap::ArgMatches) -> Result<(), CliError> {
     }
 }
 
-/// Neither a file nor a program.
+/// Neither a file nor a program, with flags or with nothing at all.
 pub(super) fn no_script(flag: bool) -> CliError {
-    let said = if flag {
-        "error: USAGE: filename or -e 'program' required.\n"
-    } else {
-        ""
-    };
-    CliError::Usage(format!("{said}{CALLS}"))
+    CliError::Usage(match flag {
+        true => "error: USAGE: filename or -e 'program' required.".to_string(),
+        false => CALLS.to_string(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::ast::{ConfigValue, Name};
 use super::checked::{Config, MissingProbes};
-use super::diag::Diagnostic;
+use super::diag::{Diagnostic, Severity};
 use crate::span::Span;
 use crate::suggest;
 
@@ -51,11 +51,12 @@ const VARIABLES: &[(&str, Take)] = &[
             c.license = LICENSES[usize::from(i)].to_string()
         }),
     ),
-    ("log_size", Take::Nothing),
+    // The log of the verifier is as long as it needs to be.
+    ("log_size", Take::Number(|_, _| {}, 0)),
     ("max_bpf_progs", Take::Nothing),
     ("max_cat_bytes", Take::Number(|c, v| c.max_cat_bytes = v, 1)),
     ("max_map_keys", Take::Number(|c, v| c.max_map_keys = v, 1)),
-    ("max_probes", Take::Number(|c, v| c.max_probes = v, 1)),
+    ("max_probes", Take::Number(|c, v| c.max_probes = v, 0)),
     ("max_strlen", Take::Number(|c, v| c.max_strlen = v, 1)),
     (
         "missing_probes",
@@ -166,7 +167,7 @@ pub(super) fn settle(
         if NOT_CONFIG.contains(&name.as_str()) {
             continue;
         }
-        if VARIABLES.iter().any(|(known, _)| known == name) {
+        if is_setting(name) {
             let nowhere = (Span::default(), Span::default());
             set(&mut config, name, value, nowhere, diags);
         } else {
@@ -178,6 +179,19 @@ pub(super) fn settle(
         }
     }
     config
+}
+
+/// Whether a config variable has that name.
+pub fn is_setting(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, _)| *known == name)
+}
+
+/// What bpftrace says of the settings of the environment that are no such values.
+pub fn wrong_settings(environment: &[(String, String)]) -> Vec<String> {
+    let mut diags = Vec::new();
+    settle(&[], environment, &mut diags);
+    let wrong = diags.into_iter().filter(|d| d.severity == Severity::Error);
+    wrong.filter_map(|diag| Some(diag.said?.message)).collect()
 }
 
 /// `span`: the name, `whole`: the name with its value.
@@ -207,7 +221,10 @@ fn set(
         Take::Flag(put) => match value {
             "1" | "true" => return put(config, true),
             "0" | "false" => return put(config, false),
-            _ if super::number::parse(value).is_ok() => return put(config, true),
+            // Any number of the script's; the environment has text.
+            _ if span != Span::default() && super::number::parse(value).is_ok() => {
+                return put(config, true);
+            }
             _ => "`true` or `false`".to_string(),
         },
         Take::Word(words, put) => {
@@ -233,7 +250,7 @@ fn set(
             format!("{name}: Invalid bool value: valid values are true, false, 1 or 0.")
         }
         Take::Word(..) if key == "license" => format!(
-            "Invalid value for license. Found: {value}. Valid values: Dual MIT/GPL, Dual BSD/GPL, Dual MPL/GPL, GPL and additional rights, GPL v2, GPL. Read more about BPF programs and licensing: https://docs.kernel.org/bpf/bpf_licensing.html"
+            "Invalid value for license. Found: {value}. Valid values: Dual MIT/GPL, Dual BSD/GPL, Dual MPL/GPL, GPL and additional rights, GPL v2, GPL. Read more about BPF programs and licensing: https://docs.kernel.org/bpf/bpf_licensing.html#using-bpf-programs-in-the-linux-kernel"
         ),
         _ => format!(
             "{name}: Invalid value for {key}: valid values are {}.",

@@ -9,6 +9,7 @@ pub mod builtin;
 mod check;
 pub mod checked;
 mod config;
+pub use config::{is_setting, wrong_settings};
 mod constants;
 mod debug;
 pub mod diag;

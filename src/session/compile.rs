@@ -88,6 +88,12 @@ impl<'a> Session<'a> {
         features: Features,
         child: Option<u32>,
     ) -> Result<Self, SessionError> {
+        let wrong = lang::wrong_settings(&options.config);
+        if options.as_bpftrace
+            && let Some(first) = wrong.first()
+        {
+            return Err(SessionError::Setup(first.clone()));
+        }
         let lookup = Lookup {
             script: &script,
             name: &options.script.name,
@@ -218,8 +224,10 @@ impl<'a> Session<'a> {
         let Some(pattern) = &self.options.probe_filter else {
             return Ok(());
         };
-        let regex = regex_lite::Regex::new(pattern)
-            .map_err(|err| SessionError::Filter(format!("`{pattern}`: {err}")))?;
+        let regex = regex_lite::Regex::new(pattern).map_err(|err| SessionError::Filter {
+            pattern: pattern.clone(),
+            why: err.to_string(),
+        })?;
         let always = |point: &Point| matches!(point, Point::Begin | Point::End);
         for probe in &mut checked.probes {
             probe
@@ -312,7 +320,7 @@ impl Compiled {
         };
         let sink = match &options.output {
             Some(path) => Output::file(path, buffering)
-                .map_err(|err| SessionError::Io("create the output file", err))?,
+                .map_err(|err| SessionError::OutputFile(path.clone(), err))?,
             None => Output::stdout(buffering),
         };
         let errors = Box::new(std::io::stderr());
@@ -340,18 +348,17 @@ pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
 
 fn parse(options: &Options) -> Result<Script, SessionError> {
     let failed = |diagnostics: Vec<Diagnostic>| script_error(&diagnostics, options);
-    let headers = headers::read(options).map_err(|name| {
-        failed(vec![
+    let headers = headers::read(options).map_err(|name| match options.as_bpftrace {
+        true => SessionError::Setup(format!(
+            "definitions.h:2:10: fatal error: '{name}' file not found\nClang parse error"
+        )),
+        false => failed(vec![
             Diagnostic::error(
                 include_line(options, &name),
                 format!("C header `{name}` is not there"),
             )
-            .help("say with -I in which directory it is")
-            .said_at(
-                Span::default(),
-                format!("definitions.h:2:10: fatal error: '{name}' file not found"),
-            ),
-        ])
+            .help("say with -I in which directory it is"),
+        ]),
     })?;
     let mut script = lang::parse_with(&options.script.text, headers).map_err(failed)?;
     let texts = imports::read(&script, options)?;

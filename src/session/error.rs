@@ -19,6 +19,8 @@ use std::{fmt, io, path::PathBuf};
 pub enum SessionError {
     /// The script has errors: the diagnostics as text.
     Script(String),
+    /// The environment sets something wrongly, or a C header is wrong: the whole text.
+    Setup(String),
     /// A probe is not in the binary that the script names: the diagnostic as text.
     Missing(String),
     /// A binary that the script names cannot be read.
@@ -53,6 +55,8 @@ pub enum SessionError {
         /// Why.
         error: AttachError,
     },
+    /// Nothing that the script wants could be attached.
+    NoneAttached,
     /// The command of `-c` does not start.
     Child(ChildError),
     /// The process of `-p` is not there.
@@ -70,7 +74,14 @@ pub enum SessionError {
     /// Nothing of the script runs in this mode; its probes of that kind run in another.
     NoProbes(Option<&'static str>),
     /// `--probe-filter` is no regular expression.
-    Filter(String),
+    Filter {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file of `-o` cannot be made.
+    OutputFile(PathBuf, io::Error),
     /// A file or a system call besides.
     Io(&'static str, io::Error),
 }
@@ -127,6 +138,7 @@ impl SessionError {
         matches!(
             self,
             SessionError::Script(_)
+                | SessionError::Setup(_)
                 | SessionError::Missing(_)
                 | SessionError::Compile(_)
                 | SessionError::DryRun(_)
@@ -167,9 +179,9 @@ impl SessionError {
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SessionError::Script(text) | SessionError::Missing(text) => {
-                f.write_str(text.trim_end())
-            }
+            SessionError::Script(text)
+            | SessionError::Setup(text)
+            | SessionError::Missing(text) => f.write_str(text.trim_end()),
             SessionError::Binary(err) => err.fmt(f),
             SessionError::Compile(err) => err.fmt(f),
             SessionError::Record(err) => err.fmt(f),
@@ -208,7 +220,15 @@ impl fmt::Display for SessionError {
             SessionError::NoProbes(Some(kind)) => {
                 write!(f, "No probes attached; use --{kind} to run {kind} probes.")
             }
-            SessionError::Filter(why) => write!(f, "read --probe-filter: {why}"),
+            SessionError::NoneAttached => {
+                f.write_str("none of the script's probes could be attached")
+            }
+            SessionError::Filter { pattern, why } => {
+                write!(f, "read --probe-filter: `{pattern}`: {why}")
+            }
+            SessionError::OutputFile(path, err) => {
+                write!(f, "create `{}`: {}", path.display(), Described(err))
+            }
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
         }
     }
@@ -230,8 +250,11 @@ impl std::error::Error for SessionError {
             SessionError::Features(err)
             | SessionError::Process(_, err)
             | SessionError::Import(_, err)
+            | SessionError::OutputFile(_, err)
             | SessionError::Io(_, err) => Some(err),
             SessionError::Script(_)
+            | SessionError::Setup(_)
+            | SessionError::NoneAttached
             | SessionError::Missing(_)
             | SessionError::Rights(_)
             | SessionError::Tag(_)
@@ -239,7 +262,7 @@ impl std::error::Error for SessionError {
             | SessionError::NoProbes(_)
             | SessionError::Lost(_)
             | SessionError::Output
-            | SessionError::Filter(_) => None,
+            | SessionError::Filter { .. } => None,
         }
     }
 }

@@ -17,6 +17,7 @@ mod maps;
 mod options;
 mod privileges;
 mod run;
+mod said;
 mod settings;
 mod target;
 mod wake;

@@ -7,7 +7,7 @@ use super::{
     error::{Placed, SessionError},
     manual,
     maps::KernelMaps,
-    privileges,
+    privileges, said,
 };
 use crate::{
     kernel::cpus,
@@ -322,21 +322,28 @@ fn to_the_end(
         run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     }
     // Printed before the kernel has attached the rest, which takes longer than all else.
-    if options.as_bpftrace && !options.quiet && options.mode == Mode::Trace {
+    if options.as_bpftrace && options.mode == Mode::Trace {
         // There the notice of attachment comes first.
         run.player.hold();
         run.early = true;
     }
     run.drain(true)?;
-    if !matches!(run.stop, Stop::No) {
+    // bpftrace attaches everything first: what cannot be attached is told whatever `begin` does.
+    let ended = !matches!(run.stop, Stop::No);
+    if ended && !options.as_bpftrace {
         run.announce();
         return run.finish(compiled);
     }
     if let Err(err) = run.attach(multi) {
         let early = run.player.release();
-        run.player.say(&early);
+        if !options.as_bpftrace {
+            run.player.say(&early);
+        }
         run.player.flush();
         return Err(err);
+    }
+    if ended {
+        return run.finish(compiled);
     }
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
@@ -441,6 +448,7 @@ struct Run<'a> {
     quiet: bool,
     verbose: bool,
     no_loss: bool,
+    as_bpftrace: bool,
     missing: MissingProbes,
     /// `-p`.
     pid: Option<u32>,
@@ -491,6 +499,7 @@ impl<'a> Run<'a> {
             quiet: options.quiet || (options.as_bpftrace && options.dry_run),
             verbose: options.verbose,
             no_loss: options.no_loss,
+            as_bpftrace: options.as_bpftrace,
             missing: compiled.settings.missing_probes,
             pid: options.pid,
             warnings: !options.no_warnings,
@@ -576,12 +585,18 @@ impl<'a> Run<'a> {
             MissingProbes::Error => return Err(failed),
             MissingProbes::Warn if self.warnings => {
                 // Whoever closed stderr does not want to know.
-                let _ = writeln!(io::stderr(), "warning: {failed}");
+                let _ = match self.as_bpftrace {
+                    true => writeln!(io::stderr(), "{}", said::skipped(probe)),
+                    false => writeln!(io::stderr(), "warning: {failed}"),
+                };
             }
             _ => {}
         }
         self.points = self.points.saturating_sub(1);
-        Ok(())
+        match self.points {
+            0 if self.as_bpftrace => Err(SessionError::NoneAttached),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nothing can fire any more but `end`.
@@ -693,9 +708,11 @@ impl<'a> Run<'a> {
     }
 
     fn announce(&mut self) {
-        if !self.quiet && self.mode == Mode::Trace {
+        if self.mode == Mode::Trace {
             let early = self.player.release();
-            self.player.attached(self.points);
+            if !self.quiet {
+                self.player.attached(self.points);
+            }
             self.early = false;
             self.say_faults();
             self.player.say(&early);

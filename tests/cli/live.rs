@@ -1,6 +1,8 @@
 //! Scripts on the built-in target: what is printed, what ends a run, what is left behind.
 
-use crate::support::{Case, EXE, Target, TempDir, TempFile, can_trace, finish, run, signal, text};
+use crate::support::{
+    Case, EXE, Target, TempDir, TempFile, as_bpftrace, can_trace, finish, run, signal, text,
+};
 use nix::sys::signal::Signal;
 use std::{
     io::{BufRead, BufReader},
@@ -486,12 +488,83 @@ fn what_cannot_be_traced_is_said() {
         Case {
             args: &["-q", "-o", "/no/such/dir/file", "-e", "BEGIN { exit() }"],
             code: 2,
-            stderr: &["create the output file", "ENOENT"],
+            stderr: &["create `/no/such/dir/file`", "ENOENT"],
             ..Case::default()
         },
     ] {
         case.check();
     }
+}
+
+/// bpftrace's exit codes and sentences: 255 for what the kernel refuses, 2 for the environment, 1 for the rest.
+#[test]
+fn failures_as_bpftrace_has_them() {
+    if !can_trace() {
+        return;
+    }
+    let unattached = "ERROR: Unable to attach probe: watchpoint:1:8:w. If this is expected, set the 'missing_probes' config variable to 'warn'.";
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["-e", "watchpoint:0x1:8:w { }"], 255, unattached),
+        // Whatever `begin` does, and nothing of it is printed.
+        (
+            &[
+                "-q",
+                "-e",
+                "watchpoint:0x1:8:w { } begin { printf(\"no\\n\"); exit() }",
+            ],
+            255,
+            unattached,
+        ),
+        (
+            &[
+                "-e",
+                "config = { missing_probes = ignore } watchpoint:0x1:8:w { }",
+            ],
+            255,
+            "ERROR: Attachment failed for all probes.",
+        ),
+        (
+            &["--probe-filter", "[", "-e", "begin { }"],
+            255,
+            "ERROR: Invalid --probe-filter regex '['",
+        ),
+        (
+            &["-c", "/no/such", "-e", "begin { }"],
+            1,
+            "ERROR: Failed to fork child: Path '/no/such' does not exist or is not executable (No such file or directory)",
+        ),
+        (
+            &["-p", "4194303", "-e", "begin { }"],
+            1,
+            "ERROR: Failed to attach to pid: Unable to open pidfd (No such process)",
+        ),
+        (
+            &["-o", "/no/such/dir/x", "-e", "begin { }"],
+            1,
+            "ERROR: Failed to open output file: \"/no/such/dir/x\": No such file or directory",
+        ),
+        (&["-e"], 1, "bpftrace: option requires an argument -- 'e'"),
+    ];
+    for (args, code, stderr) in rows {
+        let out = as_bpftrace(args);
+        assert_eq!(
+            out.status.code(),
+            Some(*code),
+            "{args:?}: {}",
+            text(&out.stderr)
+        );
+        assert!(
+            text(&out.stderr).contains(stderr),
+            "{args:?}: {}",
+            text(&out.stderr)
+        );
+        assert_eq!(text(&out.stdout), "", "{args:?}");
+    }
+    let out = as_bpftrace(&["-c", "", "-e", "begin { exit() }"]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let out = as_bpftrace(&["/tmp"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(text(&out.stdout), "No probes to attach\n");
 }
 
 /// As another user, without capabilities: each missing one is named, and the demo shows itself on the interpreter.

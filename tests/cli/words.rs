@@ -149,7 +149,7 @@ fn headers_define_types_and_constants() {
     let file = dir.0.join("outer.h").display().to_string();
     assert_eq!(prints(&["--include", &file, "-e", body]), want);
     let out = as_bpftrace(&["-e", "#include <not/there.h>\nbegin { }"]);
-    assert_eq!(out.status.code(), Some(1));
+    assert_eq!(out.status.code(), Some(2));
     assert!(
         text(&out.stderr).contains("fatal error: 'not/there.h' file not found"),
         "{}",

@@ -111,7 +111,8 @@ pub fn check(
                     settings.max_probes
                 ),
             )
-            .help("raise the config variable `max_probes`"),
+            .help("raise the config variable `max_probes`")
+            .said_at(Span::default(), format!("Can't attach to {total} probes because it exceeds the current limit of {} probes.\nYou can increase the limit through the BPFTRACE_MAX_PROBES environment variable, but BE CAREFUL since a high number of probes attached can cause your system to crash.", settings.max_probes)),
         );
     }
     if total > 1
