@@ -216,6 +216,8 @@ fn set(
     let wants = match take {
         Take::Number(put, least) => match super::number::parse(value).map(u32::try_from) {
             Ok(Ok(n)) if n >= *least && n <= MOST => return put(config, n),
+            // More than a string can have is as much as it can have.
+            Ok(_) if key == "max_strlen" && value != "0" => return put(config, MOST),
             _ => format!("a number from {least} to {MOST}"),
         },
         Take::Flag(put) => match value {

@@ -77,6 +77,7 @@ pub fn expand(mut script: Script, imports: &[(String, String)]) -> Result<Script
                 ),
             );
         }
+        jumps(&mac.body, false, &mut diags);
         same.push(mac);
     }
     let stdlib = parse(STDLIB).map(|s| s.items).unwrap_or_default();
@@ -241,6 +242,39 @@ fn place(script: &mut Script, span: Span) {
                 decl.kind.span = span;
             }
         }
+    }
+}
+
+/// Refuses what would jump out of a macro: it could not be seen where the macro is called.
+fn jumps(block: &Block, looped: bool, diags: &mut Vec<Diagnostic>) {
+    for stmt in &block.stmts {
+        let word = match &stmt.kind {
+            StmtKind::If { then, els, .. } => {
+                jumps(then, looped, diags);
+                if let Some(els) = els {
+                    jumps(els, looped, diags);
+                }
+                continue;
+            }
+            StmtKind::While { body, .. }
+            | StmtKind::ForMap { body, .. }
+            | StmtKind::ForRange { body, .. } => {
+                jumps(body, true, diags);
+                continue;
+            }
+            StmtKind::Unroll { body, .. } | StmtKind::Block(body) => {
+                jumps(body, looped, diags);
+                continue;
+            }
+            StmtKind::Break if !looped => "break",
+            StmtKind::Continue if !looped => "continue",
+            StmtKind::Return(_) => "return",
+            _ => continue,
+        };
+        diags.push(
+            Diagnostic::error(stmt.span, format!("`{word}` jumps out of a macro"))
+                .said(format!("'{word}' statement is not allowed in a macro")),
+        );
     }
 }
 

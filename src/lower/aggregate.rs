@@ -93,7 +93,7 @@ impl Lower<'_> {
         let fed: Opnd = match agg {
             Agg::Count => Opnd::Imm(1),
             _ => match args.first() {
-                Some(arg) => self.num(arg)?,
+                Some(arg) => self.operand(arg)?,
                 None => return self.fail(value, "a value is missing"),
             },
         };

@@ -13,7 +13,7 @@ use crate::{
         ast::{Arg, Expr, ExprKind},
         checked::{Point, Res},
     },
-    spec::Type,
+    spec::{Arch, Type},
 };
 
 /// The value arguments of a call.
@@ -63,6 +63,20 @@ impl Lower<'_> {
             "username" => {
                 let both = number(self, helper::GET_CURRENT_UID_GID);
                 self.fit(both.into(), &Type::U32)
+            }
+            "usermode" => {
+                // The privilege level of x86-64's code segment, the exception level of aarch64's state.
+                let (word, bits, user) = match self.target.arch {
+                    Arch::X86_64 => ("cs", 3, Cond::Ne),
+                    Arch::Aarch64 => ("pstate", 15, Cond::Eq),
+                };
+                let Some((_, off)) = self.abi.names.iter().find(|(name, _)| *name == word) else {
+                    return self.fail(expr, format!("there is no register `{word}`"));
+                };
+                let ctx = self.ctx();
+                let state = self.f.load(Size::DW, ctx, off.cast_signed());
+                let level = self.f.alu(AluOp::And, state, bits);
+                self.flag(user, level)
             }
             "cpu" => number(self, helper::GET_SMP_PROCESSOR_ID).into(),
             "rand" => number(self, helper::GET_PRANDOM_U32).into(),
@@ -179,7 +193,7 @@ impl Lower<'_> {
             "strstr" => self.strstr(expr)?,
             "strcontains" => {
                 let at = self.strstr(expr)?;
-                // -1 becomes 0, an index 1.
+                // What is negative becomes 0, an index 1.
                 let sign = self.f.alu(AluOp::Rsh, at, 63);
                 self.f.alu(AluOp::Xor, sign, 1).into()
             }

@@ -190,7 +190,7 @@ impl Lower<'_> {
         }
         if is_cell(key_ty.as_ref(), &ty) {
             if is_number(&ty) {
-                let v = self.num(value)?;
+                let v = self.operand(value)?;
                 let v = self.fit(v, &ty);
                 let cell = self.cell(map);
                 self.store_at(cell, shape(&ty).0, v);

@@ -210,7 +210,10 @@ impl Lower<'_> {
         if let Some(Res::Var(var)) = self.checked.res.get(&target.id).cloned() {
             let ty = self.checked.vars[var.0 as usize].clone();
             if is_number(&ty) {
-                let mut v = self.num(value)?;
+                let mut v = match op {
+                    Some(_) => self.operand(value)?,
+                    None => self.num(value)?,
+                };
                 if let Some(op) = op {
                     let old = self.num(target)?;
                     if let Type::Ptr(elem) = &ty {
@@ -221,10 +224,8 @@ impl Lower<'_> {
                             self.arith(BinOp::Mul, v, Opnd::Imm(size), false)
                         };
                     }
-                    let signed = matches!(ty, Type::Int { signed: true, .. });
-                    let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
                     let at = self.operator(target, value);
-                    v = self.arith_checked(op, (old, v), at, signed && other);
+                    v = self.arith_checked(op, (old, v), at);
                 }
                 let v = self.fit(v, &ty);
                 self.set_number(var, v);
@@ -252,11 +253,11 @@ impl Lower<'_> {
         match op {
             None => self.write_map(target, value),
             Some(BinOp::Add) if is_number(self.checked.ty(target)) => {
-                let by = self.num(value)?;
+                let by = self.operand(value)?;
                 self.add_to_map(target, by, target.span).map(drop)
             }
             Some(BinOp::Sub) if is_number(self.checked.ty(target)) => {
-                let by = self.num(value)?;
+                let by = self.operand(value)?;
                 let by = self.arith(BinOp::Sub, Opnd::Imm(0), by, false);
                 self.add_to_map(target, by, target.span).map(drop)
             }
@@ -275,15 +276,13 @@ impl Lower<'_> {
     /// `@m op= value` for the operators that are not addition: read, change, write.
     fn compound(&mut self, target: &Expr, op: BinOp, value: &Expr) -> Result<(), Restart> {
         let ty = self.checked.ty(target).clone();
-        let signed = matches!(ty, Type::Int { signed: true, .. });
         let old = match self.value(target)? {
             Val::Num(n) => n,
             _ => return self.fail(target, "only integers can be changed with this operator"),
         };
-        let by = self.num(value)?;
-        let other = matches!(self.checked.ty(value), Type::Int { signed: true, .. });
+        let by = self.operand(value)?;
         let at = self.operator(target, value);
-        let new = self.arith_checked(op, (old, by), at, signed && other);
+        let new = self.arith_checked(op, (old, by), at);
         let new = self.fit(new, &ty);
         self.put_number(target, new)
     }

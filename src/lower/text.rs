@@ -161,7 +161,7 @@ impl Lower<'_> {
         Ok(len.into())
     }
 
-    /// `strstr(hay, needle)`: index or -1.
+    /// `strstr(hay, needle)`: index, or -2 (ENOENT) as the kernel's `bpf_strstr` has it.
     pub(super) fn strstr(&mut self, expr: &Expr) -> Result<Opnd, Restart> {
         let args = args_of(expr);
         let [hay, needle] = args[..] else {
@@ -175,7 +175,7 @@ impl Lower<'_> {
                 "searching strings of this size needs a kernel with may_goto (6.9)",
             );
         }
-        let found = self.f.mov(-1);
+        let found = self.f.mov(-2);
         self.counted(hs, |l, i, next, done| {
             let (hit, miss) = (l.f.block(), l.f.block());
             l.counted(ns, |l, j, next, _| {

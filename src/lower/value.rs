@@ -367,21 +367,18 @@ impl Lower<'_> {
     fn unary(&mut self, expr: &Expr, op: UnOp, inner: &Expr) -> Result<Val, Restart> {
         let ty = self.checked.ty(expr).clone();
         match op {
-            UnOp::Neg => {
-                let v = self.num(inner)?;
-                let n = match v {
-                    Opnd::Imm(v) => Opnd::Imm(v.wrapping_neg()),
-                    Opnd::Reg(_) => {
+            // As in bpftrace: the result has the operand's bits, and reads as unsigned until it is an operand itself.
+            UnOp::Neg | UnOp::BitNot => {
+                let v = self.operand(inner)?;
+                let n: Opnd = match (op, v) {
+                    (UnOp::BitNot, _) => self.f.alu(AluOp::Xor, v, -1).into(),
+                    (_, Opnd::Imm(v)) => Opnd::Imm(v.wrapping_neg()),
+                    (_, Opnd::Reg(_)) => {
                         let dst = self.f.vreg();
                         self.f.push(Op::Neg { dst, src: v });
                         dst.into()
                     }
                 };
-                Ok(Val::Num(self.fit(n, &ty)))
-            }
-            UnOp::BitNot => {
-                let v = self.num(inner)?;
-                let n = self.f.alu(AluOp::Xor, v, -1);
                 let bits = match self.checked.ty(inner) {
                     Type::Int { bits, .. } | Type::Enum { bits, .. } => *bits,
                     Type::Bool => 8,
@@ -391,8 +388,7 @@ impl Lower<'_> {
                     bits,
                     signed: false,
                 };
-                let n = self.fit(n.into(), &unsigned);
-                Ok(Val::Num(n))
+                Ok(Val::Num(self.fit(n, &unsigned)))
             }
             UnOp::Not => Ok(Val::Num(self.truth(expr)?)),
             UnOp::Deref => {
@@ -513,8 +509,8 @@ impl Lower<'_> {
             }
             return self.compare_bytes(expr, left, right, same, differ);
         }
-        let a = self.num(left)?;
-        let b = self.num(right)?;
+        let a = self.operand(left)?;
+        let b = self.operand(right)?;
         // As bpftrace compares: unsigned when no signed number takes part; positive constants take the other's sign.
         let has_sign = |ty: &Type, n: Opnd| {
             (is_signed(ty) || matches!(ty, Type::Agg(_))) && !matches!(n, Opnd::Imm(0..))
@@ -554,35 +550,66 @@ impl Lower<'_> {
         if let Type::Str { .. } = ty {
             return self.fail(expr, "strings cannot be joined with this operator yet");
         }
-        let mut a = self.num(left)?;
-        let mut b = self.num(right)?;
+        let mut a = self.operand(left)?;
+        let mut b = self.operand(right)?;
         // Pointer arithmetic counts in elements.
         if let (Type::Ptr(elem), false) = (&lt, matches!(rt, Type::Ptr(_))) {
             b = self.scaled(b, elem);
         } else if let (Type::Ptr(elem), false) = (&rt, matches!(lt, Type::Ptr(_))) {
             a = self.scaled(a, elem);
         }
-        let n = self.arith_checked(op, (a, b), expr.span, is_signed(&lt) && is_signed(&rt));
+        let n = self.arith_checked(op, (a, b), expr.span);
+        if ty == Type::Bool {
+            return Ok(Val::Num(self.flag(Cond::Ne, n)));
+        }
         Ok(Val::Num(self.fit(n, &ty)))
     }
 
-    /// As [`Lower::arith`]; division by 0 is counted as a fault at `span` and gives 1.
-    pub(super) fn arith_checked(
-        &mut self,
-        op: BinOp,
-        (a, b): (Opnd, Opnd),
-        span: Span,
-        signed: bool,
-    ) -> Opnd {
+    /// 1 where `n` compares so with 0, else 0.
+    pub(super) fn flag(&mut self, cond: Cond, n: impl Into<Opnd>) -> Opnd {
+        let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
+        let dst = self.f.vreg();
+        self.f.branch(cond, n, 0, yes, no);
+        for (block, truth) in [(yes, 1), (no, 0)] {
+            self.f.switch_to(block);
+            self.f.push(Op::Mov {
+                dst,
+                src: Opnd::Imm(truth),
+            });
+            self.f.end(Term::Goto(on));
+        }
+        self.f.switch_to(on);
+        dst.into()
+    }
+
+    /// An operand of an operator or cast: `-x` and `~x` of a signed number have its sign here.
+    pub(super) fn operand(&mut self, expr: &Expr) -> Result<Opnd, Restart> {
+        let n = self.num(expr)?;
+        let ExprKind::Unary { op, expr: inner } = &expr.kind else {
+            return Ok(n);
+        };
+        match self.checked.ty(inner).clone() {
+            ty @ Type::Int { signed: true, .. }
+                if matches!(op, UnOp::Neg | UnOp::BitNot) && matches!(n, Opnd::Reg(_)) =>
+            {
+                Ok(self.fit(n, &ty))
+            }
+            _ => Ok(n),
+        }
+    }
+
+    /// As [`Lower::arith`], with division of unsigned numbers whatever the operands' signs, as bpftrace divides;
+    /// division by 0 is counted as a fault at `span` and gives 1.
+    pub(super) fn arith_checked(&mut self, op: BinOp, (a, b): (Opnd, Opnd), span: Span) -> Opnd {
         let divides = matches!(op, BinOp::Div | BinOp::Mod);
         if !divides || matches!(b, Opnd::Imm(n) if n != 0) {
-            return self.arith(op, a, b, signed);
+            return self.arith(op, a, b, false);
         }
         let dst = self.f.vreg();
         let (fine, zero, on) = (self.f.block(), self.f.block(), self.f.block());
         self.f.branch(Cond::Ne, b, 0, fine, zero);
         self.f.switch_to(fine);
-        let n = self.arith(op, a, b, signed);
+        let n = self.arith(op, a, b, false);
         self.f.push(Op::Mov { dst, src: n });
         self.f.end(Term::Goto(on));
         self.f.switch_to(zero);
@@ -706,7 +733,7 @@ impl Lower<'_> {
             self.checked.ty(inner).clone(),
         );
         if is_number(&to) {
-            let v = self.num(inner)?;
+            let v = self.operand(inner)?;
             return Ok(Val::Num(if from == to { v } else { self.fit(v, &to) }));
         }
         if is_number(&from) && matches!(to, Type::Array(..)) {

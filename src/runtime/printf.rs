@@ -281,10 +281,8 @@ impl Spec {
         let number = value::number(ty, raw);
         match (self.conv, number) {
             (Conv::Str, _) | (_, None) => {
+                // As bpftrace: a precision cuts no string.
                 env.text(out, ty, raw);
-                if let Some(most) = self.precision {
-                    out.truncate(out.len().min(start + most));
-                }
                 self.pad(out, start);
             }
             (Conv::Char, Some((n, _))) => {
@@ -316,7 +314,7 @@ impl Spec {
             Conv::Signed if negative => out.push(b'-'),
             Conv::Signed if self.plus => out.push(b'+'),
             Conv::Signed if self.space => out.push(b' '),
-            Conv::Pointer => out.extend_from_slice(b"0x"),
+            Conv::Pointer if n != 0 => out.extend_from_slice(b"0x"),
             Conv::Hex if self.alt && n != 0 => out.extend_from_slice(b"0x"),
             Conv::UpperHex if self.alt && n != 0 => out.extend_from_slice(b"0X"),
             _ => {}

@@ -22,7 +22,7 @@ fn the_p2p_script_needs_none_of_them() {
         return;
     }
     let script = format!(
-        "usdt:{EXE}:net:inbound_message /arg4 >= 0/ {{ printf(\"%s %d %d\\n\", str(arg3), arg4, (int64)arg4 / -2); @[str(arg3)] = count(); }}"
+        "usdt:{EXE}:net:inbound_message /arg4 >= 0/ {{ printf(\"%s %d %d\\n\", str(arg3), arg4, (int64)arg4 / 2); @[str(arg3)] = count(); }}"
     );
     let target = format!("{EXE} demo-target --messages 3 --pause-us 0");
     let all = FEATURES.join(",");
@@ -40,7 +40,7 @@ fn the_p2p_script_needs_none_of_them() {
             b"",
         );
         let (stdout, stderr) = (text(&out.stdout), text(&out.stderr));
-        for line in ["ping 0 0\n", "ping 1 0\n", "ping 2 -1\n", "@[ping]: 3\n"] {
+        for line in ["ping 0 0\n", "ping 1 0\n", "ping 2 1\n", "@[ping]: 3\n"] {
             assert!(
                 stdout.contains(line),
                 "without {without}: {stdout}\n{stderr}"

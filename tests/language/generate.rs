@@ -194,7 +194,10 @@ impl Script {
                 return;
             }
             25 => {
-                let word = self.dice.pick(&["return", "exit()", "exit(3)"]).to_owned();
+                // `exit()` is refused inside of `for`.
+                let words = ["return", "exit()", "exit(3)"];
+                let some = if self.loops > 0 { 1 } else { words.len() };
+                let word = self.dice.pick(&words[..some]).to_owned();
                 let _ = writeln!(self.text, "if ({b}) {{ {word}; }}");
                 return;
             }

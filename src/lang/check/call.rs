@@ -99,7 +99,13 @@ impl Checker<'_> {
             );
         }
         self.place(row, name);
-        if args.len() < row.min || args.len() > row.max {
+        // bpftrace takes more arguments of `str` than it reads.
+        let most = if row.name == "str" {
+            usize::MAX
+        } else {
+            row.max
+        };
+        if args.len() < row.min || args.len() > most {
             let takes = match (row.min, row.max) {
                 (0, 0) => "no arguments".to_string(),
                 (a, b) if a == b => format!("{a} argument{}", if a == 1 { "" } else { "s" }),
@@ -182,7 +188,12 @@ impl Checker<'_> {
                     | Point::Watch(..)
             ),
         };
-        let Some(bad) = self.points.iter().find(|p| !fits(&p.point)) else {
+        let own = |p: &Point| row.name == "usermode" && matches!(p, Point::Begin | Point::End);
+        let Some(bad) = self
+            .points
+            .iter()
+            .find(|p| !fits(&p.point) && !own(&p.point))
+        else {
             return;
         };
         let only = match row.place {
@@ -575,6 +586,16 @@ impl Checker<'_> {
             | "is_unsigned_integer"
             | "is_literal" => self.type_test(row.name, e, args[0]),
             "exit" => {
+                if self.callbacks > 0 {
+                    self.say(
+                        Diagnostic::error(
+                            e.span,
+                            "`exit()` inside of `for`, which bpftrace refuses",
+                        )
+                        .help("set a variable, `break`, and exit behind the loop")
+                        .said("'return' statement is not allowed in a for-loop"),
+                    );
+                }
                 self.plain_args(row, &args);
                 Type::Void
             }
@@ -600,7 +621,7 @@ impl Checker<'_> {
                     if row.name == "strcap"
                         && let Some(Type::Str { size }) = self.types.get(args[0].id.0 as usize)
                     {
-                        let cap = i128::from(size.saturating_sub(1));
+                        let cap = i128::from(*size);
                         return self.set_int(e, cap, Type::I64);
                     }
                 } else if !matches!(&ty, Type::Void | Type::Ptr(_) | Type::Array(..)) {
@@ -618,6 +639,15 @@ impl Checker<'_> {
             "default_str_length" => {
                 let n = i128::from(self.config.max_strlen);
                 self.set_int(e, n, Type::U64)
+            }
+            // The tracer itself runs `begin` and `end`.
+            "usermode"
+                if self
+                    .points
+                    .iter()
+                    .all(|p| matches!(p.point, Point::Begin | Point::End)) =>
+            {
+                self.set_int(e, 1, Type::U8)
             }
             "ncpus" => {
                 let n = i128::from(self.target.cpus);

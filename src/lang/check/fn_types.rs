@@ -3,7 +3,7 @@
 use super::{Checker, words};
 use crate::{
     lang::{
-        ast::{Arg, Expr, ExprKind},
+        ast::{Arg, Expr, ExprKind, TypeExprKind},
         builtin::Want,
         checked::Res,
         diag::Diagnostic,
@@ -11,6 +11,19 @@ use crate::{
     suggest,
 };
 use crate::{span::Span, spec::Type};
+
+/// Whether a type argument is `word` without a length.
+fn unsized_word(arg: &Arg, word: &str) -> bool {
+    let ty = match arg {
+        Arg::Type(ty) => ty,
+        Arg::Expr(Expr {
+            kind: ExprKind::Type(ty),
+            ..
+        }) => ty,
+        Arg::Expr(_) => return false,
+    };
+    matches!(&ty.kind, TypeExprKind::Named(name) if name == word)
+}
 
 impl Checker<'_> {
     /// The type of `sizeof`'s and `offsetof`'s first argument.
@@ -64,6 +77,9 @@ impl Checker<'_> {
                 let size = match ty {
                     // As a value, whatever its width in a struct.
                     Type::Enum { .. } => 8,
+                    // A string whose length is not written has none; a buffer only the word of its length.
+                    Type::Str { .. } if unsized_word(arg, "string") => 0,
+                    Type::Buf { .. } if unsized_word(arg, "buffer") => 4,
                     _ => i128::from(ty.size(&self.structs.defs)),
                 };
                 self.set_int(e, size, Type::U64)

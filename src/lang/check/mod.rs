@@ -146,6 +146,7 @@ pub fn check(
         changed: false,
         last: false,
         loops: 0,
+        callbacks: 0,
         stmt: Span::default(),
         call: Span::default(),
         points: &[],
@@ -272,6 +273,8 @@ struct Checker<'a> {
     /// Types have settled: what is said now counts.
     last: bool,
     loops: usize,
+    /// `for` loops around the current statement.
+    callbacks: usize,
     /// The statement, and the call, that is looked at.
     stmt: Span,
     call: Span,
@@ -323,11 +326,8 @@ impl<'a> Checker<'a> {
                     .said_hint("Valid map types: percpulruhash, percpuhash, lruhash, hash"),
                 );
             }
+            // As in bpftrace, the first declaration holds.
             if self.map_ids.contains_key(&decl.name.text) {
-                said.push(Diagnostic::error(
-                    decl.name.span,
-                    format!("map `@{}` is declared twice", decl.name.text),
-                ));
                 continue;
             }
             let max_entries = u32::try_from(decl.max_entries).unwrap_or(0);

@@ -56,9 +56,10 @@ impl Checker<'_> {
                 }
             };
         }
-        let bits = match ty {
-            Type::Int { bits, .. } | Type::Enum { bits, .. } => bits,
-            Type::Bool => 8,
+        let (bits, signed) = match ty {
+            Type::Int { bits, signed } => (bits, signed),
+            Type::Enum { bits, .. } => (bits, false),
+            Type::Bool => (8, false),
             Type::Void => return Type::Void,
             _ => {
                 let shown = words::a(&ty, &self.structs.defs);
@@ -74,10 +75,11 @@ impl Checker<'_> {
                 return Type::Void;
             }
         };
-        let is_literal = self.literals.contains_key(&inner.id);
-        // The complement is one of the operand's bits; it reads as unsigned.
-        let ty = match op {
-            UnOp::Neg => Type::I64,
+        let is_literal = self.literals.contains_key(&inner.id) && self.konst(inner).is_some();
+        // 64 bits with the operand's sign; the complement of a literal reads as unsigned.
+        let ty = match (op, is_literal) {
+            (UnOp::Neg, true) => Type::I64,
+            (UnOp::Neg, false) | (_, false) if signed => Type::I64,
             _ => Type::U64,
         };
         if let Some(v) = self.konst(inner) {
@@ -93,7 +95,7 @@ impl Checker<'_> {
             }
             let v = match op {
                 UnOp::Neg => constant::wrap(-v, 64, true),
-                _ => constant::wrap(!v, if is_literal { 64 } else { bits }, false),
+                _ => constant::wrap(!v, if is_literal { 64 } else { bits }, bits == 64 && signed),
             };
             return self.set_int(e, v, ty);
         }
@@ -313,6 +315,14 @@ impl Checker<'_> {
         (left, a): (&Expr, &Type),
         (right, b): (&Expr, &Type),
     ) -> Type {
+        if (a, b) == (&Type::Bool, &Type::Bool) {
+            if let Some((v, w)) = self.konst(left).zip(self.konst(right))
+                && let Some(v) = constant::binary(op, v, w)
+            {
+                return self.set_int(e, i128::from(v != 0), Type::Bool);
+            }
+            return Type::Bool;
+        }
         let plain = |t: &Type| match t {
             Type::Bool => Type::Int {
                 bits: 8,

@@ -107,7 +107,7 @@ impl Checker<'_> {
                 }
                 self.scopes.push(HashMap::new());
                 self.loop_var(var, Type::I64);
-                self.looped(body);
+                self.called_back(body);
                 self.scopes.pop();
             }
             StmtKind::Unroll { count, body } => {
@@ -143,7 +143,8 @@ impl Checker<'_> {
                         .said_at(stmt.span, "invalid unroll value"),
                     ),
                 }
-                self.looped(body);
+                // No loop of its own: `break` belongs to the one around it.
+                self.block(body);
             }
             StmtKind::Block(block) => self.block(block),
             StmtKind::Break | StmtKind::Continue => {
@@ -207,6 +208,13 @@ impl Checker<'_> {
         }
     }
 
+    /// A `for`: bpftrace compiles its body to a function of its own.
+    fn called_back(&mut self, body: &Block) {
+        self.callbacks += 1;
+        self.looped(body);
+        self.callbacks -= 1;
+    }
+
     fn looped(&mut self, body: &Block) {
         self.loops += 1;
         self.block(body);
@@ -259,7 +267,7 @@ impl Checker<'_> {
         };
         self.scopes.push(HashMap::new());
         self.loop_var(var, ty);
-        self.looped(body);
+        self.called_back(body);
         self.scopes.pop();
     }
 

