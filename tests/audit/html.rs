@@ -141,7 +141,7 @@ fn script_and_instructions_are_linked_both_ways() {
     );
     assert!(page.contains("r1=pointer to the context"));
     assert!(page.contains("map `scratch`"));
-    assert!(page.contains("at most 1024 bytes, line 3 `str(arg3)`"));
+    assert!(page.contains("at most 1025 bytes, line 3 `str(arg3)`"));
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) fn bundle(dir: &TempDir, name: &str, script: &str) -> (String, String
     let out = dir.0.join(format!("{name}.json"));
     let (file, out) = (path(&file), path(&out));
     Case {
-        args: &["check", &file, "-o", &out],
+        args: &["check", "--no-warnings", &file, "-o", &out],
         stdout: &["nothing wrong"],
         ..Case::default()
     }
@@ -75,7 +75,7 @@ fn a_reviewer_sees_what_it_does() {
         "may write maps    bytes, faults, lost, scratch",
         "sends to          ring",
         "cannot            send signals",
-        "bpf_probe_read_user_str, at most 1024 bytes, line 3",
+        "bpf_probe_read_user_str, at most 1025 bytes, line 3",
         "; 4: @bytes[str(arg3)] = sum(arg4);",
         "map[ring]",
         "instructions, on the longest of all paths",
@@ -297,7 +297,7 @@ fn a_policy_names_its_rule() {
         (
             "{\"max_user_read\": 64}",
             1,
-            "a.bt:3): 1024, allowed are 64",
+            "a.bt:3): 1025, allowed are 64",
         ),
         ("{\"helper\": []}", 2, "unknown field `helper`"),
         ("{", 2, "line 1"),

@@ -81,7 +81,7 @@ fn what_was_not_recorded_is_named_with_its_place() {
         ),
         (
             r#"usdt:/bin/app:app:hit { printf("%s\n", str(arg0 + 8192)); }"#,
-            "has not the 1024 bytes at 0x2000",
+            "has not the 1025 bytes at 0x2000",
             "test.bt:1:40",
         ),
         (
