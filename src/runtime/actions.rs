@@ -621,7 +621,9 @@ fn failure(status: ExitStatus) -> Option<String> {
     match (status.code(), status.signal()) {
         (Some(0), _) => None,
         (Some(code), _) => Some(format!("command exited with code {code}")),
-        (None, Some(signal)) => Some(format!("command was ended by signal {signal}")),
+        (None, Some(signal)) => Some(format!(
+            "child process did not exit normally (ended by signal {signal})"
+        )),
         (None, None) => Some("child process did not exit normally".to_owned()),
     }
 }

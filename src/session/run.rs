@@ -321,29 +321,25 @@ fn to_the_end(
     if !options.dry_run {
         run.call(|spec| matches!(spec, AttachSpec::Begin))?;
     }
-    // Printed before the kernel has attached the rest, which takes longer than all else.
-    if options.as_bpftrace && options.mode == Mode::Trace {
-        // There the notice of attachment comes first.
-        run.player.hold();
-        run.early = true;
-    }
-    run.drain(true)?;
-    // bpftrace attaches everything first: what cannot be attached is told whatever `begin` does.
-    let ended = !matches!(run.stop, Stop::No);
-    if ended && !options.as_bpftrace {
-        run.announce();
-        return run.finish(compiled);
+    // Printed before the kernel has attached the rest, which takes longer than all else. bpftrace reads nothing until then,
+    // so that what cannot be attached is told whatever `begin` does, and the notice of attachment comes first.
+    if !options.as_bpftrace {
+        run.drain(true)?;
+        if !matches!(run.stop, Stop::No) {
+            run.announce();
+            return run.finish(compiled);
+        }
     }
     if let Err(err) = run.attach(multi) {
-        let early = run.player.release();
-        if !options.as_bpftrace {
-            run.player.say(&early);
-        }
         run.player.flush();
         return Err(err);
     }
-    if ended {
-        return run.finish(compiled);
+    // In a test's block stands what `begin` printed before it.
+    if options.as_bpftrace && options.mode == Mode::Trace {
+        run.drain(true)?;
+        if !matches!(run.stop, Stop::No) {
+            return run.finish(compiled);
+        }
     }
     if let Some(child) = &mut child {
         child.release().map_err(SessionError::Child)?;
@@ -436,8 +432,6 @@ struct Run<'a> {
     loaded: &'a Loaded,
     rings: Option<Rings>,
     hits: Hits,
-    /// Output is kept back until the notice of attachment is out.
-    early: bool,
     /// The counters of what goes wrong.
     faults: Option<MapView>,
     player: Player,
@@ -488,7 +482,6 @@ impl<'a> Run<'a> {
             loaded,
             rings,
             hits: Hits::default(),
-            early: false,
             faults: faults(object, loaded)?,
             player,
             signals,
@@ -708,14 +701,8 @@ impl<'a> Run<'a> {
     }
 
     fn announce(&mut self) {
-        if self.mode == Mode::Trace {
-            let early = self.player.release();
-            if !self.quiet {
-                self.player.attached(self.points);
-            }
-            self.early = false;
-            self.say_faults();
-            self.player.say(&early);
+        if !self.quiet && self.mode == Mode::Trace {
+            self.player.attached(self.points);
         }
     }
 
@@ -807,9 +794,7 @@ impl<'a> Run<'a> {
 
     /// Plays what is in the rings; true if there was something. `all` at the end, when nothing is attached any more.
     fn drain(&mut self, all: bool) -> Result<bool, SessionError> {
-        if !self.early {
-            self.say_faults();
-        }
+        self.say_faults();
         let Run {
             rings: Some(rings),
             hits,
@@ -886,13 +871,6 @@ impl<'a> Run<'a> {
         if matches!(self.stop, Stop::PipeClosed) {
             return Ok(Outcome::PipeClosed);
         }
-        self.call(|spec| matches!(spec, AttachSpec::End))?;
-        for _ in 0..LAST_ROUNDS {
-            if !self.drain(true)? {
-                break;
-            }
-        }
-        let mut maps = KernelMaps(self.loaded);
         if self.mode == Mode::Bench && !self.measured.is_empty() {
             let text = if self.player.is_json() {
                 manual::json(&self.measured)
@@ -901,6 +879,13 @@ impl<'a> Run<'a> {
             };
             self.player.say(text.as_bytes());
         }
+        self.call(|spec| matches!(spec, AttachSpec::End))?;
+        for _ in 0..LAST_ROUNDS {
+            if !self.drain(true)? {
+                break;
+            }
+        }
+        let mut maps = KernelMaps(self.loaded);
         self.player.end();
         if self.mode == Mode::Trace && compiled.settings.print_maps_on_exit {
             self.player.print_maps(&mut maps)?;

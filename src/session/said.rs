@@ -1,7 +1,8 @@
 //! Failures of a run as bpftrace tells them: its sentence and its exit code.
 
+use super::binary::BinaryError;
 use super::error::SessionError;
-use crate::{runtime::child::ChildError, session::binary::BinaryError};
+use crate::{runtime::child::ChildError, symbols::FunctionError};
 use nix::errno::Errno;
 use std::{io, path::Path};
 
@@ -28,10 +29,11 @@ impl SessionError {
     pub fn bpftrace_words(&self) -> Option<String> {
         Some(match self {
             SessionError::Setup(text) => text.clone(),
-            SessionError::Attach { probe, .. } => format!(
-                "error: Unable to attach probe: {}. If this is expected, set the 'missing_probes' config variable to 'warn'.",
-                plain_numbers(probe)
-            ),
+            SessionError::Attach { probe, .. } => unattached(probe),
+            SessionError::Binary(BinaryError::Place(path, error)) => {
+                let (at, why) = misplaced(path, error);
+                format!("error: {why}\n{}", unattached(&format!("uprobe:{at}")))
+            }
             SessionError::NoneAttached => "error: Attachment failed for all probes.".to_string(),
             SessionError::Filter { pattern, why } => {
                 format!("error: Invalid --probe-filter regex '{pattern}': {why}")
@@ -51,6 +53,38 @@ impl SessionError {
             ),
             _ => return None,
         })
+    }
+}
+
+/// What is not attached, in an error.
+fn unattached(probe: &str) -> String {
+    format!(
+        "error: Unable to attach probe: {}. If this is expected, set the 'missing_probes' config variable to 'warn'.",
+        plain_numbers(probe)
+    )
+}
+
+/// A place in a file where no probe can be: its name, and why.
+fn misplaced(path: &Path, error: &FunctionError) -> (String, String) {
+    let path = path.display();
+    let force = "Use --unsafe to force attachment. WARNING: This option could lead to data corruption in the target process.";
+    match error {
+        FunctionError::Outside { name, size, offset } => (
+            format!("{path}:{name}+{offset}"),
+            format!("Offset outside the function bounds ('{name}' size is {size})"),
+        ),
+        FunctionError::Middle { name, offset, .. } => {
+            let at = format!("{path}:{name}+{offset}");
+            let why = format!("Could not add uprobe into middle of instruction: {at}\n{force}");
+            (at, why)
+        }
+        FunctionError::NotCode(vaddr) => {
+            let at = format!("{path}:{vaddr}");
+            let why = format!(
+                "Could not determine instruction boundary for uprobe:{at} (binary appears stripped).\n{force}"
+            );
+            (at, why)
+        }
     }
 }
 

@@ -43,14 +43,16 @@ impl Lookup<'_> {
             let files = match binary::locate(want.path(), self.pid) {
                 Ok(files) => files,
                 Err(_) if self.lenient => continue,
-                Err(err) => return Err(err.into()),
+                Err(err) => return Err(self.unreadable(&want, err)),
             };
             let mut search = Search::default();
             for file in &files {
                 match self.look(&mut search, &want, file) {
                     Ok(Some(binary)) => merge(&mut found, binary),
                     Ok(None) => {}
-                    Err(err) if files.len() == 1 && !self.lenient => return Err(err.into()),
+                    Err(err) if files.len() == 1 && !self.lenient => {
+                        return Err(self.unreadable(&want, err));
+                    }
                     // Of many files, those that cannot be read have nothing to attach to.
                     Err(_) => {}
                 }
@@ -105,6 +107,35 @@ impl Lookup<'_> {
         Ok(some.then_some(of_file))
     }
 
+    /// Why a file cannot be read, which bpftrace tells at the probe that names it.
+    fn unreadable(&self, want: &Wanted, err: BinaryError) -> SessionError {
+        let told = match &err {
+            BinaryError::Open(_, err) => err.kind() != std::io::ErrorKind::PermissionDenied,
+            BinaryError::Elf(_, err) => *err == elf::Error::NotElf,
+            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) => true,
+            _ => false,
+        };
+        if !(self.as_bpftrace && told) {
+            return err.into();
+        }
+        let (kind, path) = match want {
+            Wanted::Usdt { path, .. } => ("usdt", path),
+            Wanted::Uprobe { path, .. } => ("uprobe", path),
+        };
+        let text = format!("{kind} target file '{path}' does not exist or is not executable");
+        self.told(Diagnostic::error(self.place(want), text))
+    }
+
+    /// A diagnostic of a probe.
+    fn told(&self, diagnostic: Diagnostic) -> SessionError {
+        SessionError::Missing(if self.as_bpftrace {
+            let text = diag::bpftrace::render(&[diagnostic], self.name, self.source, false);
+            text.trim_end().to_string()
+        } else {
+            diag::render(&[diagnostic], self.name, self.source, false)
+        })
+    }
+
     /// What is not there, where the script asks for it, with what it may have meant.
     fn missing(&self, want: &Wanted, search: &Search) -> SessionError {
         let (message, asked) = match want {
@@ -146,19 +177,29 @@ impl Lookup<'_> {
             (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
         };
         let said = match want {
-            Wanted::Uprobe { path, function, .. } if !points::is_pattern(function) => {
-                format!("No matches for uprobe {path}:{function}.")
+            Wanted::Uprobe {
+                path,
+                function,
+                cpp: false,
+                ret,
+                ..
+            } if !points::is_pattern(function) => {
+                let kind = if *ret { "uretprobe" } else { "uprobe" };
+                format!("No matches for {kind} {path}:{function}.")
+            }
+            Wanted::Usdt {
+                path,
+                provider: Some(provider),
+                name,
+            } if !points::is_pattern(provider) && !points::is_pattern(name) => {
+                format!("No matches for usdt {path}:{name}.")
             }
             _ => "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.".to_string(),
         };
         let diagnostic = Diagnostic::error(self.place(want), message)
             .help(help)
             .said(said);
-        SessionError::Missing(if self.as_bpftrace {
-            diag::bpftrace::render(&[diagnostic], self.name, self.source, false)
-        } else {
-            diag::render(&[diagnostic], self.name, self.source, false)
-        })
+        self.told(diagnostic)
     }
 
     fn place(&self, want: &Wanted) -> crate::span::Span {
