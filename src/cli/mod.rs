@@ -18,6 +18,7 @@ mod error;
 mod exec;
 mod explain;
 mod features;
+mod info;
 mod learn;
 mod list;
 mod list_kernel;

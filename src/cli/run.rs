@@ -1,6 +1,6 @@
 //! `baretrace FILE`: runs a script.
 
-use super::{Call, CliError, args, features, list, usage};
+use super::{Call, CliError, args, features, info, list, usage};
 use crate::{
     lang::Named,
     session::{self, Outcome, Session, SessionError},
@@ -9,7 +9,10 @@ use clap::ArgMatches;
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     if matches.get_flag("info") {
-        return super::out::print(&features::report());
+        return super::out::print(&match call.as_bpftrace() {
+            true => info::report(),
+            false => features::report(),
+        });
     }
     if matches.get_flag("list") {
         return run_list(matches, call);
