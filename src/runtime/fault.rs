@@ -67,6 +67,11 @@ pub(super) fn text(out: &mut Vec<u8>, script: &str, fault: &Fault, code: i32) {
         let _ = writeln!(out, "Additional Info - helper: {helper}, retcode: {code}");
     }
     out.extend_from_slice(fault.excerpt.as_bytes());
+    if fault.kind == FaultKind::Share {
+        // There a macro of its library reads the shares of the CPUs.
+        let _ = writeln!(out, "{script}:{}: WARNING: expanded from", fault.place);
+        out.extend_from_slice(fault.excerpt.as_bytes());
+    }
 }
 
 /// As a line of JSON.
@@ -115,6 +120,12 @@ mod tests {
         text(&mut out, "x.bt", &read, -14);
         let want = "x.bt:1:3-5: WARNING: Bad address\n\
             Additional Info - helper: probe_read_user_str, retcode: -14\na bc\n  ~~\n";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+        let mut out = Vec::new();
+        text(&mut out, "x.bt", &fault(FaultKind::Share), 0);
+        let want = "x.bt:1:3-5: WARNING: Success\n\
+            Additional Info - helper: map_lookup_percpu_elem, retcode: 0\na bc\n  ~~\n\
+            x.bt:1:3-5: WARNING: expanded from\na bc\n  ~~\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
         let mut out = Vec::new();
         json(&mut out, "x.bt", &fault(FaultKind::Update), -7);

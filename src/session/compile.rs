@@ -101,6 +101,7 @@ impl<'a> Session<'a> {
             as_bpftrace: options.as_bpftrace,
             params: &options.params,
             pid: options.pid.or(child),
+            force: options.allow_unsafe,
             lenient: lenient(&script, options),
         };
         let binaries = lookup.binaries()?;

@@ -5,9 +5,10 @@ use crate::{
     dwarf,
     elf::Image,
     lang::Wanted,
-    symbols::{self, Function, Language, Pattern},
+    symbols::{self, Function, FunctionError, Language, Pattern},
     sys::file_map::FileMap,
 };
+use std::io::Write;
 
 /// Name, file offset and size, as the compiler's target has them: the offset of a function's first instruction, also if
 /// the probe is put further in; an address under its number, a source line as `@FILE:LINE`.
@@ -19,7 +20,8 @@ pub fn debug(file: &Located, image: &Image<'_>) -> Option<FileMap> {
     FileMap::open(&path).ok()
 }
 
-/// The places that `want` means in `file`; none if it is not there.
+/// The places that `want` means in `file`; none if it is not there. With `force` a place may be in the middle of an
+/// instruction, which is told on stderr.
 ///
 /// # Errors
 /// A place that is there, at which no probe can be put; damaged debug information.
@@ -27,6 +29,7 @@ pub(super) fn find(
     file: &Located,
     image: &Image<'_>,
     want: &Wanted,
+    force: bool,
 ) -> Result<Vec<Found>, BinaryError> {
     let Wanted::Uprobe {
         function,
@@ -46,12 +49,26 @@ pub(super) fn find(
         (name, 0) => Pattern::Name(name),
         (name, offset) => Pattern::Offset(name, *offset),
     };
-    let found = named(file, image, debug.as_ref(), pattern, *cpp)?;
+    let (found, offset) = match (named(file, image, debug.as_ref(), pattern, *cpp), pattern) {
+        (Err(BinaryError::Place(path, FunctionError::Middle { .. })), Pattern::Offset(name, _))
+            if force =>
+        {
+            // Whoever closed stderr does not want to know.
+            let _ = writeln!(
+                std::io::stderr(),
+                "WARNING: Unsafe uprobe in the middle of the instruction: {}:{name}+{offset}",
+                path.display()
+            );
+            let start = Pattern::Name(name);
+            (named(file, image, debug.as_ref(), start, *cpp)?, 0)
+        }
+        (found, _) => (found?, *offset),
+    };
     Ok(found
         .into_iter()
         .map(|f| match pattern {
             Pattern::Address(vaddr) => (format!("{vaddr:#x}"), f.offset, 0),
-            _ => (shown(f.name, *cpp), f.offset.wrapping_sub(*offset), f.size),
+            _ => (shown(f.name, *cpp), f.offset.wrapping_sub(offset), f.size),
         })
         .collect())
 }

@@ -28,6 +28,8 @@ pub(super) struct Lookup<'a> {
     pub(super) params: &'a [String],
     /// Process whose file system paths are looked up in.
     pub(super) pid: Option<u32>,
+    /// Probes may be in the middle of an instruction.
+    pub(super) force: bool,
     /// A probe that is not there is no error here.
     pub(super) lenient: bool,
 }
@@ -95,7 +97,7 @@ impl Lookup<'_> {
                 let image = elf::Image::parse(&bytes)
                     .map_err(|err| BinaryError::Elf(file.name.clone(), err))?;
                 of_file.build_id = image.build_id().map(<[u8]>::to_vec);
-                of_file.functions = functions::find(file, &image, want)?;
+                of_file.functions = functions::find(file, &image, want, self.force)?;
                 if of_file.functions.is_empty() {
                     let all = image.functions(|_| true);
                     search.known.extend(all.iter().map(|f| f.name.to_string()));
