@@ -53,7 +53,7 @@ const VARIABLES: &[(&str, Take)] = &[
     ),
     // The log of the verifier is as long as it needs to be.
     ("log_size", Take::Number(|_, _| {}, 0)),
-    ("max_bpf_progs", Take::Nothing),
+    ("max_bpf_progs", Take::Number(|_, _| {}, 0)),
     ("max_cat_bytes", Take::Number(|c, v| c.max_cat_bytes = v, 1)),
     ("max_map_keys", Take::Number(|c, v| c.max_map_keys = v, 1)),
     ("max_probes", Take::Number(|c, v| c.max_probes = v, 0)),
@@ -106,6 +106,8 @@ const VARIABLES: &[(&str, Take)] = &[
         "unstable_typeinfo",
         Take::Word(&["error", "warn", "enable"], |c, i| c.unstable_typeinfo = i),
     ),
+    // Symbols are found one way only.
+    ("use_blazesym", Take::Flag(|_, _| {})),
 ];
 
 /// The words of config variables in bpftrace's order.
@@ -253,6 +255,9 @@ fn set(
         }
         Take::Word(..) if key == "license" => format!(
             "Invalid value for license. Found: {value}. Valid values: Dual MIT/GPL, Dual BSD/GPL, Dual MPL/GPL, GPL and additional rights, GPL v2, GPL. Read more about BPF programs and licensing: https://docs.kernel.org/bpf/bpf_licensing.html#using-bpf-programs-in-the-linux-kernel"
+        ),
+        _ if key.starts_with("unstable_") => format!(
+            "{name}: Invalid value for unstable config: valid values are enable, warn, and error."
         ),
         _ => format!(
             "{name}: Invalid value for {key}: valid values are {}.",

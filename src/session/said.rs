@@ -19,6 +19,7 @@ impl SessionError {
             SessionError::Load(_)
             | SessionError::Attach { .. }
             | SessionError::NoneAttached
+            | SessionError::NoProbes(Some(_))
             | SessionError::Filter { .. }
             | SessionError::Binary(BinaryError::Place(..)) => REFUSED,
             _ => 1,
@@ -29,6 +30,7 @@ impl SessionError {
     pub fn bpftrace_words(&self) -> Option<String> {
         Some(match self {
             SessionError::Setup(text) => text.clone(),
+            SessionError::NoProbes(Some(_)) => format!("error: {self}"),
             SessionError::Attach { probe, .. } => unattached(probe),
             SessionError::Binary(BinaryError::Place(path, error)) => {
                 let (at, why) = misplaced(path, error);
