@@ -63,6 +63,18 @@ impl Defines {
         self.0.contains_key(name)
     }
 
+    /// What stands for `name`, as C would read it.
+    fn text(&self, name: &str) -> Option<String> {
+        let tokens = self.expand(name, Span::default(), MOST_OF_IF)?;
+        let words = tokens.into_iter().map(|t| match t.tok {
+            Tok::Ident(name) => Some(name),
+            Tok::Int(n) => Some(n.to_string()),
+            Tok::Sym(s) => Some(s.to_string()),
+            _ => None,
+        });
+        Some(words.collect::<Option<Vec<_>>>()?.join(" "))
+    }
+
     /// The tokens that stand for `name`, all with `span`; nothing if there are more than `room`.
     pub(super) fn expand(&self, name: &str, span: Span, room: usize) -> Option<Vec<Token>> {
         let mut out = Vec::new();
@@ -104,10 +116,15 @@ impl Defines {
     }
 }
 
-/// An open `#ifdef`.
+/// Tokens that a name in an `#if` may stand for.
+const MOST_OF_IF: usize = 1000;
+
+/// An open `#if`.
 pub(super) struct Cond {
     /// Lines are read now.
     active: bool,
+    /// One of its branches has been read.
+    taken: bool,
     /// The lines around it are read.
     outer: bool,
     span: Span,
@@ -165,24 +182,33 @@ impl Lexer<'_> {
         match word {
             "ifdef" | "ifndef" => {
                 let name = rest.split_whitespace().next().unwrap_or("");
+                let holds = active && self.defines.has(name) == (word == "ifdef");
                 self.conds.push(Cond {
-                    active: active && self.defines.has(name) == (word == "ifdef"),
+                    active: holds,
+                    taken: holds,
                     outer: active,
                     span,
                 });
             }
-            "if" if !active => self.conds.push(Cond {
-                active: false,
-                outer: false,
+            "if" => {
+                let holds = active && self.condition(rest, span);
+                self.conds.push(Cond {
+                    active: holds,
+                    taken: holds,
+                    outer: active,
+                    span,
+                });
+            }
+            "elif" | "else" | "endif" if self.conds.is_empty() => self.diags.push(Diagnostic::error(
                 span,
-            }),
-            "else" | "endif" if self.conds.is_empty() => self.diags.push(Diagnostic::error(
-                span,
-                format!("`#{word}` without `#ifdef`"),
+                format!("`#{word}` without `#if`"),
             )),
-            "else" => {
+            "elif" | "else" => {
+                let open = self.conds.last().is_some_and(|c| c.outer && !c.taken);
+                let holds = open && (word == "else" || self.condition(rest, span));
                 if let Some(cond) = self.conds.last_mut() {
-                    cond.active = cond.outer && !cond.active;
+                    cond.active = holds;
+                    cond.taken |= holds;
                 }
             }
             "endif" => {
@@ -197,10 +223,23 @@ impl Lexer<'_> {
             "pragma" | "" => {}
             _ => self.diags.push(
                 Diagnostic::error(span, format!("`#{word}` is not supported"))
-                    .help("`#define` of constants, `#undef`, `#ifdef`, `#ifndef`, `#else` and `#endif` are"),
+                    .help("`#define`, `#undef`, `#if`, `#ifdef`, `#ifndef`, `#elif`, `#else` and `#endif` are"),
             ),
         }
         self.pos = end;
+    }
+
+    /// Whether the condition of an `#if` or `#elif` holds.
+    fn condition(&mut self, rest: &str, span: Span) -> bool {
+        let defines = &self.defines;
+        let line = rest.replace("\\\n", " ");
+        let value =
+            super::header::condition(&line, &|name| defines.has(name), &|name| defines.text(name));
+        if value.is_none() {
+            self.diags
+                .push(Diagnostic::error(span, "this condition has no value"));
+        }
+        value.is_some_and(|v| v != 0)
     }
 
     fn include(&mut self, rest: &str, span: Span) {
@@ -231,14 +270,8 @@ impl Lexer<'_> {
                 return;
             }
         };
+        // As in bpftrace, a macro with arguments may be there but stands for nothing.
         if line.rest().starts_with('(') {
-            self.diags.push(
-                Diagnostic::error(
-                    span,
-                    format!("`#define {name}(…)` with arguments is not supported"),
-                )
-                .help(format!("write it as `macro {name}(…) {{ … }}`")),
-            );
             return;
         }
         let mut tokens = Vec::new();
@@ -304,7 +337,7 @@ mod tests {
         );
         assert_eq!((text.as_str(), diags.len()), ("`b` `e`", 0), "{diags:?}");
         assert_eq!(words("#ifdef X\na").1, ["conditional is not closed"]);
-        assert_eq!(words("#endif").1, ["`#endif` without `#ifdef`"]);
+        assert_eq!(words("#endif").1, ["`#endif` without `#if`"]);
     }
 
     #[test]
@@ -315,10 +348,36 @@ mod tests {
         );
         assert_eq!(words("#include <errno.h>\n").1, Vec::<String>::new());
         assert_eq!(
-            words("#define F(x) x\n").1,
-            ["`#define F(…)` with arguments is not supported"]
+            words("#define F(x) x\nF").0,
+            "`F`",
+            "stands for nothing, as in bpftrace"
         );
-        assert_eq!(words("#if 1\n").1, ["`#if` is not supported"]);
+        assert_eq!(words("#if 1 +\n#endif").1, ["this condition has no value"]);
+        assert_eq!(words("#warning x\n").1, ["`#warning` is not supported"]);
+    }
+
+    #[test]
+    fn conditions_have_values() {
+        let text = |cond: &str| {
+            let source =
+                format!("#define N (2 * 3)\n#if {cond}\na\n#elif N == 6\nb\n#else\nc\n#endif\nd");
+            let (text, diags) = words(&source);
+            assert_eq!(diags, Vec::<String>::new(), "{cond}");
+            text
+        };
+        for cond in [
+            "1",
+            "N > 5",
+            "defined(N) && !defined X",
+            "X == 0 && N \\\n- 5",
+        ] {
+            assert_eq!(text(cond), "`a` `d`", "{cond}");
+        }
+        assert_eq!(text("N < 5"), "`b` `d`");
+        assert_eq!(
+            words("#if 0\n#if 1\na\n#else\nb\n#endif\n#elif 0\nc\n#else\nd\n#endif").0,
+            "`d`"
+        );
     }
 
     #[test]

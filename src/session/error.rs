@@ -218,7 +218,11 @@ impl fmt::Display for SessionError {
             SessionError::Output => f.write_str("output is not complete"),
             SessionError::NoProbes(None) => f.write_str("no probes to attach"),
             SessionError::NoProbes(Some(kind)) => {
-                write!(f, "No probes attached; use --{kind} to run {kind} probes.")
+                write!(
+                    f,
+                    "No probes attached; use --{kind} to run {} probes.",
+                    if *kind == "bench" { "benchmark" } else { kind }
+                )
             }
             SessionError::NoneAttached => {
                 f.write_str("none of the script's probes could be attached")

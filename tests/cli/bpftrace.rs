@@ -298,7 +298,7 @@ fn tests_and_benchmarks() {
     let (code, stdout, _) = run(&["-e", script]);
     assert_eq!((code, stdout.as_str()), (Some(0), "\n\n"));
     let (code, _, stderr) = run(&["-e", "test:a { }"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(255));
     assert!(
         stderr.starts_with("ERROR: No probes attached; use --test to run test probes.\n"),
         "{stderr}"

@@ -63,6 +63,15 @@ fn grow(slot: &mut Slot, ty: &Type, literals: Option<(i128, i128)>) -> Grown {
     }
 }
 
+/// Whether this has no value: a block that ends with a statement, or `()`.
+fn is_nothing(value: &Expr) -> bool {
+    match &value.kind {
+        ExprKind::Block(block) => block.value.is_none(),
+        ExprKind::Tuple(elems) => elems.is_empty(),
+        _ => false,
+    }
+}
+
 /// Whether this is the address of a variable or map that holds an integer.
 fn points_at_number(value: &Expr, ty: &Type) -> bool {
     let address = matches!(
@@ -82,6 +91,13 @@ fn is_pointer_to_number(ty: &Type) -> bool {
 impl Checker<'_> {
     /// `target = value` and `target op= value`.
     pub(super) fn assign(&mut self, target: &Expr, op: Option<BinOp>, value: &Expr) {
+        if is_nothing(value) && matches!(target.kind, ExprKind::Var(_)) {
+            let whole = target.span.to(value.span);
+            self.say(
+                Diagnostic::error(value.span, "this has no value to assign")
+                    .said_at(whole, "Invalid expression for assignment"),
+            );
+        }
         match &target.kind {
             ExprKind::Map { name, key } => {
                 let id = self.map_id(name, target.span);

@@ -323,7 +323,11 @@ impl Structs {
 
     fn c_type(&mut self, ty: &CType, span: Span) -> Result<Type, Diagnostic> {
         Ok(match ty {
-            CType::Base(base) => self.written(base, &mut |_| None)?,
+            CType::Base(base) => match self.written(base, &mut |_| None)? {
+                // C's `bool` is a number.
+                Type::Bool => Type::U8,
+                ty => ty,
+            },
             CType::Inline(def) => Type::Struct(self.define(def)?),
             CType::Pointer(inner) => Type::Ptr(Box::new(match &**inner {
                 CType::Function => Type::Void,

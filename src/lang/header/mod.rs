@@ -8,6 +8,30 @@ mod cond;
 mod cpp;
 mod text;
 
+/// The value of a script's `#if`: `has` says whether a name is defined, `text` what it stands for.
+pub(super) fn condition(
+    line: &str,
+    has: &dyn Fn(&str) -> bool,
+    text: &dyn Fn(&str) -> Option<String>,
+) -> Option<i64> {
+    let mut left = text::tokens(line).into_iter().peekable();
+    let mut out = Vec::new();
+    while let Some(token) = left.next() {
+        if token == "defined" {
+            let bracket = left.next_if(|t| t == "(").is_some();
+            out.push(i64::from(has(&left.next()?)).to_string());
+            if bracket {
+                left.next_if(|t| t == ")")?;
+            }
+        } else if text::is_name(&token) && has(&token) {
+            out.extend(text::tokens(&text(&token)?));
+        } else {
+            out.push(token);
+        }
+    }
+    cond::value(&out, true)
+}
+
 use super::{
     ast::CDef,
     builtin,

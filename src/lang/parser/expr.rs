@@ -416,7 +416,9 @@ impl Parser<'_> {
 
     /// What `sizeof` and its like take. A bare name, also with `*` or `[n]` behind it, is a type.
     pub(super) fn type_or_expr(&mut self) -> Parsed<Arg> {
-        let certain = self.at_type(0) && !self.is_word("typeof");
+        // `name()` calls a macro, whatever type has its name.
+        let call = self.is_at(1, "(");
+        let certain = self.at_type(0) && !self.is_word("typeof") && !call;
         let mut bare = false;
         if !certain && matches!(self.peek().tok, Tok::Ident(_)) {
             let mut i = 1;
