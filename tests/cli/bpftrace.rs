@@ -299,9 +299,9 @@ fn tests_and_benchmarks() {
     assert_eq!((code, stdout.as_str()), (Some(0), "\n\n"));
     let (code, _, stderr) = run(&["-e", "test:a { }"]);
     assert_eq!(code, Some(255));
-    assert!(
-        stderr.starts_with("ERROR: No probes attached; use --test to run test probes.\n"),
-        "{stderr}"
+    assert_eq!(
+        stderr,
+        "ERROR: No probes attached; use --test to run test probes.\n"
     );
 }
 
