@@ -292,7 +292,10 @@ impl Env<'_> {
 
     /// Appends a symbol's name, or its address.
     pub fn symbol(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) {
-        if !self.symbols.name(out, address, offset) {
+        if address.addr == 0 {
+            // As C's `%#x` prints it.
+            out.push(b'0');
+        } else if !self.symbols.name(out, address, offset) {
             int::push_hex(out, address.addr);
         }
     }
