@@ -214,6 +214,14 @@ impl Checker<'_> {
             BinOp::Eq | BinOp::Ne | BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge => {
                 self.compare(e, op, left, right)
             }
+            // Texts that are written there are joined, as C joins them.
+            BinOp::Add if is_text(left) && is_text(right) => {
+                self.value(left);
+                self.value(right);
+                let mut text = self.konst_str(left).unwrap_or_default();
+                text.extend(self.konst_str(right).unwrap_or_default());
+                self.set_str(e, &text)
+            }
             _ => {
                 let (a, b) = (self.number_of(left), self.number_of(right));
                 self.arithmetic(e, op, (left, &a), (right, &b))
@@ -409,6 +417,19 @@ impl Checker<'_> {
             return self.set_int(e, v, ty);
         }
         ty
+    }
+}
+
+/// A string literal, or several with `+` between them.
+fn is_text(e: &Expr) -> bool {
+    match &e.kind {
+        ExprKind::Str(_) => true,
+        ExprKind::Binary {
+            op: BinOp::Add,
+            left,
+            right,
+        } => is_text(left) && is_text(right),
+        _ => false,
     }
 }
 
