@@ -366,7 +366,7 @@ impl Checker<'_> {
                 self.types.get(arg.id.0 as usize).cloned().unwrap_or(ty)
             }
             Want::ConstStr => {
-                let ty = self.value(arg);
+                let ty = self.text_of(arg);
                 self.as_string(arg);
                 if self.konst_str(arg).is_none() && ty != Type::Void {
                     self.say(

@@ -130,11 +130,32 @@ impl Checker<'_> {
         self.set(e, Type::Str { size })
     }
 
+    /// A text that never is a value of the program: it may be of any length.
+    pub(super) fn text_of(&mut self, e: &Expr) -> Type {
+        match &e.kind {
+            ExprKind::Str(bytes) => self.set_str(e, bytes),
+            _ => self.value(e),
+        }
+    }
+
     fn kind(&mut self, e: &Expr) -> Type {
         match &e.kind {
             ExprKind::Int(n) => self.set_literal(e, i128::from(*n)),
             ExprKind::Bool(b) => self.set_int(e, i128::from(*b), Type::Bool),
-            ExprKind::Str(bytes) => self.set_str(e, bytes),
+            ExprKind::Str(bytes) => {
+                let most = self.config.max_strlen;
+                if bytes.len() >= most as usize {
+                    let text = String::from_utf8_lossy(bytes);
+                    self.say(
+                        Diagnostic::error(
+                            e.span,
+                            format!("this is longer than `max_strlen`, {most}"),
+                        )
+                        .said(format!("String is too long (over {most} bytes): {text}")),
+                    );
+                }
+                self.set_str(e, bytes)
+            }
             ExprKind::Param(n) => self.param(e, *n),
             ExprKind::ParamCount => {
                 let count = self.target.params.len();

@@ -86,7 +86,7 @@ fn conversions(format: &[u8]) -> Result<Vec<Conversion>, String> {
 impl Checker<'_> {
     /// `name(format, args…)`.
     pub(super) fn format(&mut self, name: &str, call: &Expr, format: &Expr, args: &[&Expr]) {
-        self.expr(format);
+        self.text_of(format);
         self.as_string(format);
         let mut types = Vec::new();
         for arg in args {
