@@ -51,7 +51,7 @@ pub(crate) fn script(seed: u64, maps: bool, depth: u32) -> String {
     s.text
         .push_str("struct S { int a; char b; short c[3]; unsigned f:3; unsigned g:7; long d; }\n");
     if s.dice.roll(3) == 0 {
-        let len = s.dice.pick(&["16", "64", "100", "200", "1024"]);
+        let len = s.dice.pick(&["32", "64", "100", "200", "1024"]);
         let _ = writeln!(s.text, "config = {{ max_strlen={len} }}");
     }
     s.text.push_str(rich::MACROS);
