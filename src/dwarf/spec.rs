@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use crate::dwarf::types::{CStruct, CType, DEEPEST, Member, TypeRef, Types};
-use crate::spec::StructField as Field;
-use crate::spec::{StructDef, StructId, Type};
+use crate::spec::{StructDef, StructField, StructId, Type};
 
 /// Largest value by value; what is larger is left out.
 const LARGEST: u64 = 16 << 20;
@@ -54,8 +53,8 @@ impl<'t> Converter<'t> {
         }
         match self.types.get(ty) {
             CType::Void | CType::Function | CType::Typedef(..) | CType::Qualified(..) => Type::Void,
-            CType::Int { bytes, signed, .. } => scalar(*bytes, *signed),
-            CType::Float { bytes, .. } => scalar(*bytes, false),
+            CType::Int { bytes, signed, .. } => Type::of_bytes(*bytes, *signed),
+            CType::Float { bytes, .. } => Type::of_bytes(*bytes, false),
             CType::Ptr { to, .. } => Type::Ptr(Box::new(self.one(*to, depth + 1))),
             CType::Array(elem, len) => {
                 let (elem_size, len) = (self.types.size(*elem), *len);
@@ -75,7 +74,7 @@ impl<'t> Converter<'t> {
                 name,
                 bytes,
                 values,
-            } => match scalar(*bytes, true) {
+            } => match Type::of_bytes(*bytes, true) {
                 Type::Int { bits, .. } => Type::Enum {
                     name: name.clone(),
                     bits,
@@ -124,45 +123,9 @@ impl<'t> Converter<'t> {
         id
     }
 
-    fn field(&mut self, member: &Member) -> Option<Field> {
-        let mut ty = self.one(member.ty, 0);
-        let (mut offset, mut bits) = (member.bit / 8, None);
-        if let Some(width) = member.width {
-            let unit = self.types.size(member.ty).saturating_mul(8);
-            let (mut at, mut first) = (member.bit, 0);
-            if matches!(unit, 8 | 16 | 32 | 64) {
-                first = member.bit % unit;
-                at = member.bit - first;
-            }
-            if !matches!(unit, 8 | 16 | 32 | 64) || first + width > unit {
-                // A packed bit-field lies across storage units: any 8 bytes that hold it.
-                (at, first) = (member.bit / 8 * 8, member.bit % 8);
-                let signed = matches!(ty, Type::Int { signed: true, .. });
-                ty = Type::Int { bits: 64, signed };
-            }
-            if width == 0 || first + width > 64 {
-                return None;
-            }
-            offset = at / 8;
-            bits = Some((u8::try_from(first).ok()?, u8::try_from(width).ok()?));
-        }
-        Some(Field {
-            name: member.name.clone(),
-            ty,
-            offset: u32::try_from(offset).ok()?,
-            bits,
-        })
-    }
-}
-
-/// The integer of that many bytes; raw bytes for a size that no integer has.
-fn scalar(bytes: u32, signed: bool) -> Type {
-    match bytes {
-        1 | 2 | 4 | 8 => Type::Int {
-            bits: u8::try_from(bytes * 8).unwrap_or(64),
-            signed,
-        },
-        0 => Type::Void,
-        _ => Type::Array(Box::new(Type::U8), bytes.min(64)),
+    fn field(&mut self, member: &Member) -> Option<StructField> {
+        let ty = self.one(member.ty, 0);
+        let size = self.types.size(member.ty);
+        StructField::of_c(&member.name, ty, size, member.bit, member.width)
     }
 }

@@ -146,7 +146,51 @@ pub enum Type {
     Agg(Agg),
 }
 
+impl Field {
+    /// A member at bit `bit`; with a `width`, a bit-field of a type of `size` bytes, with the storage unit that holds it. `None` for
+    /// one that no unit holds.
+    pub fn of_c(name: &str, mut ty: Type, size: u64, bit: u64, width: Option<u64>) -> Option<Self> {
+        let (mut at, mut bits) = (bit, None);
+        if let Some(width) = width {
+            let unit = size.saturating_mul(8);
+            let mut first = 0;
+            if matches!(unit, 8 | 16 | 32 | 64) {
+                first = bit % unit;
+                at = bit - first;
+            }
+            if !matches!(unit, 8 | 16 | 32 | 64) || first + width > unit {
+                // A packed one lies across units: any 8 bytes that hold it.
+                (at, first) = (bit / 8 * 8, bit % 8);
+                let signed = matches!(ty, Type::Int { signed: true, .. });
+                ty = Type::Int { bits: 64, signed };
+            }
+            if width == 0 || first + width > 64 {
+                return None;
+            }
+            bits = Some((u8::try_from(first).ok()?, u8::try_from(width).ok()?));
+        }
+        Some(Field {
+            name: name.to_owned(),
+            ty,
+            offset: u32::try_from(at / 8).ok()?,
+            bits,
+        })
+    }
+}
+
 impl Type {
+    /// C's number of that many bytes; raw bytes for a size that no integer has.
+    pub fn of_bytes(bytes: u32, signed: bool) -> Type {
+        match bytes {
+            1 | 2 | 4 | 8 => Type::Int {
+                bits: u8::try_from(bytes * 8).unwrap_or(64),
+                signed,
+            },
+            0 => Type::Void,
+            _ => Type::Array(Box::new(Type::U8), bytes.min(64)),
+        }
+    }
+
     /// `uint64`.
     pub const U64: Type = Type::Int {
         bits: 64,

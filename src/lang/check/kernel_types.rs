@@ -54,9 +54,9 @@ impl Structs {
         match node.kind {
             Kind::Int => match btf.encoding(&node) {
                 encoding if encoding.boolean && node.word == 1 => Type::Bool,
-                encoding => scalar(node.word, encoding.signed),
+                encoding => Type::of_bytes(node.word, encoding.signed),
             },
-            Kind::Enum | Kind::Enum64 => match scalar(node.word, node.flag) {
+            Kind::Enum | Kind::Enum64 => match Type::of_bytes(node.word, node.flag) {
                 Type::Int { bits, .. } => Type::Enum {
                     name: btf.name(&node).to_owned(),
                     bits,
@@ -92,7 +92,7 @@ impl Structs {
                     None => Type::Void,
                 }
             }
-            Kind::Float => scalar(node.word, false),
+            Kind::Float => Type::of_bytes(node.word, false),
             _ => Type::Void,
         }
     }
@@ -154,7 +154,10 @@ impl Structs {
                 self.know(&ty);
             }
             let natural = ty.align(&self.defs).max(1);
-            if let Some(field) = field(&member, ty, &self.defs) {
+            let size = ty.size(&self.defs).into();
+            let width = (member.width > 0).then_some(member.width.into());
+            let field = StructField::of_c(member.name, ty, size, member.bit.into(), width);
+            if let Some(field) = field {
                 if field.offset % natural == 0 && node.word % natural == 0 {
                     align = align.max(natural);
                 }
@@ -178,46 +181,5 @@ fn is_array_of_pointers(ty: &Type) -> bool {
         Type::Array(elem, _) => is_array_of_pointers(elem),
         Type::Ptr(_) => true,
         _ => false,
-    }
-}
-
-/// A member with the storage unit that holds it.
-fn field(member: &Member<'_>, mut ty: Type, defs: &[StructDef]) -> Option<StructField> {
-    let (mut at, mut bits) = (member.bit, None);
-    if member.width > 0 {
-        let unit = 8 * ty.size(defs);
-        let mut first = 0;
-        if matches!(unit, 8 | 16 | 32 | 64) {
-            first = member.bit % unit;
-            at = member.bit - first;
-        }
-        if !matches!(unit, 8 | 16 | 32 | 64) || first + member.width > unit {
-            // A packed one lies across units: any 8 bytes that hold it.
-            (at, first) = (member.bit / 8 * 8, member.bit % 8);
-            let signed = matches!(ty, Type::Int { signed: true, .. });
-            ty = Type::Int { bits: 64, signed };
-        }
-        if first + member.width > 64 {
-            return None;
-        }
-        bits = Some((u8::try_from(first).ok()?, u8::try_from(member.width).ok()?));
-    }
-    Some(StructField {
-        name: member.name.to_owned(),
-        ty,
-        offset: at / 8,
-        bits,
-    })
-}
-
-/// The integer of that many bytes; raw bytes for a size that no integer has.
-fn scalar(bytes: u32, signed: bool) -> Type {
-    match bytes {
-        1 | 2 | 4 | 8 => Type::Int {
-            bits: u8::try_from(bytes * 8).unwrap_or(64),
-            signed,
-        },
-        0 => Type::Void,
-        _ => Type::Array(Box::new(Type::U8), bytes.min(64)),
     }
 }
