@@ -137,6 +137,12 @@ impl FuncBuilder {
         }
     }
 
+    /// Gives `dst` another value.
+    pub fn set(&mut self, dst: VReg, src: impl Into<Opnd>) {
+        let src = src.into();
+        self.push(Op::Mov { dst, src });
+    }
+
     /// `src` in a fresh register.
     pub fn mov(&mut self, src: impl Into<Opnd>) -> VReg {
         let dst = self.vreg();

@@ -34,10 +34,7 @@ impl Lower<'_> {
         let key = self.key(map, target, key)?;
         let first = self.lookup(map, key);
         let entry = self.f.vreg();
-        self.f.push(Op::Mov {
-            dst: entry,
-            src: first.into(),
-        });
+        self.f.set(entry, first);
         let (new, got) = (self.f.block(), self.f.block());
         self.f
             .branch(Cond::Ne, entry, 0, got, if keyed { new } else { on });
@@ -47,10 +44,7 @@ impl Lower<'_> {
             self.zero(zeros, size)?;
             self.update(map, key, zeros);
             let again = self.lookup(map, key);
-            self.f.push(Op::Mov {
-                dst: entry,
-                src: again.into(),
-            });
+            self.f.set(entry, again);
             self.f.branch(Cond::Ne, entry, 0, got, on);
         } else {
             self.f.end(Term::Goto(on));
@@ -317,23 +311,14 @@ impl Lower<'_> {
         match agg {
             Agg::Count | Agg::Sum { .. } => {
                 let sum = self.f.alu(AluOp::Add, total, v);
-                self.f.push(Op::Mov {
-                    dst: total,
-                    src: sum.into(),
-                });
+                self.f.set(total, sum);
             }
             Agg::Avg { .. } | Agg::Stats { .. } => {
                 let n = self.load_at(at.plus(8), Size::DW, false);
                 let sum = self.f.alu(AluOp::Add, total, v);
-                self.f.push(Op::Mov {
-                    dst: total,
-                    src: sum.into(),
-                });
+                self.f.set(total, sum);
                 let sum = self.f.alu(AluOp::Add, count, n);
-                self.f.push(Op::Mov {
-                    dst: count,
-                    src: sum.into(),
-                });
+                self.f.set(count, sum);
             }
             Agg::Min { signed } | Agg::Max { signed } => {
                 let (set, better) = (self.f.block(), self.f.block());
@@ -351,14 +336,8 @@ impl Lower<'_> {
                 };
                 self.f.branch(cond, v, total, better, next);
                 self.f.switch_to(better);
-                self.f.push(Op::Mov {
-                    dst: total,
-                    src: v.into(),
-                });
-                self.f.push(Op::Mov {
-                    dst: count,
-                    src: Opnd::Imm(1),
-                });
+                self.f.set(total, v);
+                self.f.set(count, 1);
             }
             Agg::Hist { .. } | Agg::Lhist { .. } | Agg::Tseries { .. } => {
                 return self.fail(expr, "a histogram is not a number");

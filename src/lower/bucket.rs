@@ -25,19 +25,13 @@ impl Lower<'_> {
             self.f.end(Term::Goto(pos));
         }
         self.f.switch_to(neg);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: Opnd::Imm(0),
-        });
+        self.f.set(bucket, 0);
         self.f.end(Term::Goto(on));
         self.f.switch_to(pos);
         self.f.branch(Cond::Lt, v, 1i64 << bits, small, big);
         self.f.switch_to(small);
         let plain = self.f.alu(AluOp::Add, v, 1);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: plain.into(),
-        });
+        self.f.set(bucket, plain);
         self.f.end(Term::Goto(on));
         self.f.switch_to(big);
         // log2 by halving: rest holds the bits still to be looked at.
@@ -72,10 +66,7 @@ impl Lower<'_> {
         let row = self.f.alu(AluOp::Lsh, power, i64::from(bits));
         let sum = self.f.alu(AluOp::Add, row, mantissa);
         let index = self.f.alu(AluOp::Add, sum, (1i64 << bits) + 1);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: index.into(),
-        });
+        self.f.set(bucket, index);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         bucket
@@ -108,27 +99,18 @@ impl Lower<'_> {
         };
         self.f.branch(below, v, min, under, not_under);
         self.f.switch_to(under);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: Opnd::Imm(0),
-        });
+        self.f.set(bucket, 0);
         self.f.end(Term::Goto(on));
         self.f.switch_to(not_under);
         self.f.branch(above, v, max, over, inside);
         self.f.switch_to(over);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: Opnd::Imm(steps + 1),
-        });
+        self.f.set(bucket, steps + 1);
         self.f.end(Term::Goto(on));
         self.f.switch_to(inside);
         let from = self.f.alu(AluOp::Sub, v, min);
         let nth = self.f.alu(AluOp::Div, from, step.max(1));
         let index = self.f.alu(AluOp::Add, nth, 1);
-        self.f.push(Op::Mov {
-            dst: bucket,
-            src: index.into(),
-        });
+        self.f.set(bucket, index);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         bucket

@@ -285,10 +285,7 @@ impl Lower<'_> {
                     let less = self.f.alu(AluOp::Sub, n, 1);
                     self.f.branch(Cond::Ge, less, i64::from(bound), big, fine);
                     self.f.switch_to(big);
-                    self.f.push(Op::Mov {
-                        dst: len,
-                        src: Opnd::Imm(i64::from(bound)),
-                    });
+                    self.f.set(len, i64::from(bound));
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(fine);
                     let short = self.f.vreg();
@@ -299,10 +296,7 @@ impl Lower<'_> {
                         signed: false,
                     });
                     let exact = self.f.alu(AluOp::Add, short, 1);
-                    self.f.push(Op::Mov {
-                        dst: len,
-                        src: exact.into(),
-                    });
+                    self.f.set(len, exact);
                     self.f.end(Term::Goto(on));
                     self.f.switch_to(on);
                     len.into()
@@ -751,10 +745,7 @@ impl Lower<'_> {
     ) -> Val {
         self.f.end(Term::Goto(done));
         self.f.switch_to(differ);
-        self.f.push(Op::Mov {
-            dst,
-            src: Opnd::Imm(1),
-        });
+        self.f.set(dst, 1);
         self.f.end(Term::Goto(done));
         self.f.switch_to(done);
         Val::Num(dst.into())

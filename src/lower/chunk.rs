@@ -220,20 +220,14 @@ impl Lower<'_> {
         self.f.switch_to(over);
         self.store_tag(tag, got);
         let next = self.f.alu(AluOp::Add, content, got);
-        self.f.push(Op::Mov {
-            dst: pos,
-            src: next.into(),
-        });
+        self.f.set(pos, next);
         self.f.end(Term::Goto(joined));
         self.f.switch_to(bad);
         if reads_string(helper) || !self.checked.config.unreadable_is_zeros {
             // There is no such string, or nothing in its place.
             let none = self.f.mov(0);
             self.store_tag(tag, none);
-            self.f.push(Op::Mov {
-                dst: pos,
-                src: content.into(),
-            });
+            self.f.set(pos, content);
             self.f.end(Term::Goto(joined));
         } else {
             self.zeros(&blob, content.into(), end)?;
@@ -245,10 +239,7 @@ impl Lower<'_> {
         self.send_chunk_or(full.into(), Some(late), false, end)?;
         self.rest(&blob, cap, end)?;
         self.f.switch_to(end);
-        self.f.push(Op::Mov {
-            dst: pos,
-            src: Opnd::Imm(i64::from(RECORD_HEADER)),
-        });
+        self.f.set(pos, i64::from(RECORD_HEADER));
         self.f.end(Term::Goto(joined));
         self.f.switch_to(joined);
         let most = self.cursor.most() + 4 + FIRST;
@@ -278,10 +269,7 @@ impl Lower<'_> {
             l.read_piece(blob, dst, most, got, (over, more, bad));
             for (block, flag) in [(over, 1), (more, 0)] {
                 l.f.switch_to(block);
-                l.f.push(Op::Mov {
-                    dst: is_over,
-                    src: Opnd::Imm(flag),
-                });
+                l.f.set(is_over, flag);
                 l.f.end(Term::Goto(send));
             }
             l.f.switch_to(bad);
@@ -320,19 +308,13 @@ impl Lower<'_> {
         self.f
             .branch(Cond::Gt, blob.left, i64::from(most), read, less);
         self.f.switch_to(less);
-        self.f.push(Op::Mov {
-            dst: size,
-            src: blob.left.into(),
-        });
+        self.f.set(size, blob.left);
         self.f.end(Term::Goto(read));
         self.f.switch_to(read);
         let args = vec![dst.into(), size.into(), blob.from.into()];
         let ret = self.call_read(blob.helper, args);
         if !reads_string(blob.helper) {
-            self.f.push(Op::Mov {
-                dst: got,
-                src: size.into(),
-            });
+            self.f.set(got, size);
             if !self.checked.config.unreadable_is_zeros {
                 let read = self.f.block();
                 self.f.branch(Cond::Eq, ret, 0, read, bad);
@@ -349,10 +331,7 @@ impl Lower<'_> {
             self.f.branch(Cond::Eq, ret, 0, more, bad);
             return;
         }
-        self.f.push(Op::Mov {
-            dst: got,
-            src: ret.into(),
-        });
+        self.f.set(got, ret);
         let (some, full, cut) = (self.f.block(), self.f.block(), self.f.block());
         self.f.branch(Cond::Sgt, ret, 0, some, bad);
         self.f.switch_to(some);
@@ -362,10 +341,7 @@ impl Lower<'_> {
             .branch(Cond::Le, blob.left, i64::from(most), over, cut);
         self.f.switch_to(cut);
         // The helper ends with a NUL what it cuts.
-        self.f.push(Op::Mov {
-            dst: got,
-            src: Opnd::Imm(i64::from(most) - 1),
-        });
+        self.f.set(got, i64::from(most) - 1);
         self.f.end(Term::Goto(more));
     }
 

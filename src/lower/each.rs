@@ -116,10 +116,7 @@ impl Lower<'_> {
         for (_, home) in &shared {
             if let VarHome::Reg(reg) = home {
                 let new = self.f.load(Size::DW, frame, nth(i));
-                self.f.push(Op::Mov {
-                    dst: *reg,
-                    src: new.into(),
-                });
+                self.f.set(*reg, new);
             }
             i += words(*home, scratch).len();
         }

@@ -142,14 +142,11 @@ impl Lower<'_> {
                 size,
                 signed,
             );
-            self.f.push(Op::Mov { dst, src: v.into() });
+            self.f.set(dst, v);
             self.f.end(Term::Goto(on));
             self.f.switch_to(none);
             self.missing(FaultKind::Lookup);
-            self.f.push(Op::Mov {
-                dst,
-                src: Opnd::Imm(0),
-            });
+            self.f.set(dst, 0);
             self.f.end(Term::Goto(on));
             self.f.switch_to(on);
             return Ok(Val::Num(dst.into()));
@@ -275,14 +272,14 @@ impl Lower<'_> {
             size,
             by,
         );
-        self.f.push(Op::Mov { dst, src: new });
+        self.f.set(dst, new);
         self.f.end(Term::Goto(on));
         self.f.switch_to(none);
         self.at(at, |l| l.missing(FaultKind::Lookup));
         let own = self.alloc(8)?;
         self.store_at(own, size, by);
         self.update(map, key, own);
-        self.f.push(Op::Mov { dst, src: by });
+        self.f.set(dst, by);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         Ok(self.fit(dst.into(), &ty))
@@ -396,10 +393,7 @@ impl Lower<'_> {
                 self.store_val(Val::Mem(at), ty, &own, to)?;
             }
         }
-        self.f.push(Op::Mov {
-            dst,
-            src: Opnd::Imm(1),
-        });
+        self.f.set(dst, 1);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         Ok(Val::Num(dst.into()))
@@ -435,10 +429,7 @@ impl Lower<'_> {
         self.f.branch(Cond::Ne, entry, 0, some, none);
         for (block, v) in [(some, 1), (none, 0)] {
             self.f.switch_to(block);
-            self.f.push(Op::Mov {
-                dst,
-                src: Opnd::Imm(v),
-            });
+            self.f.set(dst, v);
             self.f.end(Term::Goto(on));
         }
         self.f.switch_to(on);

@@ -367,10 +367,7 @@ impl<'a> Lower<'a> {
                 self.vars.insert(*var, VarHome::Mem(home));
             } else if !usage.assigned_first && self.is_number(*var) {
                 let reg = self.f.vreg();
-                self.f.push(Op::Mov {
-                    dst: reg,
-                    src: Opnd::Imm(0),
-                });
+                self.f.set(reg, 0);
                 self.vars.insert(*var, VarHome::Reg(reg));
             }
         }
@@ -434,10 +431,7 @@ impl<'a> Lower<'a> {
         let plain_exit = self.release_block;
         self.release_block = self.f.block();
         let number = self.f.vreg();
-        self.f.push(Op::Mov {
-            dst: number,
-            src: Opnd::Imm(0),
-        });
+        self.f.set(number, 0);
         self.f.end(Term::Goto(try_block));
         self.f.switch_to(try_block);
         let (map, key) = (self.f.vreg(), self.f.vreg());

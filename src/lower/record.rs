@@ -200,7 +200,7 @@ impl Lower<'_> {
         let pos = self.position();
         let (flush, on) = (self.f.block(), self.f.block());
         let var = self.f.vreg();
-        self.f.push(Op::Mov { dst: var, src: pos });
+        self.f.set(var, pos);
         self.f.branch(
             Cond::Gt,
             var,
@@ -220,10 +220,7 @@ impl Lower<'_> {
         );
         self.f.switch_to(send);
         self.send_chunk(var.into(), None, false)?;
-        self.f.push(Op::Mov {
-            dst: var,
-            src: Opnd::Imm(i64::from(RECORD_HEADER)),
-        });
+        self.f.set(var, i64::from(RECORD_HEADER));
         self.f.end(crate::ir::Term::Goto(on));
         self.f.switch_to(on);
         self.go_on_at(var, self.plan.record_max - need);
@@ -363,33 +360,24 @@ impl Lower<'_> {
         let len = self.f.vreg();
         if reads_string(helper) {
             // The length with its NUL; where nothing can be read there is none.
-            self.f.push(Op::Mov {
-                dst: len,
-                src: ret.into(),
-            });
+            self.f.set(len, ret);
             let (bad, on) = (self.f.block(), self.f.block());
             self.f.branch(Cond::Sgt, ret, 0, on, bad);
             self.f.switch_to(bad);
-            self.f.push(Op::Mov {
-                dst: len,
-                src: Opnd::Imm(0),
-            });
+            self.f.set(len, 0);
             self.f.end(crate::ir::Term::Goto(on));
             self.f.switch_to(on);
         } else if !self.checked.config.unreadable_is_zeros {
-            self.f.push(Op::Mov { dst: len, src: max });
+            self.f.set(len, max);
             let (bad, on) = (self.f.block(), self.f.block());
             self.f.branch(Cond::Eq, ret, 0, on, bad);
             self.f.switch_to(bad);
-            self.f.push(Op::Mov {
-                dst: len,
-                src: Opnd::Imm(0),
-            });
+            self.f.set(len, 0);
             self.f.end(crate::ir::Term::Goto(on));
             self.f.switch_to(on);
         } else {
             // What cannot be read is zeros (kernel/trace/bpf_trace.c: bpf_probe_read_user_common).
-            self.f.push(Op::Mov { dst: len, src: max });
+            self.f.set(len, max);
         }
         let next = match self.cursor.dynamic {
             None => len,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     asm::{AluOp, Cond, Size},
-    ir::{Op, Opnd, Term, VReg},
+    ir::{Opnd, Term, VReg},
     lang::{
         ast::{BinOp, Block, Expr, ExprKind, Stmt, StmtKind},
         checked::{Res, VarId},
@@ -146,7 +146,7 @@ impl Lower<'_> {
                     match (self.result, self.callback.is_some()) {
                         (Some(result), false) => {
                             let src = self.num(value)?;
-                            self.f.push(Op::Mov { dst: result, src });
+                            self.f.set(result, src);
                         }
                         _ => drop(self.value(value)?),
                     }
@@ -188,10 +188,7 @@ impl Lower<'_> {
                 reg
             }
         };
-        self.f.push(Op::Mov {
-            dst: reg,
-            src: value,
-        });
+        self.f.set(reg, value);
     }
 
     /// Memory of a variable that is not a number.

@@ -195,10 +195,7 @@ impl Lower<'_> {
             // The needle ended without a NUL: all of it was there.
             l.f.end(Term::Goto(hit));
             l.f.switch_to(hit);
-            l.f.push(Op::Mov {
-                dst: found,
-                src: i.into(),
-            });
+            l.f.set(found, i);
             l.f.end(Term::Goto(done));
             l.f.switch_to(miss);
             // The verifier may have given up the bounds of `i` in the loop inside.
@@ -222,10 +219,7 @@ impl Lower<'_> {
             l.f.branch(Cond::Eq, x, y, same, other);
             l.f.switch_to(other);
             let delta = l.f.alu(AluOp::Sub, x, y);
-            l.f.push(Op::Mov {
-                dst,
-                src: delta.into(),
-            });
+            l.f.set(dst, delta);
             l.f.end(Term::Goto(done));
             l.f.switch_to(same);
             if strings {
@@ -299,10 +293,7 @@ impl Lower<'_> {
             l.f.branch(Cond::Eq, x, y, next, other);
             l.f.switch_to(other);
             let delta = l.f.alu(AluOp::Sub, x, y);
-            l.f.push(Op::Mov {
-                dst,
-                src: delta.into(),
-            });
+            l.f.set(dst, delta);
             l.f.end(Term::Goto(done));
             Ok(())
         })?;
@@ -381,7 +372,7 @@ impl Lower<'_> {
             None => {
                 let (size, signed) = shape(elem);
                 let v = self.load_at(from, size, signed);
-                self.f.push(Op::Mov { dst, src: v.into() });
+                self.f.set(dst, v);
             }
             Some(own) => self.copy(from, own, size),
         }
@@ -391,10 +382,7 @@ impl Lower<'_> {
             self.count_fault(FaultKind::Bounds, span, Opnd::Imm(0));
         }
         match own {
-            None => self.f.push(Op::Mov {
-                dst,
-                src: Opnd::Imm(0),
-            }),
+            None => self.f.set(dst, 0),
             Some(own) => self.zero(own, size)?,
         }
         self.f.end(Term::Goto(on));

@@ -223,10 +223,7 @@ impl Lower<'_> {
         for (block, id) in [(user, helper), (kernel, twin)] {
             self.f.switch_to(block);
             let ret = self.f.call(id, &args);
-            self.f.push(Op::Mov {
-                dst,
-                src: ret.into(),
-            });
+            self.f.set(dst, ret);
             self.f.end(Term::Goto(on));
         }
         self.f.switch_to(on);
@@ -417,10 +414,7 @@ impl Lower<'_> {
         self.arg_cache = cache;
         for (block, v) in [(yes, 1), (no, 0)] {
             self.f.switch_to(block);
-            self.f.push(Op::Mov {
-                dst,
-                src: Opnd::Imm(v),
-            });
+            self.f.set(dst, v);
             self.f.end(Term::Goto(on));
         }
         self.f.switch_to(on);
@@ -572,10 +566,7 @@ impl Lower<'_> {
         self.f.branch(cond, n, 0, yes, no);
         for (block, truth) in [(yes, 1), (no, 0)] {
             self.f.switch_to(block);
-            self.f.push(Op::Mov {
-                dst,
-                src: Opnd::Imm(truth),
-            });
+            self.f.set(dst, truth);
             self.f.end(Term::Goto(on));
         }
         self.f.switch_to(on);
@@ -610,14 +601,11 @@ impl Lower<'_> {
         self.f.branch(Cond::Ne, b, 0, fine, zero);
         self.f.switch_to(fine);
         let n = self.arith(op, a, b, false);
-        self.f.push(Op::Mov { dst, src: n });
+        self.f.set(dst, n);
         self.f.end(Term::Goto(on));
         self.f.switch_to(zero);
         self.count_fault(FaultKind::Division, span, Opnd::Imm(0));
-        self.f.push(Op::Mov {
-            dst,
-            src: Opnd::Imm(1),
-        });
+        self.f.set(dst, 1);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         dst.into()
@@ -706,7 +694,7 @@ impl Lower<'_> {
             self.cursor = cursor.clone();
             let v = self.num(e)?;
             let v = self.fit(v, &ty);
-            self.f.push(Op::Mov { dst, src: v });
+            self.f.set(dst, v);
             if output && !self.f.closed() {
                 self.park()?;
             }
@@ -905,10 +893,7 @@ impl Lower<'_> {
         if let Some(span) = self.f.span() {
             self.count_fault(FaultKind::Bounds, span, Opnd::Imm(0));
         }
-        self.f.push(Op::Mov {
-            dst,
-            src: Opnd::Imm(0),
-        });
+        self.f.set(dst, 0);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
         dst.into()

@@ -317,10 +317,7 @@ impl Tapper<'_> {
             self.f.branch(Cond::Gt, used, full, send, add);
             self.f.switch_to(send);
             self.send(TAP);
-            self.f.push(Op::Mov {
-                dst: used,
-                src: Opnd::Imm(self.empty),
-            });
+            self.f.set(used, self.empty);
             self.f.end(Term::Goto(add));
         } else {
             // No room: what is not kept is missed when it is asked for.
@@ -360,10 +357,7 @@ impl Tapper<'_> {
                 size => self.f.branch(Cond::Gt, size, room, done, copy),
             }
             self.f.switch_to(copy);
-            self.f.push(Op::Mov {
-                dst: len,
-                src: size,
-            });
+            self.f.set(len, size);
             let data = self.f.alu(AluOp::Add, item, PART_ITEM);
             self.f.call(READ_KERNEL, &[data.into(), size, to]);
             self.f.end(Term::Goto(done));
@@ -490,10 +484,7 @@ impl Tapper<'_> {
         self.f
             .branch(Cond::Ne, number, i64::from(SLOTS), look, none);
         self.f.switch_to(none);
-        self.f.push(Op::Mov {
-            dst: self.base,
-            src: Opnd::Imm(0),
-        });
+        self.f.set(self.base, 0);
         self.f.end(Term::Goto(body));
     }
 
@@ -506,10 +497,7 @@ impl Tapper<'_> {
             let (insts, end) = self.f.reopen(block);
             if let Some((Term::Exit(value), span)) = end {
                 self.put(insts, None);
-                self.f.push(Op::Mov {
-                    dst: answer,
-                    src: value,
-                });
+                self.f.set(answer, value);
                 self.put(Vec::new(), Some((Term::Goto(over), span)));
             } else {
                 self.put(insts, end);
