@@ -5,9 +5,12 @@
 
 pub(crate) mod abi;
 mod aggregate;
+mod argument;
+mod arith;
 mod bucket;
 mod call;
 mod chunk;
+mod compare;
 mod each;
 mod error;
 mod fault;
@@ -19,6 +22,7 @@ mod program;
 mod record;
 mod shared;
 mod stmt;
+mod store;
 mod text;
 mod usage;
 mod value;
