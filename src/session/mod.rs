@@ -1,6 +1,6 @@
 //! One run of a script, end to end: compile, load, attach, read, print, leave nothing behind.
 //!
-//! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `feed`, `manual`.
+//! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `feed`.
 
 pub mod binary;
 mod compile;
@@ -12,7 +12,6 @@ pub mod functions;
 mod headers;
 mod imports;
 mod kernel;
-mod manual;
 mod maps;
 mod options;
 mod privileges;

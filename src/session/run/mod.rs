@@ -1,11 +1,16 @@
 //! A run: load, attach, read, print, and leave nothing behind.
 
+mod iterate;
+mod manual;
+mod record;
+
+pub use record::{Record, record};
+
 use super::{
     Attach, Mode, Options, Signals, Timer,
-    compile::{Compiled, Kept, Session},
+    compile::{Compiled, Session},
     emit::emit,
     error::{Placed, SessionError},
-    manual,
     maps::KernelMaps,
     privileges, said,
 };
@@ -13,7 +18,7 @@ use crate::{
     kernel::cpus,
     lang::checked::MissingProbes,
     loader::{self, LoadOptions, Loaded},
-    record::{End, Meta, Recorded, Recorder},
+    record::{End, Recorder},
     runtime::{
         Flow, Player, RecordCtx, Sent,
         attach::{self, AttachError, AttachOptions, Attachment},
@@ -22,25 +27,19 @@ use crate::{
         hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
-    spec::{AttachSpec, MapRole, MapSpec, Object, ProgramSpec},
-    sys::{
-        bpf::{self, Map},
-        errno::Described,
-        map_view::MapView,
-        process, trace,
-    },
+    spec::{AttachSpec, MapRole, Object, ProgramSpec},
+    sys::{bpf::Map, errno::Described, map_view::MapView, process, trace},
 };
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    time::{ClockId, clock_gettime},
+    time::ClockId,
 };
+use record::{Keep, is_start_time, nanos, recorder};
 use std::{
     io::{self, Write},
     ops::ControlFlow,
     os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
@@ -89,115 +88,6 @@ pub fn run(options: &Options) -> Result<Outcome, SessionError> {
         target.as_ref(),
         false,
     )
-}
-
-/// Where a run is recorded, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The file.
-    pub path: PathBuf,
-    /// The script was made from the names of probes: it prints nothing.
-    pub probes: bool,
-}
-
-/// Runs the script that `options` name, to its end, and keeps what its probes are told.
-///
-/// # Errors
-/// As of [`run`]; a file that is full.
-pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64), SessionError> {
-    let (child, target) = traced(options)?;
-    let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
-    session.no_kernel_probes("recorded")?;
-    let (compiled, kept) = session.compile_tapped(record.probes)?;
-    compiled.print_warnings(options);
-    compiled.dry_run()?;
-    let keep = Keep { record, kept };
-    let multi = session.multi;
-    let (outcome, written) = go_on(
-        options,
-        compiled,
-        multi,
-        child,
-        target.as_ref(),
-        false,
-        Some(keep),
-    )?;
-    let (end, size) = written.unwrap_or_default();
-    Ok((outcome, end, size))
-}
-
-/// A recording to be made.
-struct Keep<'k> {
-    record: &'k Record,
-    kept: Kept,
-}
-
-/// Makes the file of a recording.
-fn recorder(
-    options: &Options,
-    keep: Keep<'_>,
-    loaded: &Loaded,
-    object: &Object,
-    clock: &Clock,
-) -> Result<Recorder, SessionError> {
-    let Kept {
-        points,
-        binaries,
-        debug,
-        cpus,
-        arch,
-        ..
-    } = keep.kept;
-    let (boot, monotonic) = (
-        nanos(ClockId::CLOCK_BOOTTIME)?,
-        nanos(ClockId::CLOCK_MONOTONIC)?,
-    );
-    let meta = Meta {
-        script: Recorded {
-            name: options.script.name.clone(),
-            text: options.script.text.clone(),
-            params: options.params.clone(),
-            named: options.named.clone(),
-            probes: keep.record.probes,
-        },
-        arch,
-        cpus,
-        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default(),
-        start: start_time(loaded, object)?.unwrap_or(boot),
-        clocks: clock.offsets(),
-        suspended: boot.saturating_sub(monotonic),
-        config: options.config.clone(),
-        points,
-        binaries,
-        debug,
-    };
-    let stacks = object.map_index(|role| *role == MapRole::Stacks);
-    Recorder::create(&keep.record.path, &meta, stacks).map_err(SessionError::Record)
-}
-
-/// What programs take for the time tracing began, if they ask for it.
-fn start_time(loaded: &Loaded, object: &Object) -> Result<Option<u64>, SessionError> {
-    for (map, spec) in loaded.maps.iter().zip(&object.maps) {
-        if is_start_time(spec) {
-            let mut bytes = [0; 8];
-            map.lookup(&0u32.to_ne_bytes(), &mut bytes)
-                .map_err(|err| SessionError::Io("bpf(BPF_MAP_LOOKUP_ELEM)", err))?;
-            return Ok(Some(u64::from_ne_bytes(bytes)));
-        }
-    }
-    Ok(None)
-}
-
-fn is_start_time(spec: &MapSpec) -> bool {
-    spec.role == MapRole::Data && spec.init.is_empty() && spec.value_size == 8
-}
-
-/// A clock's nanoseconds.
-fn nanos(clock: ClockId) -> Result<u64, SessionError> {
-    let now = clock_gettime(clock).map_err(|err| SessionError::Io("read the clock", err.into()))?;
-    Ok(now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned())
 }
 
 /// Runs what was compiled elsewhere: those instructions or none.
@@ -595,109 +485,6 @@ impl<'a> Run<'a> {
     /// Whether nothing can fire any more but `end`.
     fn is_over(&self) -> bool {
         specs(self.object).all(|(_, spec)| matches!(spec, AttachSpec::Begin | AttachSpec::End))
-    }
-
-    /// Whether the script is an iterator.
-    fn iterates(&self) -> bool {
-        specs(self.object).any(|(_, spec)| matches!(spec, AttachSpec::Iter { .. }))
-    }
-
-    /// Runs an iterator on every object there is, or keeps it under the name that the script gives.
-    fn iterate(&mut self) -> Result<(), SessionError> {
-        let wanted = specs(self.object).find_map(|(_, spec)| match spec {
-            AttachSpec::Iter { pin, .. } => Some(pin.clone()),
-            _ => None,
-        });
-        let link = self.attached.first().and_then(Attachment::link);
-        let (Some(pin), Some(link)) = (wanted, link) else {
-            return Ok(());
-        };
-        if let Some(path) = pin {
-            let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())
-                .map_err(|err| SessionError::Io("pin the iterator", err.into()))?;
-            bpf::pin(link, &name)
-                .map_err(|err| SessionError::Io("pin the iterator: bpf(BPF_OBJ_PIN)", err))?;
-            let text = format!("Program pinned to {}\n", path.display());
-            self.player.say(text.as_bytes());
-            return Ok(());
-        }
-        let fd =
-            bpf::iter_create(link).map_err(|err| SessionError::Io("bpf(BPF_ITER_CREATE)", err))?;
-        // Reading it runs the program; what that prints is taken out of the rings meanwhile.
-        let reader = thread::spawn(move || {
-            let mut file = std::fs::File::from(fd);
-            io::copy(&mut file, &mut io::sink())
-        });
-        while !reader.is_finished() {
-            if !self.drain(false)? {
-                thread::sleep(std::time::Duration::from_millis(1));
-            }
-            if !matches!(self.stop, Stop::No) {
-                break;
-            }
-        }
-        match reader.join() {
-            Ok(read) => read.map_err(|err| SessionError::Io("read the iterator", err))?,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        Ok(())
-    }
-
-    /// The programs that are run on request, with their names.
-    fn manual(&self) -> Vec<(usize, String)> {
-        specs(self.object)
-            .filter_map(|(index, spec)| match spec {
-                AttachSpec::Manual(name) => Some((index, name.clone())),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Runs each test once. Those that return something but 0, call `errorf` or exit with a code have failed.
-    fn tests(&mut self) -> Result<(), SessionError> {
-        let mut said = manual::Tests::new(self.player.is_json());
-        if self.manual().is_empty() {
-            return Ok(());
-        }
-        // What a test prints is text in JSON, too.
-        self.player.text_together();
-        let all = self.manual();
-        self.player.say(said.head(all.len()).as_bytes());
-        for (index, name) in all {
-            self.player.say(said.begin(&name).as_bytes());
-            let complaints = self.player.complaints();
-            self.player.hold();
-            let begun = Instant::now();
-            let returned = self.run_program(index)?;
-            let time = begun.elapsed();
-            while self.drain(true)? {}
-            let output = self.player.release();
-            let stopped = matches!(self.stop, Stop::Exit(code) if code != 0);
-            let bad = returned != 0 || stopped || self.player.complaints() > complaints;
-            self.player.say(&said.done(&name, bad, time, &output));
-            if matches!(self.stop, Stop::PipeClosed) {
-                return Ok(());
-            }
-            self.stop = Stop::No;
-        }
-        self.player.say(said.foot().as_bytes());
-        self.player.apart(said.is_json());
-        if said.failed() > 0 {
-            self.stop = Stop::Exit(1);
-        }
-        Ok(())
-    }
-
-    /// Measures each benchmark. What they print is of no interest.
-    fn benchmarks(&mut self) -> Result<(), SessionError> {
-        for (index, name) in self.manual() {
-            self.player.hold();
-            let nanos = manual::measure(self.loaded.programs[index].as_fd());
-            self.drain(true)?;
-            self.player.release();
-            self.measured.push((name, nanos?));
-        }
-        Ok(())
     }
 
     fn announce(&mut self) {

@@ -1,13 +1,15 @@
 //! `--test` and `--bench`: probes that are run on request, and what is said of them.
 
-use super::error::SessionError;
+use super::{Run, Stop, specs};
+use crate::session::SessionError;
 use crate::{
     runtime::attach,
+    spec::AttachSpec,
     sys::bpf::{enable_stats, program_info},
 };
 use std::{
     io,
-    os::fd::BorrowedFd,
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
@@ -182,6 +184,65 @@ impl Tests {
             }
         }
         text
+    }
+}
+
+impl Run<'_> {
+    /// The programs that are run on request, with their names.
+    pub(super) fn manual(&self) -> Vec<(usize, String)> {
+        specs(self.object)
+            .filter_map(|(index, spec)| match spec {
+                AttachSpec::Manual(name) => Some((index, name.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Runs each test once. Those that return something but 0, call `errorf` or exit with a code have failed.
+    pub(super) fn tests(&mut self) -> Result<(), SessionError> {
+        let mut said = Tests::new(self.player.is_json());
+        if self.manual().is_empty() {
+            return Ok(());
+        }
+        // What a test prints is text in JSON, too.
+        self.player.text_together();
+        let all = self.manual();
+        self.player.say(said.head(all.len()).as_bytes());
+        for (index, name) in all {
+            self.player.say(said.begin(&name).as_bytes());
+            let complaints = self.player.complaints();
+            self.player.hold();
+            let begun = Instant::now();
+            let returned = self.run_program(index)?;
+            let time = begun.elapsed();
+            while self.drain(true)? {}
+            let output = self.player.release();
+            let stopped = matches!(self.stop, Stop::Exit(code) if code != 0);
+            let bad = returned != 0 || stopped || self.player.complaints() > complaints;
+            self.player.say(&said.done(&name, bad, time, &output));
+            if matches!(self.stop, Stop::PipeClosed) {
+                return Ok(());
+            }
+            self.stop = Stop::No;
+        }
+        self.player.say(said.foot().as_bytes());
+        self.player.apart(said.is_json());
+        if said.failed() > 0 {
+            self.stop = Stop::Exit(1);
+        }
+        Ok(())
+    }
+
+    /// Measures each benchmark. What they print is of no interest.
+    pub(super) fn benchmarks(&mut self) -> Result<(), SessionError> {
+        for (index, name) in self.manual() {
+            self.player.hold();
+            let nanos = measure(self.loaded.programs[index].as_fd());
+            self.drain(true)?;
+            self.player.release();
+            self.measured.push((name, nanos?));
+        }
+        Ok(())
     }
 }
 
