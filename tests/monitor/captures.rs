@@ -4,13 +4,16 @@ use crate::place::{EXE, Place, alone, may_trace};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 /// `raw-messages` with `words`, attached: its first line is out. Files that it makes end at `limit` blocks of 512 bytes.
-fn start(words: &[&str], limit: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+fn start(
+    words: &[impl AsRef<std::ffi::OsStr>],
+    limit: &str,
+) -> (Child, BufReader<std::process::ChildStdout>) {
     let script =
         format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" bitcoin raw-messages \"$@\"");
     let mut command = Command::new("sh");
@@ -53,6 +56,22 @@ fn packets(path: &Path) -> usize {
     count
 }
 
+/// Files for both kinds of capture, and the words that ask for them.
+fn both_captures(place: &Place) -> (PathBuf, PathBuf, Vec<String>) {
+    let [core, pcapng] = ["a.dat", "a.pcapng"].map(|name| place.0.join(name));
+    let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
+    let words = vec![
+        "--bin".to_owned(),
+        place.bin(),
+        "--capture".to_owned(),
+        text(&core),
+        "--pcapng".to_owned(),
+        text(&pcapng),
+        "--decode".to_owned(),
+    ];
+    (core, pcapng, words)
+}
+
 #[test]
 fn a_file_that_is_full_stays_readable_and_the_trace_goes_on() {
     if !may_trace() {
@@ -60,17 +79,7 @@ fn a_file_that_is_full_stays_readable_and_the_trace_goes_on() {
     }
     let _alone = alone();
     let place = Place::new();
-    let [core, pcapng] = ["a.dat", "a.pcapng"].map(|name| place.0.join(name));
-    let bin = place.bin();
-    let words = [
-        "--bin",
-        &bin,
-        "--capture",
-        core.to_str().unwrap(),
-        "--pcapng",
-        pcapng.to_str().unwrap(),
-        "--decode",
-    ];
+    let (core, pcapng, words) = both_captures(&place);
     let (child, mut out) = start(&words, "20");
     place.node("30", "100", &[]).run();
     std::thread::sleep(Duration::from_millis(500));
@@ -102,17 +111,7 @@ fn a_writer_that_is_killed_leaves_whole_records() {
     }
     let _alone = alone();
     let place = Place::new();
-    let [core, pcapng] = ["a.dat", "a.pcapng"].map(|name| place.0.join(name));
-    let bin = place.bin();
-    let words = [
-        "--bin",
-        &bin,
-        "--capture",
-        core.to_str().unwrap(),
-        "--pcapng",
-        pcapng.to_str().unwrap(),
-        "--decode",
-    ];
+    let (core, pcapng, words) = both_captures(&place);
     let (mut child, out) = start(&words, "unlimited");
     let mut node = place.node("0", "0", &["--payload", "200000"]);
     node.go();

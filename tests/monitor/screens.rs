@@ -158,9 +158,7 @@ fn the_mempool_is_counted_and_its_log_filtered() {
         "{rows:?}"
     );
     assert_eq!(rows[0]["args"]["new_id"].as_str().unwrap().len(), 64);
-    terminal.keys("q");
-    assert!(terminal.wait().success());
-    terminal.is_restored();
+    terminal.quit();
 }
 
 #[test]
@@ -188,9 +186,7 @@ fn sizes_from_too_small_to_wide() {
         });
         terminal.resize(80, 9);
         terminal.shows(&["terminal is 80x9"]);
-        terminal.keys("q");
-        assert!(terminal.wait().success());
-        terminal.is_restored();
+        terminal.quit();
     }
 }
 
@@ -275,9 +271,7 @@ fn two_monitors_and_two_nodes() {
         twice(text, &one) && !twice(text, &other)
     });
     peers.types("o", &["no peer matches the filter"]);
-    for mut terminal in [peers, pool] {
-        terminal.keys("q");
-        assert!(terminal.wait().success());
-        terminal.is_restored();
+    for terminal in [peers, pool] {
+        terminal.quit();
     }
 }

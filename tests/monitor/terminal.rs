@@ -178,6 +178,13 @@ impl Terminal {
         }
     }
 
+    /// Ends the monitor by its key; the terminal is as it was before.
+    pub(crate) fn quit(mut self) {
+        self.keys("q");
+        assert!(self.wait().success());
+        self.is_restored();
+    }
+
     /// The terminal is as it was before the program.
     pub(crate) fn is_restored(&self) {
         assert_eq!(settings(&self.slave), self.settings);
