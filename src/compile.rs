@@ -2,7 +2,7 @@
 
 use crate::{
     asm::Insn,
-    check, codegen,
+    check, codegen, ir,
     lang::checked::Checked,
     lower::{self, LowerError, Lowered, LoweredProgram},
     span::Span,
@@ -66,6 +66,19 @@ impl fmt::Display for CompileError {
     }
 }
 
+impl CompileError {
+    /// Whether a program wants more stack than there is.
+    fn is_stack(&self) -> bool {
+        matches!(
+            self,
+            CompileError::Codegen {
+                error: codegen::CodegenError::Stack { .. },
+                ..
+            }
+        )
+    }
+}
+
 impl std::error::Error for CompileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -93,6 +106,9 @@ pub fn object(
 }
 
 /// A checked script as the three-address code that it is compiled from.
+///
+/// # Errors
+/// As of [`object`].
 pub(crate) fn lowered(
     checked: &Checked,
     target: &Target,
@@ -121,14 +137,7 @@ fn compiled(
         let object = match generated(lowered.clone(), checked, &options, script_name, source) {
             Ok(object) => object,
             Err(Stopped { program, error }) => {
-                let stack = matches!(
-                    error,
-                    CompileError::Codegen {
-                        error: codegen::CodegenError::Stack { .. },
-                        ..
-                    }
-                );
-                if stack && settled.insert(program) {
+                if error.is_stack() && settled.insert(program) {
                     continue;
                 }
                 return Err(error);
@@ -144,7 +153,7 @@ fn compiled(
 
 /// A program that does not compile.
 #[derive(Debug)]
-pub(crate) struct Stopped {
+struct Stopped {
     /// Its index.
     program: usize,
     error: CompileError,
@@ -177,8 +186,48 @@ fn long(object: &Object) -> Vec<usize> {
         .collect()
 }
 
-/// The object of what [`lowered`] gave.
-pub(crate) fn generated(
+/// Compiles a checked script with its programs as `change` leaves them when the passes have run; and what `change` says. What
+/// then does not fit the stack is made again without keeping values for later, and after that settled.
+pub(crate) fn changed<T>(
+    checked: &Checked,
+    target: &Target,
+    script_name: &str,
+    source: &str,
+    change: impl Fn(&mut Lowered) -> T,
+) -> Result<(Object, T), CompileError> {
+    let options = codegen::Options {
+        // The passes ran before.
+        optimize: false,
+        ..codegen::Options::new(&target.features)
+    };
+    let with = |lowered: &Lowered, without: &[&str]| {
+        let mut lowered = lowered.clone();
+        for program in &mut lowered.programs {
+            ir::pass::run(&mut program.ir, without, &mut |_, _| {});
+        }
+        let said = change(&mut lowered);
+        let object = generated(lowered, checked, &options, script_name, source)?;
+        Ok((object, said))
+    };
+    let lowered = lowered(checked, target, script_name, source)?;
+    let mut done = with(&lowered, &[]);
+    if done.as_ref().is_err_and(CompileError::is_stack) {
+        done = with(&lowered, ir::pass::KEEPING);
+    }
+    if done.as_ref().is_err_and(CompileError::is_stack) {
+        let text = lower::Text {
+            name: script_name,
+            source,
+        };
+        let all = (0..lowered.programs.len()).collect();
+        let settled = lower::lower(checked, target, text, &all).map_err(CompileError::Lower)?;
+        done = with(&settled, ir::pass::KEEPING);
+    }
+    done
+}
+
+/// The object of lowered programs.
+fn generated(
     lowered: Lowered,
     checked: &Checked,
     options: &codegen::Options,

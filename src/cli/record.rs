@@ -20,6 +20,12 @@ pub(super) fn args(command: clap::Command) -> clap::Command {
             "baretrace record -o FILE [OPTIONS] SCRIPT|-e PROGRAM [ARGS…]\n       baretrace record -o FILE [OPTIONS] PROBE…",
         )
         .mut_arg("output", |arg| arg.help("The recording to make"))
+        .arg(
+            clap::Arg::new("stacks")
+                .long("stacks")
+                .action(clap::ArgAction::SetTrue)
+                .help("With names of probes: keep the process's stack at each hit as well"),
+        )
 }
 
 pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
@@ -36,10 +42,16 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
             .iter()
             .map(|w| w.to_string_lossy().into_owned())
             .collect();
-        options.script = record::probes_script(&words, &options).map_err(session_error)?;
+        let stacks = matches.get_flag("stacks");
+        options.script = record::probes_script(&words, stacks, &options).map_err(session_error)?;
         // Of what the script prints nothing is sent but its end.
         options.quiet = true;
         options.output = Some("/dev/null".into());
+    } else if matches.get_flag("stacks") {
+        return Err(CliError::Usage(
+            "error: --stacks is for names of probes; a script's stacks are kept where it asks for them"
+                .to_string(),
+        ));
     } else {
         options = session::Options {
             output: None,

@@ -1,7 +1,7 @@
 //! Recordings: what the probes of a live run told, kept in a file, and any script run over it again.
 //!
 //! Reading order: `tap` (what recorded programs do besides), `hit` (one hit of a probe), `notes` (names and stacks),
-//! `recorder` (from the rings to a file), `format`, `write` and `read` (the file), `probes` (a script from the names of
+//! `sights` (whose), `recorder` (from the rings to a file), `format`, `write` and `read` (the file), `probes` (a script from the names of
 //! probes), `replay`, `lines` (as events of `simulate`).
 
 mod error;
@@ -13,6 +13,7 @@ mod probes;
 mod read;
 mod recorder;
 mod replay;
+mod sights;
 mod tap;
 mod tapped;
 mod write;

@@ -1,9 +1,14 @@
-//! What a live run found out beside its hits: names of addresses, and the stacks that stack ids mean.
+//! What a live run found out beside its hits: names of addresses, the stacks that stack ids mean, and what code its
+//! processes had mapped.
 
-use crate::runtime::{Address, NoSymbols, Symbols};
+use crate::{
+    runtime::{Address, NoSymbols, Symbols},
+    symbols::{ProcessCode, Symbolizer},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,12 +32,22 @@ pub struct Notes {
     pub names: Vec<Named>,
     /// Stacks by their id: return addresses, innermost first.
     pub stacks: Vec<(u32, Vec<u64>)>,
+    /// Code of processes; a later sight of one adds to an earlier one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<ProcessCode>,
 }
 
 impl Notes {
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.stacks.is_empty()
+        self.names.is_empty() && self.stacks.is_empty() && self.code.is_empty()
+    }
+
+    /// Adds what another block has.
+    pub(super) fn extend(&mut self, more: Notes) {
+        self.names.extend(more.names);
+        self.stacks.extend(more.stacks);
+        self.code.extend(more.code);
     }
 }
 
@@ -59,13 +74,51 @@ impl Said {
     }
 }
 
+/// Whoever knows the names of a live run.
+type Inner = Arc<Mutex<Box<dyn Symbols + Send>>>;
+
 /// What the names of a live run are noted in.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Notebook(Arc<Mutex<Said>>);
+#[derive(Clone, Default)]
+pub(super) struct Notebook {
+    said: Arc<Mutex<Said>>,
+    /// Set when the run begins.
+    inner: Option<Inner>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Notebook {
     fn said(&self) -> MutexGuard<'_, Said> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.said)
+    }
+
+    /// Remembers what a process has mapped, so that its addresses can be named later.
+    pub(super) fn preload(&self, pid: u32) {
+        if let Some(inner) = &self.inner {
+            locked(inner).preload(pid);
+        }
+    }
+
+    /// Notes the names of addresses that nobody asked for.
+    pub(super) fn name(&self, addresses: impl IntoIterator<Item = Address>) {
+        let Some(inner) = &self.inner else {
+            return;
+        };
+        let mut symbols = Listening {
+            inner: inner.clone(),
+            notes: self.clone(),
+        };
+        let mut text = Vec::new();
+        for address in addresses {
+            text.clear();
+            // The file of an address without a name is not worth a note.
+            let known = self.said().all.contains_key(&address);
+            if !known && symbols.name(&mut text, address, true) {
+                symbols.module(&mut text, address);
+            }
+        }
     }
 
     /// Names that were said since the last time.
@@ -77,7 +130,8 @@ impl Notebook {
     }
 
     /// Names as `inner` says them, noted here.
-    pub(super) fn listen(&self, inner: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
+    pub(super) fn listen(&mut self, inner: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
+        let inner = self.inner.insert(Arc::new(Mutex::new(inner))).clone();
         Box::new(Listening {
             inner,
             notes: self.clone(),
@@ -87,14 +141,14 @@ impl Notebook {
 
 /// Names, noted as they are said.
 struct Listening {
-    inner: Box<dyn Symbols + Send>,
+    inner: Inner,
     notes: Notebook,
 }
 
 impl Symbols for Listening {
     fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
         let start = out.len();
-        let found = self.inner.name(out, address, true);
+        let found = locked(&self.inner).name(out, address, true);
         let text = String::from_utf8_lossy(&out[start..]).into_owned();
         // The last `+` is the offset's, whatever the name holds.
         let parts = text.rsplit_once('+');
@@ -109,37 +163,48 @@ impl Symbols for Listening {
 
     fn module(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
         let start = out.len();
-        let found = self.inner.module(out, address);
+        let found = locked(&self.inner).module(out, address);
         let text = found.then(|| String::from_utf8_lossy(&out[start..]).into_owned());
         self.notes.said().note(address, |named| named.module = text);
         found
     }
 
     fn preload(&mut self, pid: u32) {
-        self.inner.preload(pid);
+        locked(&self.inner).preload(pid);
     }
 }
 
-/// Names as a recording has them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known(HashMap<Address, Named>);
+/// Names as a recording has them; those that it has not from the files that its processes had mapped, where they are still
+/// there.
+#[derive(Debug)]
+pub(super) struct Known {
+    named: HashMap<Address, Named>,
+    files: Symbolizer,
+}
 
 impl Known {
-    /// Those of a recording's notes.
-    pub(super) fn new(notes: &Notes) -> Known {
+    /// Those of a recording's notes; its files may be at the paths `also`.
+    pub(super) fn new(notes: &Notes, also: Vec<PathBuf>, demangle: bool) -> Known {
         let named = notes.names.iter().map(|named| {
             let Named { pid, addr, .. } = *named;
             (Address { addr, pid }, named.clone())
         });
-        Known(named.collect())
+        Known {
+            named: named.collect(),
+            files: Symbolizer::recorded(&notes.code, also, demangle),
+        }
     }
 }
 
 impl Symbols for Known {
     fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
-        let named = self.0.get(&address);
+        let named = self.named.get(&address);
         let Some((name, into)) = named.and_then(|named| named.name.as_ref()) else {
-            return NoSymbols.name(out, address, offset);
+            // What had no name then has none now.
+            return match named {
+                None => self.files.name(out, address, offset),
+                Some(_) => NoSymbols.name(out, address, offset),
+            };
         };
         out.extend_from_slice(name.as_bytes());
         if offset {
@@ -150,9 +215,9 @@ impl Symbols for Known {
     }
 
     fn module(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
-        let named = self.0.get(&address);
+        let named = self.named.get(&address);
         let Some(module) = named.and_then(|named| named.module.as_ref()) else {
-            return false;
+            return self.files.module(out, address);
         };
         out.extend_from_slice(module.as_bytes());
         true
@@ -186,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_was_said_is_said_again() {
-        let notebook = Notebook::default();
+        let mut notebook = Notebook::default();
         let mut live = notebook.listen(Box::new(Few));
         let mut said = Vec::new();
         let asked = [(7, false), (7, true), (100, true), (8, true)];
@@ -207,8 +272,11 @@ mod tests {
         );
         let names = notebook.take();
         assert!(notebook.take().is_empty());
-        let stacks = Vec::new();
-        let mut known = Known::new(&Notes { names, stacks });
+        let notes = Notes {
+            names,
+            ..Notes::default()
+        };
+        let mut known = Known::new(&notes, Vec::new(), true);
         let mut again = Vec::new();
         for (addr, offset) in asked {
             known.name(&mut again, Address { addr, pid: Some(1) }, offset);
@@ -218,5 +286,26 @@ mod tests {
         assert_eq!(again, said);
         let kernel = Address { addr: 7, pid: None };
         assert!(!known.name(&mut again, kernel, false));
+        // What was said is not noted again; what nobody asked for is, if it has a name.
+        let asked = [7, 9, 200].map(|addr| Address { addr, pid: Some(1) });
+        notebook.name(asked);
+        let nine = Named {
+            pid: Some(1),
+            addr: 9,
+            name: Some(("operator+".to_owned(), 9)),
+            module: Some("/bin/x".to_owned()),
+        };
+        let nothing = Named {
+            pid: Some(1),
+            addr: 200,
+            ..Named::default()
+        };
+        let fresh = notebook.take();
+        assert!(fresh.contains(&nine) && !fresh.iter().any(|named| named.addr == 7));
+        assert!(
+            fresh
+                .iter()
+                .all(|named| *named == nine || *named == nothing)
+        );
     }
 }

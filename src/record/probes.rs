@@ -10,11 +10,12 @@ use std::fmt::Write;
 /// Most bytes of a text.
 const TEXT: u32 = 1024;
 
-/// The script that records `probes`, patterns as for `-l`; its text names each probe in full.
+/// The script that records `probes`, patterns as for `-l`, and with `stacks` the stack of the process at each hit; its text
+/// names each probe in full.
 ///
 /// # Errors
 /// A pattern that is no probe, or that nothing matches.
-pub fn script(probes: &[String], options: &Options) -> Result<Script, SessionError> {
+pub fn script(probes: &[String], stacks: bool, options: &Options) -> Result<Script, SessionError> {
     let asked = Script {
         name: "PROBES".to_owned(),
         text: format!("{} {{ }}\n", probes.join(",\n")),
@@ -51,8 +52,9 @@ pub fn script(probes: &[String], options: &Options) -> Result<Script, SessionErr
             }
             _ => String::new(),
         };
+        let stack = if stacks { "print(ustack);" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{} {{ {body} }}", program.probe);
+        let _ = writeln!(text, "{} {{ {body} {stack} }}", program.probe);
     }
     Ok(Script {
         name: "PROBES".to_owned(),

@@ -132,8 +132,7 @@ impl Recording {
                 && let Ok(Some((block, _))) = block(all, at)
                 && let Ok(more) = serde_json::from_slice::<Notes>(&all[block.body])
             {
-                notes.names.extend(more.names);
-                notes.stacks.extend(more.stacks);
+                notes.extend(more);
             }
             at += BLOCK_HEADER + len as usize;
         }

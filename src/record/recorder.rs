@@ -5,15 +5,17 @@
 
 use super::{
     error::WriteError,
-    format::{End, Meta},
+    format::{End, Meta, Point},
     hit::Hit,
     notes::{Notebook, Notes},
+    sights::Sights,
     tap::{LAST, STACK_ID, TAP},
     write::Writer,
 };
 use crate::{
+    lower::abi::abi,
     runtime::{MapReader, Symbols, int, record::u32_at},
-    spec,
+    spec::{self, Arch},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -23,6 +25,9 @@ use std::{
 
 /// Hits that wait for an earlier one; when there are more, that one was lost.
 const WAITING: usize = 8192;
+
+/// Names of one block: about a megabyte.
+const NAMES: usize = 8192;
 
 /// A hit in its place.
 struct Place {
@@ -44,10 +49,15 @@ pub struct Recorder {
     /// Hits of which something is missing, by point.
     broken: Vec<u64>,
     names: Notebook,
-    /// Index of the map that stacks are in, the ids that were seen, and those of them that are not written yet.
+    sights: Sights,
+    /// Place of the instruction pointer among each point's registers.
+    ips: Vec<Option<usize>>,
+    /// Index of the map that stacks are in, the ids that were seen with their process, and those ids that are not written
+    /// yet.
     stacks: Option<usize>,
-    seen: HashSet<u32>,
-    fresh: Vec<u32>,
+    seen: HashSet<(u32, u32)>,
+    written: HashSet<u32>,
+    fresh: Vec<(u32, u32)>,
 }
 
 impl std::fmt::Debug for Recorder {
@@ -67,6 +77,13 @@ impl Recorder {
         Ok(Recorder {
             writer: Writer::create(path, meta)?,
             regs: meta.points.iter().map(|point| point.regs.len()).collect(),
+            ips: meta
+                .points
+                .iter()
+                .map(|point| at_ip(point, meta.arch))
+                .collect(),
+            sights: Sights::default(),
+            written: HashSet::new(),
             queue: VecDeque::new(),
             open: HashMap::new(),
             spare: Vec::new(),
@@ -80,7 +97,7 @@ impl Recorder {
     }
 
     /// Names as `symbols` says them, kept as they are said.
-    pub fn listen(&self, symbols: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
+    pub fn listen(&mut self, symbols: Box<dyn Symbols + Send>) -> Box<dyn Symbols + Send> {
         self.names.listen(symbols)
     }
 
@@ -147,11 +164,14 @@ impl Recorder {
         for item in hit.items.iter().filter(|item| item.helper == STACK_ID) {
             // An error is a very big number.
             if let Ok(id) = u32::try_from(item.answer)
-                && self.seen.insert(id)
+                && self.seen.insert((id, hit.pid))
             {
-                self.fresh.push(id);
+                self.fresh.push((id, hit.pid));
             }
         }
+        let ip = self.ips.get(program as usize).copied().flatten();
+        let ip = ip.and_then(|at| hit.regs.get(at)).copied();
+        self.sights.hit(hit.pid, ip);
         if !last {
             self.open.insert(key, hit);
             return Some(());
@@ -202,21 +222,44 @@ impl Recorder {
         self.error.is_none()
     }
 
-    /// Names and stacks that are not in the file yet.
+    /// Names, stacks and code that are not in the file yet.
     fn notes(&mut self, maps: &mut dyn MapReader) -> Notes {
         let mut stacks = Vec::new();
-        for id in self.fresh.drain(..) {
+        for (id, pid) in self.fresh.drain(..) {
             // A stack keeps its place in the map; none is ever removed.
             let found = self.stacks.map(|map| maps.lookup(map, &id.to_ne_bytes()));
             if let Some(Ok(Some(values))) = found
                 && let Some(frames) = values.into_iter().next()
             {
                 let frames = frames.chunks_exact(8).map(|frame| int::read(frame, false));
-                stacks.push((id, frames.take_while(|addr| *addr != 0).collect()));
+                let frames: Vec<u64> = frames.take_while(|addr| *addr != 0).collect();
+                self.sights.stack(pid, &frames);
+                if self.written.insert(id) {
+                    stacks.push((id, frames));
+                }
             }
         }
+        let code = self.sights.look(&self.names);
         let names = self.names.take();
-        Notes { names, stacks }
+        Notes {
+            names,
+            stacks,
+            code,
+        }
+    }
+
+    /// Writes the names of all places that were hit and of all frames: other scripts may ask for them. It takes time, and
+    /// so is done when nothing is traced any more.
+    fn names(&mut self) -> Result<(), WriteError> {
+        self.names.name(self.sights.addresses());
+        for names in self.names.take().chunks(NAMES) {
+            let names = names.to_vec();
+            self.writer.notes(&Notes {
+                names,
+                ..Notes::default()
+            })?;
+        }
+        Ok(())
     }
 
     /// Writes the end; `lost` are hits that were not sent, by point. The size of the file besides.
@@ -230,13 +273,20 @@ impl Recorder {
     ) -> Result<(End, u64), WriteError> {
         self.write(0);
         self.idle(maps);
-        if let Some(err) = self.error {
+        if let Some(err) = self.error.take() {
             return Err(err);
         }
+        self.names()?;
         lost.resize(self.broken.len(), 0);
         for (lost, broken) in lost.iter_mut().zip(&self.broken) {
             *lost += broken;
         }
         self.writer.finish(lost)
     }
+}
+
+/// Where among the registers of a point the instruction pointer is.
+fn at_ip(point: &Point, arch: Arch) -> Option<usize> {
+    let ip = abi(arch).ip;
+    point.regs.iter().position(|reg| *reg == ip)
 }

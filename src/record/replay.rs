@@ -7,15 +7,13 @@ use super::{
     hit::Hit,
     notes::Known,
     read::Recording,
-    tap::{self, READS},
+    tap::{self, READS, STACK, STACK_ID},
     tapped::arguments,
 };
 use crate::{
-    codegen,
     compile::{self, CompileError},
-    ir,
     lang::{self, Diagnostic, checked::Checked},
-    lower::abi::abi,
+    lower::{Lowered, abi::abi},
     runtime::{Flow, Player, Sent, clock::Clock},
     simulate::{
         CTX_SIZE, Compiled, Outcome, Run, Script, Settings, SimulateError, TRACER, address,
@@ -26,7 +24,7 @@ use crate::{
     vm::{FaultKind, Told},
     wildcard,
 };
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, path::PathBuf, time::Duration};
 
 /// Places for stacks that a replay has at most; what a damaged recording puts beyond prints as no stack.
 const MOST_STACKS: u32 = 1 << 18;
@@ -88,6 +86,10 @@ pub struct Replay<'r> {
     routes: Vec<Vec<usize>>,
     /// It is the script that was recorded.
     own: bool,
+    /// Files that the script names.
+    paths: Vec<PathBuf>,
+    /// How deep each stack is, by its id.
+    depths: HashMap<u64, u64>,
 }
 
 /// What came of it.
@@ -115,7 +117,9 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
     target.debug = meta.debug.clone();
     // In the recording's order: what debug information says counts them.
     target.binaries = meta.binaries.clone();
+    let mut paths = Vec::new();
     for want in lang::wanted(&tree, &script.params) {
+        paths.push(PathBuf::from(want.path()));
         if !target
             .binaries
             .iter()
@@ -135,25 +139,18 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
         ReplayError::Script(diagnostics.into_iter().map(here).collect())
     };
     let (checked, warnings) = lang::check(tree, &script.text, &target).map_err(missing)?;
-    let mut lowered = compile::lowered(&checked, &target, &script.name, &script.text)
-        .map_err(ReplayError::Compile)?;
-    for program in &mut lowered.programs {
-        ir::pass::run_all(&mut program.ir, &mut |_, _| {});
-    }
-    let reads: Vec<_> = lowered
-        .programs
-        .iter()
-        .map(|p| tap::context_reads(&p.ir))
-        .collect();
-    let options = codegen::Options {
-        features: target.features.clone(),
-        optimize: false,
+    let reads = |lowered: &mut Lowered| -> Vec<_> {
+        let programs = lowered.programs.iter();
+        programs.map(|p| tap::context_reads(&p.ir)).collect()
     };
-    let mut object = compile::generated(lowered, &checked, &options, &script.name, &script.text)
-        .map_err(|stopped| ReplayError::Compile(stopped.into()))?;
+    let (mut object, reads) =
+        compile::changed(&checked, &target, &script.name, &script.text, reads)
+            .map_err(ReplayError::Compile)?;
+    let notes = recording.notes();
+    let depth = |(id, frames): &(u32, Vec<u64>)| (u64::from(*id), frames.len() as u64);
+    let depths = notes.stacks.iter().map(depth).collect();
     if let Some(stacks) = object.map_index(|role| *role == MapRole::Stacks) {
         // Ids are places in the recorded map, which may have been larger.
-        let notes = recording.notes();
         let ids = notes.stacks.iter().map(|(id, _)| *id);
         let last = ids.filter(|id| *id < MOST_STACKS).map(|id| id + 1).max();
         let entries = &mut object.maps[stacks].max_entries;
@@ -212,6 +209,8 @@ pub fn replay<'r>(recording: &'r Recording, script: &Script) -> Result<Replay<'r
         compiled,
         routes,
         own,
+        paths,
+        depths,
     })
 }
 
@@ -356,7 +355,8 @@ impl Replay<'_> {
     ) -> Result<Replayed, ReplayError> {
         player.set_clock(Clock::recorded(self.recording.meta.clocks));
         let notes = self.recording.notes();
-        player.set_symbols(Box::new(Known::new(&notes)));
+        let (paths, demangle) = (self.paths.clone(), self.compiled.config.cpp_demangle);
+        player.set_symbols(Box::new(Known::new(&notes, paths, demangle)));
         let (object, target) = (&self.compiled.object, &self.compiled.target);
         let mut run = Run::new(object, target, settings, player)?;
         run.put_stacks(&notes.stacks);
@@ -376,6 +376,8 @@ impl Replay<'_> {
     ) -> Result<(), ReplayError> {
         let meta = &self.recording.meta;
         run.world.boot_offset = meta.suspended;
+        let [monotonic, .., tai] = meta.clocks;
+        run.world.tai_offset = monotonic.wrapping_sub(tai).cast_unsigned();
         let start = meta.start.wrapping_sub(meta.suspended);
         run.start(start);
         self.special(run, |spec| matches!(spec, AttachSpec::Begin))?;
@@ -461,7 +463,7 @@ impl Replay<'_> {
             if !fires(program, point, hit, self) {
                 continue;
             }
-            lay_out(run, hit, point);
+            lay_out(run, hit, point, &self.depths);
             run.program(number)
                 .map_err(|err| self.missing(err, hit, point))?;
         }
@@ -572,7 +574,7 @@ fn context(ctx: &mut Vec<u8>, hit: &Hit, point: &Point) {
 }
 
 /// Makes the world that of a hit.
-fn lay_out(run: &mut Run<'_>, hit: &Hit, point: &Point) {
+fn lay_out(run: &mut Run<'_>, hit: &Hit, point: &Point, depths: &HashMap<u64, u64>) {
     context(&mut run.ctx, hit, point);
     let world = &mut run.world;
     (world.pid, world.tid) = (hit.pid, hit.tid);
@@ -585,6 +587,16 @@ fn lay_out(run: &mut Run<'_>, hit: &Hit, point: &Point) {
     for item in &hit.items {
         if !READS.contains(&item.helper) {
             told.numbers.push((item.helper, item.addr, item.answer));
+            if item.helper == STACK_ID
+                && let Some(frames) = depths.get(&item.answer)
+                && !hit
+                    .items
+                    .iter()
+                    .any(|other| (other.helper, other.addr) == (STACK, item.addr))
+            {
+                // A script that asks for its depth alone sees the same stack.
+                told.numbers.push((STACK, item.addr, 8 * frames));
+            }
         } else if item.answer.cast_signed() < 0 {
             told.unreadable.push(item.addr);
         } else if item.len > 0 {

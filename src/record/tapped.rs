@@ -5,11 +5,10 @@ use super::{
     tap::{self, Plan, SLOTS},
 };
 use crate::{
-    codegen,
     compile::{self, CompileError},
-    ir::{self, Program},
+    ir::Program,
     lang::checked::Checked,
-    lower::{LoweredProgram, abi::abi},
+    lower::{Lowered, LoweredProgram, abi::abi},
     spec::{
         ArgLoc, AttachSpec, IndexExt, MapKind, MapRole, MapSpec, Object, ProgramKind, Target,
         UsdtArg,
@@ -38,10 +37,17 @@ pub(crate) fn object(
     source: &str,
     mute: bool,
 ) -> Result<Tapped, CompileError> {
-    let mut lowered = compile::lowered(checked, target, name, source)?;
-    for program in &mut lowered.programs {
-        ir::pass::run_all(&mut program.ir, &mut |_, _| {});
-    }
+    let change = |lowered: &mut Lowered| tap_all(lowered, target, mute);
+    let (object, (points, lost)) = compile::changed(checked, target, name, source, change)?;
+    Ok(Tapped {
+        object,
+        points,
+        lost,
+    })
+}
+
+/// Makes all programs keep what they learn; what they are as points, and the index of the map that counts what was not sent.
+fn tap_all(lowered: &mut Lowered, target: &Target, mute: bool) -> (Vec<Point>, usize) {
     let codes: Vec<&Program> = lowered.programs.iter().map(|program| &program.ir).collect();
     let (room, full) = tap::needs(&codes);
     let maps = &mut lowered.maps;
@@ -80,17 +86,7 @@ pub(crate) fn object(
             regs,
         }));
     }
-    let options = codegen::Options {
-        features: target.features.clone(),
-        // The passes ran before.
-        optimize: false,
-    };
-    let object = compile::generated(lowered, checked, &options, name, source)?;
-    Ok(Tapped {
-        object,
-        points,
-        lost,
-    })
+    (points, lost)
 }
 
 fn add(

@@ -3,8 +3,10 @@
 //! [`Symbolizer`] names the addresses of running processes; [`functions()`] finds the places that a uprobe's name means;
 //! [`library::find`] and [`debug_file`] find the files to look in.
 //!
-//! Reading order: `demangle`; `table` and `process`, then `symbolizer`; `function` with `insn_length`; `library`, `debug`.
+//! Reading order: `demangle`; `table` and `process`, then `symbolizer`; `code` for processes of another time;
+//! `function` with `insn_length`; `library`, `debug`.
 
+mod code;
 pub(crate) mod crc32;
 mod debug;
 mod demangle;
@@ -16,6 +18,7 @@ mod process;
 mod symbolizer;
 mod table;
 
+pub use code::{CodeFile, CodeRange, CodeReader, ProcessCode};
 pub use debug::debug_file;
 pub use demangle::demangle;
 pub use function::{Function, FunctionError, Language, Pattern, functions};

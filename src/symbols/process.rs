@@ -45,12 +45,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process with these mappings, read just now.
-    pub(super) fn new(pid: u32, mappings: Vec<Mapping<usize>>) -> Process {
+    /// The process with these mappings, read just now; without `pid` one of another time.
+    pub(super) fn new(pid: Option<u32>, mappings: Vec<Mapping<usize>>) -> Process {
         let now = Instant::now();
         Process {
             mappings,
-            program: program(pid),
+            program: pid.and_then(program),
             checked: now,
             read: now,
         }

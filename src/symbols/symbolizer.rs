@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 use crate::elf::Image;
 use crate::runtime::{Address, Symbols};
+use crate::symbols::code::{self, CodeFile, ProcessCode};
 use crate::symbols::kernel::Kernel;
 use crate::symbols::process::{self, MappedFile, Mapping, Process};
 use crate::symbols::table::{Bytes, Table};
@@ -29,6 +31,8 @@ struct Mapped {
 /// first asked for.
 #[derive(Debug)]
 enum State {
+    /// It was mapped in another run: to be opened if it is that build.
+    Recorded(CodeFile),
     Open(Bytes),
     Read(Box<Table>),
     /// It cannot be opened, or is not ELF.
@@ -49,6 +53,8 @@ pub struct Symbolizer {
     /// Demangled names by file and symbol.
     names: HashMap<(usize, usize), Option<Box<str>>>,
     kernel: Option<Kernel>,
+    /// Processes and kernel are those of a recording; its files may be at these paths, too.
+    recorded: Option<Vec<PathBuf>>,
 }
 
 impl Default for Symbolizer {
@@ -68,12 +74,65 @@ impl Symbolizer {
             order: VecDeque::new(),
             names: HashMap::new(),
             kernel: None,
+            recorded: None,
         }
+    }
+
+    /// Knows processes as they were, later sights of one last, and nothing of those that run now. Names are those of the
+    /// files they had mapped, where these are still there or at one of the paths `also`.
+    pub fn recorded(code: &[ProcessCode], also: Vec<PathBuf>, demangle: bool) -> Symbolizer {
+        let mut symbolizer = Symbolizer::new(demangle);
+        let mut all: HashMap<u32, Vec<Mapping<usize>>> = HashMap::new();
+        for process in code.iter().rev() {
+            let known = all.entry(process.pid).or_default();
+            for range in &process.ranges {
+                let Some(file) = process.files.get(range.file) else {
+                    continue;
+                };
+                let (start, end) = (range.start, range.end);
+                if known.iter().any(|m| m.start < end && start < m.end) {
+                    continue;
+                }
+                known.push(Mapping {
+                    start,
+                    end,
+                    offset: range.offset,
+                    exec: true,
+                    file: symbolizer.recorded_file(file),
+                });
+            }
+        }
+        for (pid, mut mappings) in all {
+            mappings.sort_unstable_by_key(|m| m.start);
+            symbolizer
+                .processes
+                .insert(pid, Process::new(None, mappings));
+        }
+        symbolizer.recorded = Some(also);
+        symbolizer
+    }
+
+    /// The number of a file that a process of a recording had mapped.
+    fn recorded_file(&mut self, file: &CodeFile) -> usize {
+        let mapped = MappedFile {
+            id: file.build.clone(),
+            path: file.path.clone(),
+        };
+        *self.numbers.entry(mapped.clone()).or_insert_with(|| {
+            self.files.push(Mapped {
+                file: mapped,
+                state: State::Recorded(file.clone()),
+            });
+            self.files.len() - 1
+        })
     }
 
     /// Remembers what process `pid` has mapped now, so that its addresses have names even after its end. Costs a read of
     /// its maps and an opened mapping for each new file; does nothing if there is no such process.
     pub fn preload(&mut self, pid: u32) {
+        if self.recorded.is_some() {
+            return;
+        }
         let found = process::read(pid);
         if found.is_empty() {
             return;
@@ -97,7 +156,7 @@ impl Symbolizer {
             .collect();
         if self
             .processes
-            .insert(pid, Process::new(pid, mappings))
+            .insert(pid, Process::new(Some(pid), mappings))
             .is_none()
         {
             self.order.push_back(pid);
@@ -131,6 +190,9 @@ impl Symbolizer {
 
     /// What is mapped at `addr` of process `pid`: start, offset in the file, whether executable, file.
     fn mapping(&mut self, pid: u32, addr: u64) -> Option<Mapping<usize>> {
+        if self.recorded.is_some() {
+            return self.processes.get(&pid)?.find(addr).cloned();
+        }
         let stale = match self.processes.get_mut(&pid) {
             Some(process) => process.is_replaced(pid),
             None => true,
@@ -161,6 +223,11 @@ impl Symbolizer {
     /// The symbols of a file, read when first asked for.
     fn table(&mut self, number: usize) -> Option<&Table> {
         let mapped = self.files.get_mut(number)?;
+        if let State::Recorded(file) = &mapped.state {
+            let also = self.recorded.as_deref().unwrap_or_default();
+            let bytes = code::open(file, also).map(Bytes::File);
+            mapped.state = bytes.map_or(State::Nothing, State::Open);
+        }
         mapped.state = match std::mem::replace(&mut mapped.state, State::Nothing) {
             State::Open(bytes) => {
                 let debug = Image::parse(&bytes)
@@ -212,6 +279,7 @@ impl Symbols for Symbolizer {
     fn name(&mut self, out: &mut Vec<u8>, address: Address, offset: bool) -> bool {
         let into = match address.pid {
             Some(pid) => self.user(out, pid, address.addr),
+            None if self.recorded.is_some() => None,
             None => {
                 let kernel = self.kernel.get_or_insert_with(Kernel::read);
                 kernel.find(address.addr).map(|(name, into)| {
@@ -339,6 +407,36 @@ mod tests {
             Some("malloc+4")
         );
         assert_eq!(name(&mut Symbolizer::default(), pid, addr, true), None);
+    }
+
+    #[test]
+    fn processes_of_a_recording() {
+        let pid = std::process::id();
+        let addr = a_function_to_be_named as *const () as u64;
+        let mut code = crate::symbols::CodeReader::default().read(pid).unwrap();
+        code.pid = 1;
+        let want = concat!(module_path!(), "::a_function_to_be_named");
+        // Seen twice: before with something else at the place.
+        let mut before = code.clone();
+        before.files = vec![CodeFile {
+            path: "/nowhere/else".into(),
+            build: String::new(),
+        }];
+        before.ranges.iter_mut().for_each(|range| range.file = 0);
+        let seen = [before, code];
+        let mut symbols = Symbolizer::recorded(&seen, Vec::new(), true);
+        assert_eq!(name(&mut symbols, 1, addr, false).as_deref(), Some(want));
+        // This process runs, but is not the recording's.
+        assert_eq!(name(&mut symbols, pid, addr, false), None);
+        let mut out = Vec::new();
+        let kernel = Address { addr, pid: None };
+        assert!(!symbols.name(&mut out, kernel, false));
+        // A file that is no more has no names, but its own.
+        let mut gone = Symbolizer::recorded(&seen[..1], Vec::new(), true);
+        assert_eq!(name(&mut gone, 1, addr, false), None);
+        let address = Address { addr, pid: Some(1) };
+        assert!(gone.module(&mut out, address));
+        assert_eq!(out, b"/nowhere/else");
     }
 
     #[test]

@@ -222,6 +222,11 @@ fn a_killed_recording_is_readable() {
     );
     let count: u64 = text.trim().trim_start_matches("@: ").parse().unwrap();
     assert!(count > 50, "{text}");
+    // Nobody asked for names before it was killed: they come from the files that the process had mapped.
+    let script =
+        format!("usdt:{PROGRAM}:net:inbound_message {{ print(usym(reg(\"ip\"))); exit(); }}");
+    let named = printed(&["replay", "-q", path.to_str().unwrap(), "-e", &script]);
+    assert!(named.contains("net_inbound_message"), "{named}");
     std::fs::remove_file(path).unwrap();
 }
 
@@ -279,6 +284,81 @@ fn messages_of_a_megabyte_are_kept_whole() {
     with_room(&["record", "-q", "-o", path, &probe, "-c", &target]);
     let replayed = with_room(&["replay", "-q", path, "-e", &script]);
     assert!(replayed.len() > 2 * MEGABYTE, "{} bytes", replayed.len());
+    std::fs::remove_file(path).unwrap();
+}
+
+/// Names and stacks of a recording do for scripts that print them in another way, or at another place.
+#[test]
+fn other_scripts_have_names_and_stacks() {
+    if !may_trace() {
+        return;
+    }
+    let path = file("stacks");
+    let path = path.to_str().unwrap();
+    let probe = format!("usdt:{PROGRAM}:net:inbound_message");
+    // Long enough to be looked at while it runs.
+    let target = target(1, 1, 10_000);
+    let args = [
+        "record", "--stacks", "-q", "-o", path, &probe, "-c", &target,
+    ];
+    assert_eq!(printed(&args), "");
+    let live = |body: &str| {
+        let script = format!("{probe} {{ {body} }}");
+        (
+            printed(&["replay", "-q", path, "-e", &script]),
+            printed(&["-q", "-e", &script, "-c", &target]),
+        )
+    };
+    for body in [
+        "print(usym(reg(\"ip\"))); print(func);",
+        "print(ustack);",
+        "print(len(ustack));",
+        "print(ustack(1));",
+        "printf(\"%d\\n\", (nsecs(tai) - nsecs(monotonic)) / 3600000000000);",
+    ] {
+        let (replayed, live) = live(body);
+        assert_eq!(replayed, live, "{body}");
+        assert!(!live.trim().is_empty(), "{body}");
+    }
+    // Addresses are those of the recorded process, names and files the same.
+    let (replayed, live) = live("print(ustack(perf));");
+    let frames = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.trim().split_once(' '));
+        lines.map(|(_, named)| named.to_owned()).collect()
+    };
+    assert_eq!(frames(&replayed), frames(&live));
+    assert!(replayed.contains("net_inbound_message+"), "{replayed}");
+    let script = format!("{probe} {{ print(arg0); }}");
+    let (code, error) = refused(&["record", "--stacks", "-o", path, "-e", &script]);
+    assert_eq!(code, 2);
+    assert!(error.contains("--stacks is for names of probes"), "{error}");
+    std::fs::remove_file(path).unwrap();
+}
+
+/// What a recorded program keeps besides must not take the stack from the script.
+#[test]
+fn long_strings_and_buffers_leave_room_on_the_stack() {
+    if !may_trace() {
+        return;
+    }
+    let script = format!(
+        r#"usdt:{PROGRAM}:net:inbound_message {{ printf("%d %s %s %s %r\n", arg0, str(arg1), str(arg2), str(arg3), buf(arg5, arg4)); }}"#
+    );
+    let path = file("long");
+    let path = path.to_str().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        let output = command.args(args).env("BPFTRACE_MAX_STRLEN", "1000000");
+        let output = output.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let target = target(1, 1, 0);
+    let live = run(&["record", "-q", "-o", path, "-e", &script, "-c", &target]);
+    let replayed = run(&["replay", "-q", path, "-e", &script]);
+    assert!(live.lines().count() > 5, "{live}");
+    assert_eq!(live, replayed);
     std::fs::remove_file(path).unwrap();
 }
 

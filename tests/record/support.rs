@@ -155,6 +155,7 @@ pub(crate) fn notes() -> Notes {
             module: Some("/bin/app".to_owned()),
         }],
         stacks: vec![(5, vec![0x40_1234, 0x40_2000])],
+        ..Notes::default()
     }
 }
 

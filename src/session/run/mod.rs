@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
         compiled: &'a Compiled,
         loaded: &'a Loaded,
         rings: Option<Begun>,
-        recorder: Option<&'a mut Recorder>,
+        mut recorder: Option<&'a mut Recorder>,
     ) -> Result<Self, SessionError> {
         let object = &compiled.object;
         let rings = match (object.map_index(|role| *role == MapRole::Ring), rings) {
@@ -364,7 +364,7 @@ impl<'a> Run<'a> {
         });
         let signals = Signals::new(own_signals).map_err(|err| SessionError::Io("signalfd", err))?;
         let mut player = compiled.player(options)?;
-        if let Some(recorder) = &recorder {
+        if let Some(recorder) = &mut recorder {
             player.wrap_symbols(|inner| recorder.listen(inner));
         }
         Ok(Run {

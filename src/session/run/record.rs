@@ -32,7 +32,10 @@ pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64),
     let (child, target) = traced(options)?;
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     session.no_kernel_probes("recorded")?;
-    let (compiled, kept) = session.compile_tapped(record.probes)?;
+    let (mut compiled, kept) = session.compile_tapped(record.probes)?;
+    // Other scripts may ask for names that this one does not print.
+    compiled.settings.user_names = true;
+    compiled.settings.kernel_names = true;
     compiled.print_warnings(options);
     compiled.dry_run()?;
     let keep = Keep { record, kept };
