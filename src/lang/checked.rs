@@ -183,7 +183,10 @@ pub struct Config {
     pub str_trunc_trailer: String,
     pub print_maps_on_exit: bool,
     pub missing_probes: MissingProbes,
+    /// Empty where the script names none: programs are loaded under both licences then, MIT and GPL.
     pub license: String,
+    pub log_size: u32,
+    pub max_bpf_progs: u32,
     pub cpp_demangle: bool,
     pub show_debug_info: bool,
     pub lazy_symbolication: bool,

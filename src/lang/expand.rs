@@ -482,7 +482,7 @@ impl Expander {
                     bindings.insert(format!("@{}", p.text), Binding::Map(name));
                 }
                 (MacroParam::Expr(p), arg) => {
-                    bindings.insert(p.text.clone(), Binding::Expr(arg));
+                    bindings.insert(p.text.clone(), Binding::Expr(value_of(arg)));
                 }
                 _ => {}
             }
@@ -557,6 +557,24 @@ fn misfit(param: &MacroParam, arg: &Expr) -> Option<&'static str> {
         | (MacroParam::Expr(_), _) => None,
         (MacroParam::Var(_), _) => Some("a variable (`$x`)"),
         (MacroParam::Map(_), _) => Some("a map (`@x`)"),
+    }
+}
+
+/// An argument for an expression: of a map its value.
+fn value_of(arg: Expr) -> Expr {
+    if !matches!(arg.kind, ExprKind::Map { key: None, .. }) {
+        return arg;
+    }
+    let span = arg.span;
+    let block = Block {
+        value: Some(Box::new(arg)),
+        span,
+        ..Block::default()
+    };
+    Expr {
+        id: ExprId(0),
+        kind: ExprKind::Block(block),
+        span,
     }
 }
 

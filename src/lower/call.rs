@@ -418,13 +418,10 @@ impl Lower<'_> {
                 {
                     let mut s = s.clone();
                     if let Some(n) = args.get(1) {
-                        let Opnd::Imm(n) = self.num(n)? else {
-                            return self.fail(
-                                expr,
-                                "the length of a literal must be known when the script is compiled",
-                            );
-                        };
-                        s.truncate(usize::try_from(n - 1).unwrap_or(0));
+                        match self.num(n)? {
+                            Opnd::Imm(n) => s.truncate(usize::try_from(n - 1).unwrap_or(0)),
+                            Opnd::Reg(_) => return self.literal_cut(s, *size, n, to),
+                        }
                     }
                     self.store_val(Val::Lit(s), ty, ty, to)?;
                     return Ok(true);
@@ -444,7 +441,7 @@ impl Lower<'_> {
                 let size = *size;
                 let data = self.first(expr, &args)?;
                 if !is_number(self.checked.ty(data)) {
-                    return self.buf_of_bytes(expr, data, args.get(1).copied(), size, to);
+                    return self.buf_of_bytes(data, args.get(1).copied(), size, to);
                 }
                 self.zero(to, size + 4)?;
                 let (ptr, max, _) = self.str_source(expr, size)?;
@@ -520,7 +517,7 @@ impl Lower<'_> {
                 let index = i64::try_from(self.index).unwrap_or(0);
                 self.store_at(to.plus(8), Size::W, Opnd::Imm(index));
                 let depth = match self.usage.stack_depths {
-                    true => self.depth(*user)?,
+                    true => self.depth(ty)?,
                     false => Opnd::Imm(0),
                 };
                 self.store_at(to.plus(STACK_DEPTH), Size::W, depth);
@@ -587,10 +584,31 @@ impl Lower<'_> {
         }
     }
 
+    /// `str("text", n)`: the text's first `n - 1` bytes.
+    fn literal_cut(
+        &mut self,
+        mut text: Vec<u8>,
+        size: u32,
+        n: &Expr,
+        to: Addr,
+    ) -> Result<bool, Restart> {
+        text.resize(size as usize, 0);
+        let from = self.alloc(size)?;
+        self.store_bytes(from, &text);
+        self.zero(to, size)?;
+        let (len, _) = self.length(Some(n), 1, size)?;
+        let (dst, src) = (self.addr_reg(to), self.addr_reg(from));
+        self.f.push(Op::Call {
+            dst: None,
+            helper: helper::PROBE_READ_KERNEL_STR,
+            args: vec![dst.into(), len, src.into()],
+        });
+        Ok(true)
+    }
+
     /// `buf()` of bytes that are in BPF memory: length, then the bytes.
     fn buf_of_bytes(
         &mut self,
-        expr: &Expr,
         data: &Expr,
         len: Option<&Expr>,
         size: u32,
@@ -605,12 +623,9 @@ impl Lower<'_> {
             _ => have,
         };
         let most = most.min(size);
-        let len = match len.map(|n| self.num(n)).transpose()? {
+        let len = match len {
             None => Opnd::Imm(i64::from(most)),
-            Some(Opnd::Imm(n)) => Opnd::Imm(n.clamp(0, i64::from(size))),
-            Some(Opnd::Reg(_)) => {
-                return self.fail(expr, "the length must be known when the script is compiled");
-            }
+            Some(_) => self.length(len, 0, size)?.0,
         };
         self.store_at(to, Size::W, len);
         match val {
@@ -649,9 +664,9 @@ impl Lower<'_> {
                 let map = *map;
                 self.count_elements(expr, map)
             }
-            (_, Some(Res::Builtin(name @ ("ustack" | "kstack")))) => {
-                let user = *name == "ustack";
-                self.depth(user).map(Val::Num)
+            (_, Some(Res::Builtin("ustack" | "kstack"))) => {
+                let ty = self.checked.ty(arg).clone();
+                self.depth(&ty).map(Val::Num)
             }
             _ => {
                 let ty = self.checked.ty(arg).clone();
@@ -663,17 +678,23 @@ impl Lower<'_> {
         }
     }
 
-    /// Frames of the stack here.
-    fn depth(&mut self, user: bool) -> Result<Opnd, Restart> {
+    /// Frames of the stack here, as many as its type takes.
+    fn depth(&mut self, ty: &Type) -> Result<Opnd, Restart> {
+        let Type::Stack { user, depth, .. } = *ty else {
+            return Ok(Opnd::Imm(0));
+        };
         // Frames are 8 bytes each; an error is less than none.
-        const BYTES: u32 = 127 * 8;
-        let buf = self.alloc(BYTES)?;
+        let bytes = depth.min(127) * 8;
+        if bytes == 0 {
+            return Ok(Opnd::Imm(0));
+        }
+        let buf = self.alloc(bytes)?;
         let (ctx, dst) = (self.ctx(), self.addr_reg(buf));
         let flags = if user { helper::USER_STACK } else { 0 };
         let args = [
             ctx.into(),
             dst.into(),
-            Opnd::Imm(i64::from(BYTES)),
+            Opnd::Imm(i64::from(bytes)),
             Opnd::Imm(flags),
         ];
         let ret = self.f.call(helper::GET_STACK, &args);
@@ -712,7 +733,7 @@ impl Lower<'_> {
             (other, Val::Lit(y)) => ((other, &ta), Some(y)),
             (x, y) => {
                 let (x, y) = (self.in_memory(x, &ta)?, self.in_memory(y, &tb)?);
-                return Ok(Val::Num(self.strncmp_bytes(x, y, n)?.into()));
+                return Ok(Val::Num(self.strncmp_bytes(x, y, n)?));
             }
         };
         let dst = self.f.mov(0);

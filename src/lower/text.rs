@@ -262,8 +262,9 @@ impl Lower<'_> {
     }
 
     /// `strncmp(a, b, n)` of two strings in memory: 0 or 1.
-    pub(super) fn strncmp_bytes(&mut self, a: Addr, b: Addr, n: u32) -> Result<VReg, Restart> {
-        self.differ(a, b, n, true)
+    pub(super) fn strncmp_bytes(&mut self, a: Addr, b: Addr, n: u32) -> Result<Opnd, Restart> {
+        let delta = self.differ(a, b, n, true)?;
+        Ok(self.flag(Cond::Ne, delta))
     }
 
     /// `memcmp(a, b, n)`.

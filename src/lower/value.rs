@@ -40,7 +40,7 @@ pub(super) fn is_number(ty: &Type) -> bool {
         Type::Username
             | Type::Errno
             | Type::Named { .. }
-            | Type::CgroupPath
+            | Type::CgroupPath { .. }
             | Type::Strftime { .. }
     )
 }
@@ -303,8 +303,25 @@ impl Lower<'_> {
             self.checked.ty(expr).clone(),
             self.checked.ty(inner).clone(),
         );
+        if let (Type::Str { .. }, Type::Bool) = (&from, &to) {
+            let text = self.value(inner)?;
+            let addr = self.in_memory(text, &from)?;
+            let first = self.load_at(addr, Size::B, false);
+            return Ok(Val::Num(self.flag(Cond::Ne, first)));
+        }
         if is_number(&to) {
             let v = self.operand(inner)?;
+            // No sign is carried into an address.
+            let v = match (&from, &to) {
+                (Type::Int { bits, signed: true }, Type::Ptr(_)) if *bits < 64 => {
+                    let bare = Type::Int {
+                        bits: *bits,
+                        signed: false,
+                    };
+                    self.fit(v, &bare)
+                }
+                _ => v,
+            };
             return Ok(Val::Num(if from == to { v } else { self.fit(v, &to) }));
         }
         if is_number(&from) && matches!(to, Type::Array(..)) {

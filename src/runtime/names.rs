@@ -1,10 +1,16 @@
 //! Numbers that the system has names for: users, errors, signals, system calls, cgroups.
 
-use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use nix::errno::Errno;
 
 use super::{int, syscalls};
+use crate::wildcard;
 
 /// User names of `/etc/passwd`, read when first asked for.
 #[derive(Clone, Debug, Default)]
@@ -120,16 +126,54 @@ fn coins(satoshis: i64) -> String {
     format!("{sign}{}.{:08}", amount / COIN, amount % COIN)
 }
 
-/// Appends the path of the cgroup whose id is `id`: a version 2 id is the inode of its directory.
-pub fn cgroup_path(out: &mut Vec<u8>, id: u64) {
-    let root = PathBuf::from("/sys/fs/cgroup");
-    let mut todo = vec![root.clone()];
+/// Appends `NAME:PATH` of the cgroup with this id in each hierarchy whose name matches `filter`: an id is the inode of
+/// the cgroup's directory. The hierarchy of version 2 is called `unified` and comes first.
+pub fn cgroup_path(out: &mut Vec<u8>, id: u64, filter: &str) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut first = true;
+    for (name, root) in hierarchies(&mounts) {
+        if !filter.is_empty() && !wildcard::matches(filter, &name) {
+            continue;
+        }
+        let Some(path) = inside(&root, id) else {
+            continue;
+        };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b":/");
+        out.extend_from_slice(path.as_os_str().as_encoded_bytes());
+    }
+}
+
+/// Names and roots of the mounted cgroup hierarchies (`proc_mounts(5)`).
+fn hierarchies(mounts: &str) -> Vec<(String, PathBuf)> {
+    let mut found = Vec::new();
+    for line in mounts.lines() {
+        let mut fields = line.split(' ').skip(1);
+        let (Some(root), Some(kind)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let root = PathBuf::from(root);
+        let name = root.file_name().map(|n| n.to_string_lossy().into_owned());
+        match (kind, name) {
+            ("cgroup2", _) => found.push(("unified".to_owned(), root)),
+            ("cgroup", Some(name)) => found.push((name, root)),
+            _ => {}
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| (a != "unified", a).cmp(&(b != "unified", b)));
+    found.dedup_by(|(a, _), (b, _)| a == b);
+    found
+}
+
+/// The path below `root` of the directory whose inode is `id`.
+fn inside(root: &Path, id: u64) -> Option<PathBuf> {
+    let mut todo = vec![root.to_path_buf()];
     while let Some(dir) = todo.pop() {
         if fs::metadata(&dir).is_ok_and(|m| m.ino() == id) {
-            let path = dir.strip_prefix(&root).unwrap_or(&dir);
-            out.push(b'/');
-            out.extend_from_slice(path.as_os_str().as_encoded_bytes());
-            return;
+            return Some(dir.strip_prefix(root).unwrap_or(&dir).to_path_buf());
         }
         let Ok(entries) = fs::read_dir(&dir) else {
             continue;
@@ -139,7 +183,7 @@ pub fn cgroup_path(out: &mut Vec<u8>, id: u64) {
             .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
         todo.extend(dirs.map(|e| e.path()));
     }
-    out.extend_from_slice(b"<unknown>");
+    None
 }
 
 #[cfg(test)]
@@ -151,6 +195,13 @@ mod tests {
         let names = parse_passwd("root:x:0:0::/root:/bin/sh\nbad\ntoor:x:0:0\n");
         assert_eq!(names.len(), 1);
         assert_eq!(names[&0], "root");
+    }
+
+    #[test]
+    fn cgroup_hierarchies() {
+        let mounts = "c /g/memory cgroup rw 0 0\nc /g/cpu cgroup rw 0 0\nt /g tmpfs rw 0 0\nc2 /g/u cgroup2 rw 0 0\n";
+        let names: Vec<String> = hierarchies(mounts).into_iter().map(|(n, _)| n).collect();
+        assert_eq!(names, ["unified", "cpu", "memory"]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub fn number(ty: &Type, raw: Raw<'_>) -> Option<(u64, bool)> {
         | Type::Errno
         | Type::Named { .. }
         | Type::Strftime { .. }
-        | Type::CgroupPath => false,
+        | Type::CgroupPath { .. } => false,
         Type::Sym { .. } => return Some((u64_at(raw.bytes, 0).unwrap_or(0), false)),
         Type::Int { signed, .. } => *signed,
         Type::Enum { values, .. } => values.iter().any(|(v, _)| *v < 0),
@@ -243,7 +243,9 @@ impl Env<'_> {
             Type::Username => self.common.users.name(out, int::read(raw.bytes, false)),
             Type::Errno => names::errno(out, int::read(raw.bytes, false)),
             Type::Named { table } => names::named(out, *table, int::read(raw.bytes, false)),
-            Type::CgroupPath => names::cgroup_path(out, int::read(raw.bytes, false)),
+            Type::CgroupPath { filter } => {
+                names::cgroup_path(out, int::read(raw.bytes, false), filter)
+            }
             Type::Agg(agg) => {
                 let one = [raw.bytes.to_vec()];
                 super::aggregate::combine(agg, &one).text(out, 1);

@@ -141,7 +141,10 @@ pub enum Type {
         table: u8,
     },
     /// `cgroup_path`: `u64` cgroup id, resolved when printed.
-    CgroupPath,
+    CgroupPath {
+        #[doc = "Wildcard for the names of the hierarchies; empty for all."]
+        filter: String,
+    },
     /// An aggregation (map values only).
     Agg(Agg),
 }
@@ -225,7 +228,7 @@ impl Type {
             | Type::Username
             | Type::Errno
             | Type::Named { .. }
-            | Type::CgroupPath
+            | Type::CgroupPath { .. }
             | Type::Agg(_) => 8,
             Type::Array(elem, _) => elem.align(structs),
             Type::Struct(id) => structs.get(id.0 as usize).map_or(1, |s| s.align),
@@ -251,7 +254,7 @@ impl Type {
             | Type::Username
             | Type::Errno
             | Type::Named { .. }
-            | Type::CgroupPath => 8,
+            | Type::CgroupPath { .. } => 8,
             Type::Array(elem, len) => elem.size(structs) * len,
             Type::Struct(id) => structs.get(id.0 as usize).map_or(0, |s| s.size),
             Type::Tuple(elems) => layout(elems.iter(), structs).1,

@@ -175,6 +175,50 @@ const BODIES: &[(&str, &str)] = &[
         "$x = 1; $y = $x ? { print(\"in\"); 5 } : 6; print($y)",
         "in|5",
     ),
+    // `if` as a value, and macros whose last statement is one.
+    (
+        "$b = 1; $x = if ($b) { \"a\" } else { \"bcd\" }; print($x); print(1 + if ($b > 1) { 2 } else { 30 })",
+        "a|31",
+    ),
+    (
+        "$n = 3; $x = if ($n == 1) { 1 } else if ($n == 3) { let $y = $n * 2; $y } else { 0 }; print($x)",
+        "6",
+    ),
+    // Casts: no sign is carried into an address; texts are true where they are not empty.
+    (
+        "print((uint8*)-1); $a = -1; print((uint8*)$a); print((uint8*)(int64)-1)",
+        "0xff|0xff|0xffffffffffffffff",
+    ),
+    (
+        "$a = \"x\"; $b = \"\"; print((bool)$a); print((bool)$b); print((bool)\"\")",
+        "true|false|false",
+    ),
+    // Lengths known at run time only; texts that begin further on.
+    (
+        "$n = 3; printf(\"%r|%s\\n\", buf(\"hello\", $n), str(\"hello\", $n)); $n = 99; print(str(\"hello\", $n))",
+        "hel|he|hello",
+    ),
+    (
+        "print(\"hello\" + 3); $a = \"abc\"; print(strncmp($a, \"abd\", 3)); $b = \"abd\"; print(strncmp($a, $b, 3))",
+        "lo|1|1",
+    ),
+    // What is known of an expression; stacks no deeper than asked for; settings.
+    (
+        "print((is_literal(-1), is_literal((1, \"a\")), is_literal(1 + 1), is_literal(pid), strcap((int8[4])(uint32)1)))",
+        "(true, true, true, false, 4)",
+    ),
+    (
+        "print((len(kstack(1)), len(kstack(0)))); print(memcmp((1, 2), (1, 3), 2) < 0)",
+        "(1, 0)|true",
+    ),
+    (
+        "print((config.max_bpf_progs, config.log_size, config.missing_probes, config.license))",
+        "(1024, 1000000, error, GPL)",
+    ),
+    (
+        "let $s: string = \"hello\"; print(sizeof($s)); $s = \"hi\"; print($s)",
+        "6|hi",
+    ),
     // Values of user space.
     (
         "printf(\"%s\\n\", macaddr(\"\\x01\\x02\\x03\\x04\\x05\\x06\"))",

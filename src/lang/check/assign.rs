@@ -6,7 +6,7 @@ use super::{
     words,
 };
 use crate::lang::{
-    ast::{BinOp, Expr, ExprKind, TypeExpr, UnOp},
+    ast::{BinOp, Expr, ExprKind, TypeExpr, TypeExprKind, UnOp},
     checked::{MapId, Res, VarId},
     diag::Diagnostic,
 };
@@ -175,19 +175,16 @@ impl Checker<'_> {
             );
             return Type::Void;
         }
-        let numeric = matches!(
-            ty,
-            Type::Void
-                | Type::Int { .. }
-                | Type::Bool
-                | Type::Enum { .. }
-                | Type::Ptr(_)
-                | Type::Agg(_)
-        );
+        let bits = ty == Type::Bool && matches!(op, BinOp::And | BinOp::Or | BinOp::Xor);
+        let numeric = bits
+            || matches!(
+                ty,
+                Type::Void | Type::Int { .. } | Type::Enum { .. } | Type::Ptr(_) | Type::Agg(_)
+            );
         if !numeric {
             let right = self.number_of(value);
             let new = match right {
-                Type::Int { .. } => Type::I64,
+                Type::Int { .. } if ty != Type::Bool => Type::I64,
                 _ => Type::U64,
             };
             let symbol = crate::lang::print::symbol(op);
@@ -268,9 +265,15 @@ impl Checker<'_> {
         if let Some(written) = ty
             && let Some(ty) = self.written(written)
         {
+            // `string` alone is as long as what is assigned.
+            let any_string = matches!(&written.kind, TypeExprKind::Named(n) if n == "string");
             let slot = &mut self.vars[id.0 as usize];
-            slot.ty = Some(ty);
-            slot.fixed = true;
+            if !any_string {
+                slot.ty = Some(ty);
+            } else if slot.ty.is_none() {
+                slot.ty = Some(Type::Str { size: 1 });
+            }
+            slot.fixed = !any_string;
             slot.literals = None;
         }
         self.lets.insert(id);
@@ -602,7 +605,7 @@ impl Checker<'_> {
         let wide = |old: Option<&Type>| match old {
             Some(Type::Int { signed: false, .. }) if by > 0 => Type::U64,
             Some(Type::Ptr(to)) => Type::Ptr(to.clone()),
-            Some(Type::Int { .. } | Type::Bool | Type::Void) | None => Type::I64,
+            Some(Type::Int { .. } | Type::Void) | None => Type::I64,
             Some(other) => other.clone(),
         };
         match &target.kind {

@@ -188,7 +188,9 @@ impl Checker<'_> {
                     | Point::Watch(..)
             ),
         };
-        let own = |p: &Point| row.name == "usermode" && matches!(p, Point::Begin | Point::End);
+        let own = |p: &Point| {
+            row.name == "usermode" && matches!(p, Point::Begin | Point::End | Point::Interval(_))
+        };
         let Some(bad) = self
             .points
             .iter()
@@ -463,7 +465,9 @@ impl Checker<'_> {
             }
             "fail" => {
                 self.format(row.name, e, args[0], &args[1..]);
-                self.fail(e, &args);
+                if self.unreached == 0 {
+                    self.fail(e, &args);
+                }
                 Type::Void
             }
             "comptime" => {
@@ -624,6 +628,9 @@ impl Checker<'_> {
                         let cap = i128::from(*size);
                         return self.set_int(e, cap, Type::I64);
                     }
+                } else if let ("strcap", Type::Array(..)) = (row.name, &ty) {
+                    let cap = i128::from(ty.size(&self.structs.defs));
+                    return self.set_int(e, cap, Type::I64);
                 } else if !matches!(&ty, Type::Void | Type::Ptr(_) | Type::Array(..)) {
                     let shown = words::a(&ty, &self.structs.defs);
                     self.say(
@@ -773,7 +780,11 @@ impl Checker<'_> {
             "strerror" => Type::Errno,
             "signal_name" => Type::Named { table: 0 },
             "syscall_name" => Type::Named { table: 1 },
-            "cgroup_path" => Type::CgroupPath,
+            "cgroup_path" => {
+                let filter = args.get(1).and_then(|a| self.konst_str(a));
+                let filter = String::from_utf8_lossy(&filter.unwrap_or_default()).into_owned();
+                Type::CgroupPath { filter }
+            }
             "kptr" | "uptr" if matches!(types.first(), Some(Type::Str { .. })) => {
                 let ty = &types[0];
                 let said = said::argument(row.name, Want::Ptr, ty, "");
@@ -821,6 +832,8 @@ impl Checker<'_> {
                             | Type::Array(..)
                             | Type::Ptr(_)
                             | Type::Int { .. }
+                            | Type::Tuple(_)
+                            | Type::Record(_)
                     );
                     if !fine {
                         let shown = words::a(ty, &self.structs.defs);

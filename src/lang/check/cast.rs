@@ -67,6 +67,13 @@ impl Checker<'_> {
                 }
                 to
             }
+            (Type::Str { .. }, Type::Bool) => {
+                if let Some(text) = self.konst_str(inner) {
+                    let some = text.first().is_some_and(|b| *b != 0);
+                    return self.set_int(e, i128::from(some), to);
+                }
+                to
+            }
             (a, Type::Enum { name, .. }) if scalar(a) => {
                 if let Some(v) = self.konst(inner) {
                     if !self.structs.enum_has(name, v) {
@@ -85,7 +92,9 @@ impl Checker<'_> {
             }
             (a, Type::Ptr(_)) if scalar(a) => {
                 if let Some(v) = self.konst(inner) {
-                    return self.set_int(e, v, to);
+                    // No sign is carried into an address.
+                    let bits = u8::try_from(a.size(defs) * 8).unwrap_or(64);
+                    return self.set_int(e, constant::wrap(v, bits, false), to);
                 }
                 to
             }

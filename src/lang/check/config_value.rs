@@ -14,64 +14,38 @@ const UNSTABLE: [&str; 3] = ["error", "warn", "enable"];
 
 impl Checker<'_> {
     pub(super) fn config_value(&mut self, e: &Expr, name: &Name) -> Type {
-        let c = &self.config;
-        let number = match name.text.as_str() {
-            "max_strlen" => c.max_strlen,
-            "max_map_keys" => c.max_map_keys,
-            "max_cat_bytes" => c.max_cat_bytes,
-            "max_probes" => c.max_probes,
-            "on_stack_limit" => c.on_stack_limit,
-            "print_maps_on_exit" => {
-                let on = i128::from(c.print_maps_on_exit);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "cpp_demangle" => {
-                let on = i128::from(c.cpp_demangle);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "lazy_symbolication" => {
-                let on = i128::from(c.lazy_symbolication);
-                return self.set_int(e, on, Type::Bool);
-            }
-            "unreadable_bytes" => {
-                let word = if c.unreadable_is_zeros {
-                    "zeros"
-                } else {
-                    "none"
-                };
-                return self.set_str(e, word.as_bytes());
-            }
-            "stack_mode" => {
-                let mode = crate::lang::config::STACK_MODES
-                    .get(usize::from(c.stack_mode))
-                    .copied()
-                    .unwrap_or("");
-                return self.set_str(e, mode.as_bytes());
-            }
-            "license" => {
-                let text = c.license.clone();
-                return self.set_str(e, text.as_bytes());
-            }
-            "str_trunc_trailer" => {
-                let text = c.str_trunc_trailer.clone();
-                return self.set_str(e, text.as_bytes());
-            }
-            other => {
-                self.say(
-                    Diagnostic::error(name.span, format!("unknown config variable `{other}`"))
-                        .said_at(
-                            e.span,
-                            format!("Record does not contain a field named '{other}'"),
-                        ),
-                );
-                return Type::Void;
-            }
-        };
-        self.set_int(e, i128::from(number), Type::U64)
+        let (fields, values) = self.config_fields();
+        if let Some(i) = fields.iter().position(|(n, _)| *n == name.text) {
+            self.resolve(e, values[i].clone());
+            return self.set(e, fields[i].1.clone());
+        }
+        if name.text == "unreadable_bytes" {
+            let word = if self.config.unreadable_is_zeros {
+                "zeros"
+            } else {
+                "none"
+            };
+            return self.set_str(e, word.as_bytes());
+        }
+        let other = &name.text;
+        self.say(
+            Diagnostic::error(name.span, format!("unknown config variable `{other}`")).said_at(
+                e.span,
+                format!("Record does not contain a field named '{other}'"),
+            ),
+        );
+        Type::Void
     }
 
     /// All of them.
     pub(super) fn config_record(&mut self, e: &Expr) -> Type {
+        let (fields, values) = self.config_fields();
+        self.resolve(e, Res::Record(values));
+        Type::Record(fields)
+    }
+
+    /// Names, types and values, in bpftrace's order.
+    fn config_fields(&self) -> (Vec<(String, Type)>, Vec<Res>) {
         let c = &self.config;
         let flag = |on: bool| (Type::Bool, Res::Int(i64::from(on)));
         let number = |n: u32| (Type::U64, Res::Int(i64::from(n)));
@@ -89,7 +63,10 @@ impl Checker<'_> {
             ("cpp_demangle", flag(c.cpp_demangle)),
             ("lazy_symbolication", flag(c.lazy_symbolication)),
             ("print_maps_on_exit", flag(c.print_maps_on_exit)),
+            ("use_blazesym", flag(false)),
             ("show_debug_info", flag(c.show_debug_info)),
+            ("log_size", number(c.log_size)),
+            ("max_bpf_progs", number(c.max_bpf_progs)),
             ("max_cat_bytes", number(c.max_cat_bytes)),
             ("max_map_keys", number(c.max_map_keys)),
             ("max_probes", number(c.max_probes)),
@@ -97,21 +74,29 @@ impl Checker<'_> {
             ("on_stack_limit", number(c.on_stack_limit)),
             ("perf_rb_pages", number(c.perf_rb_pages.unwrap_or(0))),
             ("str_trunc_trailer", text(&c.str_trunc_trailer)),
+            ("unstable_import_statement", unstable(0)),
             ("unstable_tseries", unstable(c.unstable_tseries)),
             ("unstable_typeinfo", unstable(c.unstable_typeinfo)),
+            ("unstable_dw_ustack", unstable(1)),
             ("missing_probes", text(missing)),
             (
                 "stack_mode",
                 text(STACK_MODES.get(usize::from(c.stack_mode)).unwrap_or(&"")),
             ),
-            ("license", text(&c.license)),
+            (
+                "license",
+                text(if c.license.is_empty() {
+                    "GPL"
+                } else {
+                    &c.license
+                }),
+            ),
         ];
         let (mut fields, mut values) = (Vec::new(), Vec::new());
         for (name, (ty, value)) in rows {
             fields.push((name.to_string(), ty));
             values.push(value);
         }
-        self.resolve(e, Res::Record(values));
-        Type::Record(fields)
+        (fields, values)
     }
 }

@@ -35,6 +35,8 @@ impl Checker<'_> {
                     Diagnostic::error(e.span, format!("`{}()` yields no value", name.text))
                         .said_at(self.stmt, said),
                 );
+            } else if matches!(&e.kind, ExprKind::Tuple(elems) if elems.is_empty()) {
+                self.say(Diagnostic::error(e.span, "`()` is no value").said_at(self.stmt, said));
             } else if let ExprKind::Block(_) = &e.kind {
                 self.say(
                     Diagnostic::error(e.span, "block yields no value")
@@ -195,6 +197,7 @@ impl Checker<'_> {
             ExprKind::Binary { op, left, right } => self.binary(e, *op, left, right),
             ExprKind::Ternary { cond, then, els } => self.ternary(e, cond, then, els),
             ExprKind::Cast { ty, expr } => self.cast(e, ty, expr),
+            ExprKind::Tuple(elems) if elems.is_empty() => Type::Void,
             ExprKind::Tuple(elems) => {
                 let types = elems.iter().map(|x| self.element(x)).collect();
                 self.bounded(e, Type::Tuple(types))

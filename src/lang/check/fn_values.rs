@@ -55,9 +55,7 @@ impl Checker<'_> {
             match self.konst(arg) {
                 // More than the kernel walks is as good as all of it.
                 Some(n) if n >= 0 => {
-                    depth = u32::try_from(n)
-                        .unwrap_or(STACK_DEPTH)
-                        .clamp(1, STACK_DEPTH)
+                    depth = u32::try_from(n).unwrap_or(STACK_DEPTH).min(STACK_DEPTH)
                 }
                 Some(n) => self.say(
                     Diagnostic::error(arg.span, format!("the limit of a stack is {n}"))
@@ -383,12 +381,27 @@ impl Checker<'_> {
             "is_array" => matches!(ty, Type::Array(..)),
             "is_integer" => matches!(ty, Type::Int { .. }),
             "is_unsigned_integer" => matches!(ty, Type::Int { signed: false, .. }),
-            _ => matches!(
-                arg.kind,
-                ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::Str(_) | ExprKind::Param(_)
-            ),
+            _ => self.is_folded(arg),
         };
         self.set_int(e, i128::from(yes), Type::Bool)
+    }
+
+    /// Whether this is a literal, or literals that operators make one of.
+    fn is_folded(&self, e: &Expr) -> bool {
+        match &e.kind {
+            ExprKind::Int(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::Param(_)
+            | ExprKind::ParamCount => true,
+            ExprKind::Unary { expr, .. } => self.konst(e).is_some() && self.is_folded(expr),
+            ExprKind::Binary { left, right, .. } => {
+                let known = self.konst(e).is_some() || self.konst_str(e).is_some();
+                known && self.is_folded(left) && self.is_folded(right)
+            }
+            ExprKind::Tuple(elems) => elems.iter().all(|x| self.is_folded(x)),
+            _ => false,
+        }
     }
 
     pub(super) fn probetype(&mut self, e: &Expr) -> Type {

@@ -147,6 +147,7 @@ pub fn check(
         last: false,
         loops: 0,
         callbacks: 0,
+        unreached: 0,
         stmt: Span::default(),
         call: Span::default(),
         points: &[],
@@ -275,6 +276,8 @@ struct Checker<'a> {
     loops: usize,
     /// `for` loops around the current statement.
     callbacks: usize,
+    /// Branches around this that are known not to be taken.
+    unreached: usize,
     /// The statement, and the call, that is looked at.
     stmt: Span,
     call: Span,

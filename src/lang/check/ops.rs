@@ -204,6 +204,27 @@ impl Checker<'_> {
         }
     }
 
+    /// `"text" + n` with a number known at compile time.
+    fn skips(&mut self, e: &Expr, text: &Expr, by: &Expr) -> bool {
+        self.value(text);
+        self.value(by);
+        let (Some(text), Some(n), Some(_)) =
+            (self.konst_str(text), self.konst(by), self.literal(by))
+        else {
+            return false;
+        };
+        let rest = usize::try_from(n).ok().and_then(|n| text.get(n..));
+        let rest = rest.unwrap_or_default().to_vec();
+        if rest.is_empty() {
+            self.say(
+                Diagnostic::warning(e.span, "nothing is left of this text")
+                    .said("literal string will always be empty"),
+            );
+        }
+        self.set_str(e, &rest);
+        true
+    }
+
     pub(super) fn literal(&self, e: &Expr) -> Option<(i128, i128)> {
         self.literals.get(&e.id).copied()
     }
@@ -213,6 +234,10 @@ impl Checker<'_> {
             BinOp::LogAnd | BinOp::LogOr => self.logical(e, op, left, right),
             BinOp::Eq | BinOp::Ne | BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge => {
                 self.compare(e, op, left, right)
+            }
+            // A text that is written there begins further on, as in C.
+            BinOp::Add if is_text(left) && !is_text(right) && self.skips(e, left, right) => {
+                self.types[e.id.0 as usize].clone()
             }
             // Texts that are written there are joined, as C joins them.
             BinOp::Add if is_text(left) && is_text(right) => {

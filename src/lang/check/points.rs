@@ -1,7 +1,7 @@
 //! Attach points against the target: wildcards expanded, what is missing said.
 
 use super::kernel;
-use crate::spec::{Binary, Target};
+use crate::spec::{Binary, Interval, Target};
 use crate::{
     lang::{
         ast::{AttachPoint, Probe},
@@ -72,8 +72,8 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
                     .said(points::parts_said(point, "1")),
             ),
         }),
-        Kind::Interval => single(points::timed(point).map(Point::Interval)),
-        Kind::Profile => single(points::timed(point).map(Point::Profile)),
+        Kind::Interval => timed(point, row.name, &name, Point::Interval),
+        Kind::Profile => timed(point, row.name, &name, Point::Profile),
         Kind::Software => single(points::software(point).map(|(c, p)| Point::Software(c, p))),
         Kind::Watch => single(points::watch(point).map(|(a, l, m)| Point::Watch(a, l, m))),
         Kind::Hardware => single(points::hardware(point).map(|(c, p)| Point::Hardware(c, p))),
@@ -90,6 +90,21 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
             None => Err(None),
         },
     }
+}
+
+/// `interval` and `profile`: a time without its unit in a part of its own is shown in microseconds.
+fn timed(
+    point: &AttachPoint,
+    kind: &str,
+    name: &str,
+    make: fn(Interval) -> Point,
+) -> Result<Vec<(String, Point)>, Option<Diagnostic>> {
+    let every = points::timed(point).map_err(Some)?;
+    let name = match (point.parts.len(), &every) {
+        (1, Interval::Nanos(n)) => format!("{kind}:us:{}", n / 1000),
+        _ => name.to_string(),
+    };
+    Ok(vec![(name, make(every))])
 }
 
 fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {

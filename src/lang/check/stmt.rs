@@ -48,25 +48,20 @@ impl Checker<'_> {
             StmtKind::Let { var, ty, value } => self.let_var(var, ty.as_ref(), value.as_ref()),
             StmtKind::If { cond, then, els } => {
                 self.condition(cond);
-                match self.konst(cond) {
-                    Some(0) => {
-                        self.dead(then);
-                        if let Some(els) = els {
-                            self.block(els);
-                        }
+                // What is merely known is checked on both sides; `comptime` takes one of them away.
+                let comptime =
+                    matches!(&cond.kind, ExprKind::Call { name, .. } if name.text == "comptime");
+                let known = self.konst(cond).map(|v| v != 0);
+                for (block, taken) in [(Some(then), true), (els.as_ref(), false)] {
+                    let Some(block) = block else { continue };
+                    let unreached = known.is_some_and(|v| v != taken);
+                    if unreached && comptime {
+                        self.dead(block);
+                        continue;
                     }
-                    Some(_) => {
-                        self.block(then);
-                        if let Some(els) = els {
-                            self.dead(els);
-                        }
-                    }
-                    None => {
-                        self.block(then);
-                        if let Some(els) = els {
-                            self.block(els);
-                        }
-                    }
+                    self.unreached += usize::from(unreached);
+                    self.block(block);
+                    self.unreached -= usize::from(unreached);
                 }
             }
             StmtKind::While { cond, body } => {

@@ -26,7 +26,12 @@ const NAMED: &[(&str, Type)] = &[
     ("hash256_t", Type::Hash),
     ("usym_t", Type::Sym { user: true }),
     ("ksym_t", Type::Sym { user: false }),
-    ("cgroup_path_t", Type::CgroupPath),
+    (
+        "cgroup_path_t",
+        Type::CgroupPath {
+            filter: String::new(),
+        },
+    ),
 ];
 
 /// Largest array or struct in bytes.

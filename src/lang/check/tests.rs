@@ -356,7 +356,11 @@ fn constants_are_folded() {
 #[test]
 fn dead_branches_are_not_checked() {
     fine(
-        "begin { if ($1 < 2) { fail(\"too small: %d\", $1); } if (is_str(1)) { $x = 1 + \"a\"; } }",
+        "begin { if ($1 < 2) { fail(\"too small: %d\", $1); } if comptime (is_str(1)) { $x = 1; $x = \"a\"; } }",
+    );
+    refused(
+        "begin { if (is_str(1)) { $x = 1; $x = \"a\"; } }",
+        "`$x` holds an integer (int8), this is a string",
     );
     refused(
         "begin { if ($1 > 2) { fail(\"too large: %d\", $1); } }",

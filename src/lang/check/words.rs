@@ -25,7 +25,7 @@ pub(super) fn a(ty: &Type, structs: &[StructDef]) -> String {
         Type::Username => "a user's name".to_string(),
         Type::Errno => "an error's text".to_string(),
         Type::Named { .. } => "a name looked up when printed".to_string(),
-        Type::CgroupPath => "a cgroup's path".to_string(),
+        Type::CgroupPath { .. } => "a cgroup's path".to_string(),
         Type::Agg(agg) => format!("an aggregation ({}())", agg_name(agg)),
     }
 }
@@ -67,7 +67,7 @@ pub(super) fn name(ty: &Type, structs: &[StructDef]) -> String {
         Type::Username => "username".to_string(),
         Type::Errno => "strerror_t".to_string(),
         Type::Named { .. } => "name_t".to_string(),
-        Type::CgroupPath => "cgroup_path_t".to_string(),
+        Type::CgroupPath { .. } => "cgroup_path_t".to_string(),
         Type::Agg(agg) => format!("{}_t", agg_name(agg)),
     }
 }

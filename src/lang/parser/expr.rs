@@ -338,6 +338,7 @@ impl Parser<'_> {
 
     fn word(&mut self, name: Name) -> Parsed<Expr> {
         match name.text.as_str() {
+            "if" => return self.nested(Self::if_expr),
             "true" => return self.leaf(ExprKind::Bool(true)),
             "false" => return self.leaf(ExprKind::Bool(false)),
             "comptime" => {

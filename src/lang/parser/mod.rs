@@ -3,6 +3,7 @@
 mod cdefs;
 mod expr;
 mod headers;
+mod ifs;
 mod probe;
 mod stmt;
 mod types;

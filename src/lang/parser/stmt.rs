@@ -88,7 +88,17 @@ impl Parser<'_> {
     /// A statement, or with `value` the expression that ends the block.
     fn stmt(&mut self, value: bool) -> Parsed<(Stmt, Option<Expr>)> {
         let start = self.peek().span;
-        let kind = self.stmt_kind()?;
+        let kind = if self.is_word("if") {
+            let mark = self.mark();
+            let parts = self.if_parts()?;
+            if value && self.is("}") && parts.has_value() {
+                StmtKind::Expr(self.if_expr_of(parts, start, mark)?)
+            } else {
+                parts.into_stmt()
+            }
+        } else {
+            self.stmt_kind()?
+        };
         let mut span = start.to(self.last_span());
         let braced = matches!(
             kind,
@@ -146,7 +156,6 @@ impl Parser<'_> {
         }
         if let Tok::Ident(word) = self.peek().tok.clone() {
             match word.as_str() {
-                "if" => return self.if_stmt(),
                 "while" => {
                     self.next();
                     let cond = self.expr()?;
@@ -226,34 +235,6 @@ impl Parser<'_> {
             }
         }
         Ok(StmtKind::Expr(target))
-    }
-
-    fn if_stmt(&mut self) -> Parsed<StmtKind> {
-        self.next();
-        let cond = self.expr()?;
-        let then = self.block(false)?;
-        let els = if !self.eat_word("else") {
-            None
-        } else if self.is_word("if") {
-            let start = self.peek().span;
-            let kind = self.nested(Self::if_stmt)?;
-            let span = start.to(self.last_span());
-            Some(Block {
-                stmts: vec![Stmt { kind, span }],
-                value: None,
-                span,
-            })
-        } else {
-            if !self.is("{") {
-                let token = self.peek().clone();
-                return self.fail_with(
-                    Diagnostic::error(token.span, format!("expected `{{`, found {}", token.tok))
-                        .said("syntax: expected '{' or 'if' after 'else'"),
-                );
-            }
-            Some(self.block(false)?)
-        };
-        Ok(StmtKind::If { cond, then, els })
     }
 
     fn var(&mut self) -> Parsed<Expr> {
