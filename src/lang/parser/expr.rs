@@ -185,6 +185,8 @@ impl Parser<'_> {
         loop {
             match self.peek_at(i) {
                 Tok::Sym(")") if depth == 0 => break,
+                // Of types only `typeof` is followed by a parenthesis; other words are calls.
+                Tok::Sym("(") if depth == 0 && word != "typeof" => return false,
                 Tok::Sym("[" | "(") => depth += 1,
                 Tok::Sym("]" | ")") => match depth.checked_sub(1) {
                     Some(d) => depth = d,

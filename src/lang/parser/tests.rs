@@ -47,7 +47,8 @@ fn all_of_the_syntax_is_read() {
 fn parse_of_print_is_the_same_tree() {
     let expressions = "begin { $x = -(-1) - (2 - 3) * (4 + 5) / (6 / 7); $y = !(1 && 2 || 3); $z = (1 ? 2 : 3) ? 4 : (5); \
         $a = (foo)(-1); $b = (uint8)(1 + 2); $c = (@m)[1]; $d = &(&$x); $e = ((1, 2), (a=1)); $f = (foo)({ 1 }); $g = *$p++; \
-        $h = (struct x*)$p.y; $i = ((struct x*)$p).y; ({ 1 }) + 2; $j = sizeof((a)[1]) + sizeof((a)) }";
+        $h = (struct x*)$p.y; $i = ((struct x*)$p).y; ({ 1 }) + 2; $j = sizeof((a)[1]) + sizeof((a)); \
+        $k = (int64)(int32)(strstr($x, \"l\")) & 7; $l = (foo($x)) * 2; $m = (foo(1)) - 1 }";
     for source in [SYNTAX, expressions] {
         let before = shape(source).expect("parses");
         let printed = print(&parse(source).expect("parses"));
