@@ -21,6 +21,9 @@ fn purpose(spec: &MapSpec) -> String {
     let name = &spec.name;
     match &spec.role {
         MapRole::User { name, .. } => format!("map @{name} of the script"),
+        MapRole::Short(_) => {
+            format!("map `{name}`: entries of the script's map whose keys are short")
+        }
         MapRole::Ring => format!("map `{name}`: where programs find each CPU's ring"),
         MapRole::Scratch => format!("map `{name}`: buffers in which programs build their records"),
         MapRole::Lost => format!("map `{name}`: counts of records that found no room"),

@@ -2,13 +2,14 @@
 
 use super::{
     helper,
+    map::Key,
     program::{Lower, Restart},
     record::Addr,
     value::Val,
 };
 use crate::{
     asm::{AluOp, AtomicOp, Cond, Size},
-    ir::{Op, Opnd, Term, VReg},
+    ir::{Op, Opnd, Term},
     lang::{
         ast::{Arg, BinOp, Expr, ExprKind},
         checked::MapId,
@@ -32,7 +33,7 @@ impl Lower<'_> {
         let size = agg.size();
         let keyed = self.info(map).key.is_some();
         let key = self.key(map, target, key)?;
-        let first = self.lookup(map, key);
+        let first = self.lookup(key);
         let entry = self.f.vreg();
         self.f.set(entry, first);
         let (new, got) = (self.f.block(), self.f.block());
@@ -42,8 +43,8 @@ impl Lower<'_> {
         if keyed {
             let zeros = self.alloc(size)?;
             self.zero(zeros, size)?;
-            self.update(map, key, zeros);
-            let again = self.lookup(map, key);
+            self.update(key, zeros);
+            let again = self.lookup(key);
             self.f.set(entry, again);
             self.f.branch(Cond::Ne, entry, 0, got, on);
         } else {
@@ -101,7 +102,7 @@ impl Lower<'_> {
         if let (Agg::Count | Agg::Sum { .. }, Some(_)) = (agg, key) {
             // The commonest of all: add, or put the first value in.
             let key = self.key(map, target, key)?;
-            let entry = self.lookup(map, key);
+            let entry = self.lookup(key);
             let (some, none) = (self.f.block(), self.f.block());
             self.f.branch(Cond::Ne, entry, 0, some, none);
             self.f.switch_to(some);
@@ -116,7 +117,7 @@ impl Lower<'_> {
             self.f.switch_to(none);
             let own = self.alloc(size)?;
             self.store_at(own, Size::DW, fed);
-            self.update(map, key, own);
+            self.update(key, own);
             self.f.end(Term::Goto(on));
             self.f.switch_to(on);
             return Ok(());
@@ -272,17 +273,11 @@ impl Lower<'_> {
         agg: &Agg,
     ) -> Result<Val, Restart> {
         let key = self.key(map, expr, key)?;
-        self.sum_shares(expr, map, key, agg)
+        self.sum_shares(expr, key, agg)
     }
 
     /// The shares of all CPUs under the key that `key` points to, put together.
-    pub(super) fn sum_shares(
-        &mut self,
-        expr: &Expr,
-        map: MapId,
-        key: VReg,
-        agg: &Agg,
-    ) -> Result<Val, Restart> {
+    pub(super) fn sum_shares(&mut self, expr: &Expr, key: Key, agg: &Agg) -> Result<Val, Restart> {
         if !self.target.features.lookup_percpu {
             return self.fail(expr, "reading an aggregation in a script needs a kernel with bpf_map_lookup_percpu_elem (5.19)");
         }
@@ -296,10 +291,10 @@ impl Lower<'_> {
         );
         self.f.end(Term::Goto(head));
         self.f.switch_to(head);
-        let ptr = self.map_ptr(map);
+        let ptr = self.keyed_map(key);
         let entry = self.f.call(
             helper::MAP_LOOKUP_PERCPU_ELEM,
-            &[ptr.into(), key.into(), cpu.into()],
+            &[ptr.into(), key.at.into(), cpu.into()],
         );
         self.f.branch(Cond::Ne, entry, 0, some, done);
         self.f.switch_to(some);

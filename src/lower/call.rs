@@ -248,7 +248,11 @@ impl Lower<'_> {
     }
 
     /// Where the characters of `str(p[, n])` come from: pointer, bytes to read at most (with NUL), and that as a bound.
-    fn str_source(&mut self, expr: &Expr, size: u32) -> Result<(Opnd, Opnd, u32), Restart> {
+    pub(super) fn str_source(
+        &mut self,
+        expr: &Expr,
+        size: u32,
+    ) -> Result<(Opnd, Opnd, u32), Restart> {
         let args = args_of(expr);
         let ptr = self.num(self.first(expr, &args)?)?;
         let least = u32::from(matches!(
@@ -257,6 +261,13 @@ impl Lower<'_> {
         ));
         let (max, bound) = self.length(args.get(1).copied(), least, size)?;
         Ok((ptr, max, bound))
+    }
+
+    /// Whether a call of `str` is given a literal.
+    pub(super) fn is_literal_str(&self, expr: &Expr) -> bool {
+        let args = args_of(expr);
+        let first = args.first().and_then(|arg| self.checked.res.get(&arg.id));
+        matches!(first, Some(Res::Str(_)))
     }
 
     /// A length argument, at least `least` (0 or 1) and at most `size`, and that bound.

@@ -295,7 +295,7 @@ impl Lower<'_> {
         let at = |base| Addr { base, off: 0 };
         let first = self.part(at(key), &key_ty, kept)?;
         let second = match &info.value {
-            Type::Agg(agg) => match self.sum_shares(var, map, key, agg)? {
+            Type::Agg(agg) => match self.sum_shares(var, super::map::Key::whole(map, key), agg)? {
                 Val::Num(n) => Part::Number(self.f.mov(n)),
                 _ => return self.fail(var, "this aggregation is not a number"),
             },

@@ -21,6 +21,32 @@ use crate::{
 /// `BPF_ANY`.
 const ANY: Opnd = Opnd::Imm(0);
 
+/// A key in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    /// Its address.
+    pub(super) at: VReg,
+    /// Where its entry is.
+    pub(super) map: KeyedMap,
+}
+
+/// The map of a key.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum KeyedMap {
+    /// That one.
+    Known(u32),
+    /// The script's, or the one of its short keys.
+    Chosen(VReg),
+}
+
+impl Key {
+    /// A key of the script's own map.
+    pub(super) fn whole(map: MapId, at: VReg) -> Key {
+        let map = KeyedMap::Known(map.0);
+        Key { at, map }
+    }
+}
+
 impl Lower<'_> {
     pub(super) fn info(&self, map: MapId) -> &MapInfo {
         &self.checked.maps[map.0 as usize]
@@ -77,34 +103,49 @@ impl Lower<'_> {
         }
     }
 
-    /// Writes the key to memory and returns its address in a register.
+    /// Writes the key to memory.
     pub(super) fn key(
         &mut self,
         map: MapId,
         at: &Expr,
         key: Option<&Expr>,
-    ) -> Result<VReg, Restart> {
+    ) -> Result<Key, Restart> {
         let ty = self.info(map).key.clone();
         match (ty, key) {
             (Some(ty), Some(key)) => {
                 let addr = self.alloc(ty.size(&self.checked.structs).max(1))?;
+                if let Some((short, keys)) = self.shared.short[map.0 as usize] {
+                    return self.key_with_string(map, (short, keys), key, &ty, addr);
+                }
                 self.store_into(key, &ty, addr)?;
-                Ok(self.addr_reg(addr))
+                Ok(Key::whole(map, self.addr_reg(addr)))
             }
             (None, None) => {
                 let addr = self.alloc(4)?;
                 self.store_at(addr, Size::W, Opnd::Imm(0));
-                Ok(self.addr_reg(addr))
+                Ok(Key::whole(map, self.addr_reg(addr)))
             }
             _ => self.fail(at, "this map is used with and without a key"),
         }
     }
 
+    /// The map in which a key's entry is.
+    pub(super) fn keyed_map(&mut self, key: Key) -> VReg {
+        match key.map {
+            KeyedMap::Known(map) => {
+                let dst = self.f.vreg();
+                self.f.push(Op::Map { dst, map });
+                dst
+            }
+            KeyedMap::Chosen(map) => map,
+        }
+    }
+
     /// The entry for a key, or 0.
-    pub(super) fn lookup(&mut self, map: MapId, key: VReg) -> VReg {
-        let ptr = self.map_ptr(map);
+    pub(super) fn lookup(&mut self, key: Key) -> VReg {
+        let ptr = self.keyed_map(key);
         self.f
-            .call(helper::MAP_LOOKUP_ELEM, &[ptr.into(), key.into()])
+            .call(helper::MAP_LOOKUP_ELEM, &[ptr.into(), key.at.into()])
     }
 
     pub(super) fn read_map(&mut self, expr: &Expr, key: Option<&Expr>) -> Result<Val, Restart> {
@@ -127,7 +168,7 @@ impl Lower<'_> {
             return Ok(Val::Mem(own));
         }
         let key = self.key(map, expr, key)?;
-        let entry = self.lookup(map, key);
+        let entry = self.lookup(key);
         let (some, none, on) = (self.f.block(), self.f.block(), self.f.block());
         if is_number(&ty) {
             let dst = self.f.vreg();
@@ -202,7 +243,7 @@ impl Lower<'_> {
         let own = self.alloc(ty.size(&self.checked.structs).max(1))?;
         self.store_into(value, &ty, own)?;
         let key = self.key(map, target, key.as_deref())?;
-        self.update(map, key, own);
+        self.update(key, own);
         Ok(())
     }
 
@@ -222,13 +263,13 @@ impl Lower<'_> {
         let own = self.alloc(8)?;
         self.store_at(own, shape(&ty).0, value);
         let key = self.key(map, target, key.as_deref())?;
-        self.update(map, key, own);
+        self.update(key, own);
         Ok(())
     }
 
-    pub(super) fn update(&mut self, map: MapId, key: VReg, value: Addr) {
-        let (ptr, value) = (self.map_ptr(map), self.addr_reg(value));
-        let args = [ptr.into(), key.into(), value.into(), ANY];
+    pub(super) fn update(&mut self, key: Key, value: Addr) {
+        let (ptr, value) = (self.keyed_map(key), self.addr_reg(value));
+        let args = [ptr.into(), key.at.into(), value.into(), ANY];
         let ret = self.f.call(helper::MAP_UPDATE_ELEM, &args);
         let span = self.f.span();
         self.check_code(FaultKind::Update, span, ret.into());
@@ -260,7 +301,7 @@ impl Lower<'_> {
         }
         let dst = self.f.vreg();
         let key = self.key(map, target, key.as_deref())?;
-        let entry = self.lookup(map, key);
+        let entry = self.lookup(key);
         let (some, none, on) = (self.f.block(), self.f.block(), self.f.block());
         self.f.branch(Cond::Ne, entry, 0, some, none);
         self.f.switch_to(some);
@@ -278,7 +319,7 @@ impl Lower<'_> {
         self.at(at, |l| l.missing(FaultKind::Lookup));
         let own = self.alloc(8)?;
         self.store_at(own, size, by);
-        self.update(map, key, own);
+        self.update(key, own);
         self.f.set(dst, by);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
@@ -324,10 +365,10 @@ impl Lower<'_> {
             return Ok(Val::Num(Opnd::Imm(1)));
         }
         let key = self.key(map, map_expr, key)?;
-        let ptr = self.map_ptr(map);
+        let ptr = self.keyed_map(key);
         let ret = self
             .f
-            .call(helper::MAP_DELETE_ELEM, &[ptr.into(), key.into()]);
+            .call(helper::MAP_DELETE_ELEM, &[ptr.into(), key.at.into()]);
         let low = self.f.alu(AluOp::Rsh, ret, 63);
         Ok(Val::Num(self.f.alu(AluOp::Xor, low, 1).into()))
     }
@@ -343,7 +384,7 @@ impl Lower<'_> {
             return Ok(self.cell(map).base);
         }
         let key = self.key(map, expr, key.as_deref())?;
-        Ok(self.lookup(map, key))
+        Ok(self.lookup(key))
     }
 
     /// `find(@m, key, $v)`.
@@ -360,7 +401,7 @@ impl Lower<'_> {
             return self.fail(var, "find() puts the value into a variable");
         };
         let key = self.key(map, map_expr, Some(key))?;
-        let entry = self.lookup(map, key);
+        let entry = self.lookup(key);
         // The variable has a place before the branch, whichever way that goes.
         if is_number(&self.checked.vars[id.0 as usize]) {
             if !self.vars.contains_key(&id) {
@@ -378,7 +419,7 @@ impl Lower<'_> {
             off: 0,
         };
         match &ty {
-            Type::Agg(agg) => match self.sum_shares(expr, map, key, agg)? {
+            Type::Agg(agg) => match self.sum_shares(expr, key, agg)? {
                 Val::Num(n) => self.set_number(id, n),
                 _ => return self.fail(expr, "this aggregation is not a number"),
             },
@@ -423,7 +464,7 @@ impl Lower<'_> {
     pub(super) fn has_key(&mut self, map_expr: &Expr, key: Option<&Expr>) -> Result<Val, Restart> {
         let map = self.map_of(map_expr)?;
         let key = self.key(map, map_expr, key)?;
-        let entry = self.lookup(map, key);
+        let entry = self.lookup(key);
         let dst = self.f.vreg();
         let (some, none, on) = (self.f.block(), self.f.block(), self.f.block());
         self.f.branch(Cond::Ne, entry, 0, some, none);

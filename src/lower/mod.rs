@@ -21,6 +21,7 @@ mod output;
 mod program;
 mod record;
 mod shared;
+mod short_key;
 mod stmt;
 mod store;
 mod text;

@@ -323,8 +323,8 @@ impl Lower<'_> {
                 let addr = self.alloc(key_ty.size(&self.checked.structs).max(1))?;
                 self.store_into(key, &key_ty, addr)?;
                 if self.target.helper_errors {
-                    let key = self.addr_reg(addr);
-                    let found = self.lookup(map, key);
+                    let key = self.key_at(map, addr);
+                    let found = self.lookup(key);
                     self.at(first.span, |l| l.check_found(FaultKind::Share, found));
                 }
                 let ready = if key_ty.size(&self.checked.structs) <= 64 {

@@ -1,10 +1,12 @@
 //! What the programs of one script share: maps and the table of action groups.
 
-use super::program::SCRATCH_SLOTS;
+use super::{program::SCRATCH_SLOTS, short_key};
 use crate::{
     lang::checked::{Checked, MapId},
     span::Span,
-    spec::{FAULT_SIZE, Fault, Group, MapKind, MapRole, MapSpec, Target, Type},
+    spec::{
+        FAULT_SIZE, Fault, Group, MapKind, MapRole, MapSpec, SHORT_STRING, ShortKeys, Target, Type,
+    },
 };
 
 /// Maps and groups, growing while programs are lowered.
@@ -24,6 +26,8 @@ pub(super) struct Shared {
     start: Option<u32>,
     zero: Option<u32>,
     slots: u32,
+    /// For each map of the script: the map of its entries with short keys.
+    pub(super) short: Vec<Option<(u32, ShortKeys)>>,
 }
 
 /// `BPF_F_MMAPABLE`, for arrays from 5.5 on (`include/uapi/linux/bpf.h`).
@@ -36,7 +40,7 @@ pub(super) fn is_cell(key: Option<&Type>, value: &Type) -> bool {
 
 impl Shared {
     pub(super) fn new(checked: &Checked, target: &Target) -> Self {
-        let maps = checked
+        let mut maps: Vec<MapSpec> = checked
             .maps
             .iter()
             .map(|info| {
@@ -77,6 +81,22 @@ impl Shared {
                 }
             })
             .collect();
+        let short = short_key::maps(checked)
+            .into_iter()
+            .enumerate()
+            .map(|(of, string)| {
+                let keys = ShortKeys {
+                    of,
+                    string: string?,
+                };
+                let spec = MapSpec {
+                    key_size: keys.string + SHORT_STRING,
+                    role: MapRole::Short(keys),
+                    ..maps[of].clone()
+                };
+                Some((Self::add(&mut maps, spec), keys))
+            })
+            .collect();
         let slots = if target.features.atomics {
             SCRATCH_SLOTS
         } else {
@@ -94,6 +114,7 @@ impl Shared {
             start: None,
             zero: None,
             slots,
+            short,
         }
     }
 

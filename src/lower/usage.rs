@@ -103,10 +103,7 @@ pub(super) fn of(checked: &Checked, probe: &CheckedProbe) -> Usage {
             },
             _ => {}
         };
-        if let Some(predicate) = &probe.predicate {
-            each_in_expr(predicate, &mut look);
-        }
-        each_expr(&probe.body, &mut look);
+        each_expr_of(probe, &mut look);
     }
     // Addresses cannot be hidden from the verifier as numbers are.
     walk.usage.tangled |= walk.usage.kernel_pointers && walk.usage.turns;
@@ -195,6 +192,14 @@ fn numeric(checked: &Checked, body: &Block) -> bool {
         };
     });
     numbers
+}
+
+/// Calls `f` on every expression of a probe.
+pub(super) fn each_expr_of(probe: &CheckedProbe, f: &mut dyn FnMut(&Expr)) {
+    if let Some(predicate) = &probe.predicate {
+        each_in_expr(predicate, f);
+    }
+    each_expr(&probe.body, f);
 }
 
 /// Calls `f` on every expression of a block.

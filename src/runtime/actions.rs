@@ -144,6 +144,8 @@ struct Core {
     maps: Vec<UserMap>,
     /// For each map of the object: it is an array.
     arrays: Vec<bool>,
+    /// For each map of the object: bytes of a key.
+    key_sizes: Vec<usize>,
     stacks: Option<usize>,
     structs: Vec<StructDef>,
     symbols: Box<dyn Symbols + Send>,
@@ -189,6 +191,7 @@ impl Player {
         let core = Core {
             maps: compile::maps(object),
             arrays: object.maps.iter().map(|m| array(m.kind)).collect(),
+            key_sizes: object.maps.iter().map(|m| m.key_size as usize).collect(),
             stacks: object.map_index(|role| *role == MapRole::Stacks),
             structs: object.events.structs.clone(),
             symbols: Box::new(NoSymbols),
@@ -302,8 +305,9 @@ impl Player {
     /// Prints all maps that hold something, in order of their names: what happens at the end of a script.
     pub fn print_maps(&mut self, maps: &mut dyn MapReader) -> Result<Sent, PlayError> {
         for user in &self.core.maps {
-            let entries = maps
-                .entries(user.index)
+            let key_size = self.core.key_sizes.get(user.index).copied().unwrap_or(0);
+            let entries = user
+                .entries(maps, key_size)
                 .map_err(|e| map_error("reading", user, e))?;
             let mut env = Env {
                 structs: &self.core.structs,
@@ -464,7 +468,8 @@ impl Core {
             }
             &Step::PrintMap { map, top, div } => {
                 let user = find(&self.maps, map)?;
-                let entries = env.maps.entries(map);
+                let key_size = self.key_sizes.get(map).copied().unwrap_or(0);
+                let entries = user.entries(env.maps, key_size);
                 let entries = entries.map_err(|e| map_error("reading", user, e))?;
                 let array = self.arrays.get(map) == Some(&true);
                 let how = How {
@@ -484,22 +489,20 @@ impl Core {
                     // A key from a blob is as long as its string; the map's is padded with zeros.
                     bytes.resize(ty.size(env.structs) as usize, 0);
                 }
-                let found = env.maps.lookup(*map, &bytes);
+                let found = user.lookup(env.maps, &bytes);
                 let found = found.map_err(|e| map_error("reading", user, e))?;
                 printmap::entry(out, &mut env, user, found, is_json);
             }
             &Step::Clear(map) => {
                 let user = find(&self.maps, map)?;
-                env.maps
-                    .clear(map)
+                user.clear(env.maps)
                     .map_err(|e| map_error("clearing", user, e))?;
             }
             &Step::Zero(map) => {
                 let user = find(&self.maps, map)?;
                 let array = self.arrays.get(map) == Some(&true);
                 let keep = if array { 8 } else { 0 };
-                env.maps
-                    .zero(map, keep)
+                user.zero(env.maps, keep)
                     .map_err(|e| map_error("zeroing", user, e))?;
             }
             Step::Time(format) => {

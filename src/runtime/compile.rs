@@ -1,7 +1,7 @@
 //! Actions with their formats compiled, once for a script.
 
 use super::printf::{Format, FormatError};
-use crate::spec::{Action, Field, Group, MapRole, Object, Type};
+use crate::spec::{Action, Field, Group, MapRole, Object, ShortKeys, Type};
 
 /// A map of the script, as printing needs it.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub(super) struct UserMap {
     pub(super) name: String,
     pub(super) key: Option<Type>,
     pub(super) value: Type,
+    /// The map of its entries with short keys, where there is one.
+    pub(super) short: Option<(usize, ShortKeys)>,
 }
 
 /// A group ready to be played.
@@ -76,12 +78,20 @@ pub(super) fn groups(object: &Object) -> Result<Vec<Ready>, FormatError> {
 
 /// The maps of the script, in order of their names.
 pub(super) fn maps(object: &Object) -> Vec<UserMap> {
+    let short = |index: usize| {
+        let short = |(at, map): (usize, &crate::spec::MapSpec)| match map.role {
+            MapRole::Short(keys) if keys.of == index => Some((at, keys)),
+            _ => None,
+        };
+        object.maps.iter().enumerate().find_map(short)
+    };
     let user = |(index, map): (usize, &crate::spec::MapSpec)| match &map.role {
         MapRole::User { name, key, value } => Some(UserMap {
             index,
             name: format!("@{name}"),
             key: key.clone(),
             value: value.clone(),
+            short: short(index),
         }),
         _ => None,
     };

@@ -4,6 +4,7 @@ mod compile;
 mod fault;
 mod gfp;
 mod printmap;
+mod short_keys;
 mod syscalls;
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,8 @@ pub enum MapRole {
         /// Value type.
         value: Type,
     },
+    /// The entries of a map of the script whose keys are short: see [`ShortKeys`].
+    Short(ShortKeys),
     /// The ring that records travel in.
     Ring,
     /// Per-CPU buffers in which a program builds its record and keeps big values.
@@ -64,6 +66,35 @@ pub enum MapRole {
     Data,
     /// Stack traces by id.
     Stacks,
+}
+
+/// Where entries with short keys are kept, for the kernel hashes and compares all bytes of a key: a second map beside
+/// the script's own.
+///
+/// The key ends with a string, padded with zeros. With a string shorter than [`SHORT_STRING`] - 1 bytes it is cut
+/// [`SHORT_STRING`] bytes behind the string's first one and lives here; otherwise it lives in the script's map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShortKeys {
+    /// Index of the script's map.
+    pub of: usize,
+    /// Offset of the string in the key.
+    pub string: u32,
+}
+
+/// Bytes of the string that a short key has, its NUL and one that is 0 besides included.
+pub const SHORT_STRING: u32 = 64;
+
+impl ShortKeys {
+    /// Bytes of a short key.
+    pub fn size(self) -> usize {
+        (self.string + SHORT_STRING) as usize
+    }
+
+    /// The short form of a whole key, if it has one.
+    pub fn cut(self, key: &[u8]) -> Option<&[u8]> {
+        let last = key.get(self.size() - 2)?;
+        (*last == 0).then(|| &key[..self.size()])
+    }
 }
 
 impl MapSpec {

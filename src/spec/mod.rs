@@ -19,7 +19,7 @@ pub use event::{
 };
 pub use fault::{FAULT_CODE, FAULT_SIZE, Fault, FaultKind, ReadHelper};
 pub use kernel::{Kernel, TraceField, Tracepoint};
-pub use map::{MapKind, MapRole, MapSpec};
+pub use map::{MapKind, MapRole, MapSpec, SHORT_STRING, ShortKeys};
 pub use object::{Object, ProgramKind, ProgramSpec};
 pub use target::{
     Arch, ArgLoc, ArgMeans, ArgName, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe,

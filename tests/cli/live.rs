@@ -632,3 +632,32 @@ fn output_goes_to_a_file() {
     let written = std::fs::read_to_string(file.name()).expect("read the output");
     assert!(written.starts_with("x\n"), "{written}");
 }
+
+/// A key that is longer than most goes to another map of the kernel, and prints with the others.
+#[test]
+fn long_and_short_string_keys_of_the_process() {
+    if !can_trace() {
+        return;
+    }
+    let script = script(
+        "usdt:EXE:net:outbound_message { @a[str(arg1)] = count(); @b[arg4, str(arg1)] = sum(1); }",
+    );
+    let target = format!("{EXE} demo-target --odd");
+    let out = run(
+        Command::new(EXE).args(["-q", "-e", &script, "-c", &target]),
+        b"",
+    );
+    let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
+    let long = "x".repeat(300);
+    let lines: Vec<&str> = stdout
+        .lines()
+        .filter(|line| line.starts_with('@'))
+        .collect();
+    assert_eq!(lines.len(), 4, "{stdout}");
+    assert!(
+        lines.contains(&"@a[]: 1") && lines.contains(&"@b[4096, ]: 1"),
+        "{stdout}"
+    );
+    let of_long = |line: &&str| line.ends_with(&format!("{long}]: 1"));
+    assert_eq!(stdout.lines().filter(of_long).count(), 2, "{stdout}");
+}

@@ -125,6 +125,21 @@ const BODIES: &[(&str, &str)] = &[
     ),
     ("$s = str(\"hello world\", 5); print($s)", "hello"),
     // Maps.
+    // Keys up to 62 bytes, and longer ones, literal and not.
+    (
+        "@m[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"] = 2; @m[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"] = 3; $s = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"; if (pid == 0) { $s = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"; } print(@m[$s]); $t = str_concat($s, \"a\"); print(@m[$t]); \
+         print(has_key(@m, $t)); print(delete(@m, $t)); print(delete(@m, $t)); print(has_key(@m, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\")); print(@m[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]); clear(@m)",
+        "2|3|true|true|false|false|2",
+    ),
+    (
+        "$c = str_concat(comm, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"); @n[1, $c] = count(); @n[1, str_concat(comm, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\")] = count(); @n[1, comm] = count(); \
+         print(@n[1, $c]); @n[2, \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"] = count(); zero(@n)",
+        "2|@n[1, baretrace]: 0|@n[1, baretraceaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: 0|@n[2, aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]: 0",
+    ),
+    (
+        "@l[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"] = 1; @l[\"x\"] = 2; $n = 0; for ($kv : @l) { $n += $kv.1; } print($n); print(len(@l)); clear(@l)",
+        "3|2",
+    ),
     (
         "@m[1] = 5; let $v; if (find(@m, 1, $v)) { print($v); } if (find(@m, 2, $v)) { print(0); } clear(@m)",
         "5",

@@ -244,3 +244,47 @@ usdt:./build/bin/bitcoind:net:inbound_message {
     let got = output(text, &events);
     assert!(got == want, "{} bytes for {}", got.len(), want.len());
 }
+
+/// Keys that end with a string are kept in one of two maps, and read as one.
+#[test]
+fn string_keys_of_all_lengths() {
+    let lengths = [0, 1, 61, 62, 63, 64, 65, 126, 1022, 1500];
+    let name = |len: usize| "k".repeat(len);
+    let event = |len: usize| {
+        format!(
+            "{{\"probe\":\"net:inbound_message\",\"args\":[{len},\"{}\",\"\",\"\",2,null]}}\n",
+            name(len)
+        )
+    };
+    let events: String = lengths.into_iter().chain(lengths).map(event).collect();
+    let text = r#"usdt:./build/bin/bitcoind:net:inbound_message {
+  $n = str(arg1);
+  @a[str(arg1)] = count();
+  @b[arg0, $n] = sum(arg4);
+  @c[str(arg1)] += 1;
+  @d[str(arg1), arg0] = max(arg4);
+  if (@c[$n] == 2 && arg0 != 64) { delete(@c, $n); }
+  if (arg0 == 64) { print(@a[$n]); }
+}
+"#;
+    let mut want = String::from("1\n2\n");
+    let key = |len: usize| match len {
+        // Cut as a printed string is.
+        1024.. => format!("{}..", name(1023)),
+        _ => name(len),
+    };
+    // Alike, and then in the order of the bytes.
+    for len in lengths {
+        want += &format!("@a[{}]: 2\n", key(len));
+    }
+    for len in lengths {
+        want += &format!("@b[{len}, {}]: 4\n", key(len));
+    }
+    want += &format!("@c[{}]: 2\n", name(64));
+    for len in lengths {
+        want += &format!("@d[{}, {len}]: 2\n", key(len));
+    }
+    let got = output(text, &events);
+    let got: Vec<&str> = got.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(got, want.lines().collect::<Vec<_>>());
+}
