@@ -2,45 +2,19 @@
 
 use super::{
     Env, Report,
-    branch::{decided, flip, learn},
     error::{CheckError, What},
+    kept::{Kept, Pending},
     live::{Facts, Flow},
-    scalar::Scalar,
     shape::Shape,
-    state::{Entry, Exact, Frame, Matters, STACK, State, widen},
+    state::{Entry, Frame, State},
     value::{Kind, Value},
 };
-use crate::asm::{Callee, Cond, Imm64, Insn, Reg, Size, Src, Width, helper::ProgType};
+use crate::asm::{Imm64, Insn, Reg, Src};
 
 /// Instructions walked on all paths (`BPF_COMPLEXITY_LIMIT_INSNS`).
 pub(super) const MAX_PROCESSED: usize = 1_000_000;
-/// Branches waiting (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
-const MAX_PENDING: usize = 8192;
 /// Walks until nothing new is learned; each walk learns at least one fact, so this is only a guard.
 const MAX_WALKS: usize = 64;
-
-/// A state that later paths are compared with.
-struct Kept {
-    state: State,
-    at: usize,
-    parent: Option<usize>,
-    /// Paths from here that have not ended.
-    open: u32,
-    hits: u32,
-    misses: u32,
-    /// Instructions from the parent's place to this one.
-    from_parent: usize,
-    /// Most instructions from here to an end, of the paths that have ended.
-    below: usize,
-}
-
-/// A branch to be walked.
-struct Pending {
-    state: State,
-    at: usize,
-    parent: Option<usize>,
-    steps: usize,
-}
 
 /// What comes after an instruction.
 pub(super) enum Next {
@@ -53,28 +27,28 @@ pub(super) enum Next {
 /// One walk over all paths.
 pub(super) struct Walk<'a> {
     pub(super) env: &'a Env<'a>,
-    insns: &'a [Insn],
+    pub(super) insns: &'a [Insn],
     pub(super) shape: &'a Shape,
     pub(super) facts: &'a mut Facts,
-    flow: &'a Flow,
+    pub(super) flow: &'a Flow,
     pub(super) state: State,
     pub(super) at: usize,
-    parent: Option<usize>,
-    pending: Vec<Pending>,
-    kept: Vec<Kept>,
+    pub(super) parent: Option<usize>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) kept: Vec<Kept>,
     /// Kept states by instruction.
-    lists: Vec<Vec<usize>>,
+    pub(super) lists: Vec<Vec<usize>>,
     ids: u32,
     pub(super) report: Report,
-    jumps: usize,
+    pub(super) jumps: usize,
     /// Jumps and instructions when a state was last kept.
-    since: (usize, usize),
+    pub(super) since: (usize, usize),
     /// Lowest stack offset used in each function.
-    depth: Vec<i64>,
+    pub(super) depth: Vec<i64>,
     /// Instructions of this path since its parent's place.
-    steps: usize,
+    pub(super) steps: usize,
     /// Most instructions of a path from the program's begin.
-    longest: usize,
+    pub(super) longest: usize,
     /// Some path comes round to itself: turns are not counted.
     endless: bool,
 }
@@ -224,148 +198,6 @@ impl Walk<'_> {
         }
     }
 
-    /// A path goes on for that many instructions from a kept state, or from the program's begin.
-    fn lasts(&mut self, from: Option<usize>, count: usize) {
-        let most = match from {
-            Some(from) => &mut self.kept[from].below,
-            None => &mut self.longest,
-        };
-        *most = count.max(*most);
-    }
-
-    /// A path from this kept state on has ended.
-    fn ended(&mut self, mut at: Option<usize>) {
-        while let Some(kept) = at.and_then(|at| self.kept.get_mut(at)) {
-            kept.open -= 1;
-            if kept.open > 0 {
-                break;
-            }
-            let (parent, count) = (kept.parent, kept.from_parent + kept.below);
-            self.lasts(parent, count);
-            at = parent;
-        }
-    }
-
-    fn matters(&self, state: &State, at: usize) -> Vec<Matters> {
-        let last = state.frames.len() - 1;
-        (0..=last)
-            .map(|frame| {
-                if frame == last {
-                    self.flow.here(at)
-                } else {
-                    let call = state.frames[frame + 1].callsite;
-                    self.flow.waiting(call, &self.insns[call], self.shape)
-                }
-            })
-            .collect()
-    }
-
-    /// The kept state of an earlier path that covers this one; keeps the state for later ones if there is none.
-    fn covered(&mut self) -> Result<Option<usize>, What> {
-        let at = self.at;
-        let keep = self.shape.keep[at];
-        let mut add =
-            keep || self.jumps - self.since.0 >= 2 && self.report.processed - self.since.1 >= 8;
-        let matters = self.matters(&self.state, at);
-        let list = std::mem::take(&mut self.lists[at]);
-        let mut left = Vec::with_capacity(list.len() + 1);
-        let mut hit = false;
-        let mut by = None;
-        let mut looping = false;
-        for &index in &list {
-            if hit || looping {
-                left.push(index);
-                continue;
-            }
-            let kept = &self.kept[index];
-            if kept.open > 0 {
-                let may_goto = matches!(self.insns[at], Insn::MayGoto { .. });
-                if may_goto || self.shape.calls_back[at] {
-                    let turned = !may_goto || kept.state.may_goto != self.state.may_goto;
-                    hit = turned && kept.state.covers(&self.state, Exact::Within, &matters);
-                } else if kept.state.may_goto == self.state.may_goto
-                    && kept.state.unrolled == self.state.unrolled
-                {
-                    looping = kept.state.covers(&self.state, Exact::Same, &matters);
-                }
-                if !hit
-                    && !keep
-                    && self.jumps - self.since.0 < 20
-                    && self.report.processed - self.since.1 < 100
-                {
-                    add = false;
-                }
-            } else {
-                hit = kept.state.covers(&self.state, Exact::No, &matters);
-            }
-            let kept = &mut self.kept[index];
-            if hit {
-                kept.hits += 1;
-                by = Some(index);
-            } else {
-                kept.misses += 1;
-            }
-            // A state that never helps is not compared again.
-            let patience = if keep && kept.open > 0 { 64 } else { 3 };
-            if hit || looping || kept.misses <= kept.hits * patience + patience {
-                left.push(index);
-            } else if !keep {
-                kept.state = empty();
-            }
-        }
-        if looping {
-            return Err(What::InfiniteLoop);
-        }
-        if !hit && add {
-            left.push(self.kept.len());
-            self.kept.push(Kept {
-                state: self.state.clone(),
-                at,
-                parent: self.parent,
-                open: 1,
-                hits: 0,
-                misses: 0,
-                from_parent: self.steps,
-                below: 0,
-            });
-            self.steps = 0;
-            self.parent = Some(self.kept.len() - 1);
-            self.since = (self.jumps, self.report.processed);
-        }
-        self.lists[at] = left;
-        Ok(by)
-    }
-
-    pub(super) fn push(&mut self, state: State, at: usize) -> Result<(), What> {
-        if self.pending.len() >= MAX_PENDING {
-            return Err(What::TooManyBranches);
-        }
-        if let Some(kept) = self.parent.and_then(|at| self.kept.get_mut(at)) {
-            kept.open += 1;
-        }
-        let (parent, steps) = (self.parent, self.steps);
-        self.pending.push(Pending {
-            state,
-            at,
-            parent,
-            steps,
-        });
-        Ok(())
-    }
-
-    /// Forgets in `state` what changed since the last time this path was at `at`.
-    fn widen_since(&self, state: &mut State, at: usize) {
-        let mut above = self.parent;
-        while let Some(kept) = above.and_then(|index| self.kept.get(index)) {
-            if kept.at == at && kept.state.frames.len() == state.frames.len() {
-                let matters = self.matters(state, at);
-                widen(&kept.state, state, &matters);
-                return;
-            }
-            above = kept.parent;
-        }
-    }
-
     pub(super) fn new_id(&mut self) -> u32 {
         self.ids += 1;
         self.ids
@@ -497,7 +329,7 @@ impl Walk<'_> {
         Ok(next)
     }
 
-    fn target(&self) -> usize {
+    pub(super) fn target(&self) -> usize {
         self.shape.target[self.at].unwrap_or(self.at + 1)
     }
 
@@ -542,313 +374,10 @@ impl Walk<'_> {
         }
         Ok(map)
     }
-
-    fn jump(&mut self, cond: Cond, width: Width, dst: Reg, src: Src) -> Result<Next, What> {
-        let a = self.read(dst)?;
-        let b = self.operand(src)?;
-        let (next, target) = (self.at + 1, self.target());
-        if let Some(taken) = self.outcome(cond, width, &a, &b) {
-            for (reg, value) in [(Some(dst), a), (register(src), b)] {
-                if let (Some(reg), true) = (reg, value.is_number()) {
-                    self.facts.decides(self.at, reg);
-                }
-            }
-            return Ok(Next::At(if taken { target } else { next }));
-        }
-        let mut other = self.state.clone();
-        if a.is_number() && b.is_number() && register(src) != Some(dst) {
-            let (mut ta, mut tb, mut fa, mut fb) = (a.var, b.var, a.var, b.var);
-            learn(cond, true, width, &mut ta, &mut tb);
-            learn(cond, false, width, &mut fa, &mut fb);
-            self.narrow(&mut other, dst, &a, &ta);
-            let mut here = std::mem::replace(&mut self.state, empty());
-            self.narrow(&mut here, dst, &a, &fa);
-            if let Some(src) = register(src) {
-                self.narrow(&mut other, src, &b, &tb);
-                self.narrow(&mut here, src, &b, &fb);
-            }
-            self.state = here;
-        } else if a.nullable && width == Width::W64 && src == Src::Imm(0) {
-            match cond {
-                Cond::Eq => {
-                    null(&mut other, &a, true);
-                    null(&mut self.state, &a, false);
-                }
-                Cond::Ne => {
-                    null(&mut other, &a, false);
-                    null(&mut self.state, &a, true);
-                }
-                _ => {}
-            }
-        }
-        self.push(other, target)?;
-        Ok(Next::At(next))
-    }
-
-    /// Which way a jump goes, if it always goes the same.
-    fn outcome(&self, cond: Cond, width: Width, a: &Value, b: &Value) -> Option<bool> {
-        if a.is_number() && b.is_number() {
-            return decided(cond, width, &a.var, &b.var);
-        }
-        let (pointer, number, cond) = if a.is_pointer() && b.is_number() {
-            (a, b, cond)
-        } else if b.is_pointer() && a.is_number() {
-            (b, a, flip(cond))
-        } else {
-            return None;
-        };
-        let valid = matches!(
-            pointer.kind,
-            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) | Kind::Map(_)
-        ) && !pointer.nullable;
-        if !valid || number.var.constant_of(width) != Some(0) {
-            return None;
-        }
-        match cond {
-            Cond::Eq => Some(false),
-            Cond::Ne => Some(true),
-            _ => None,
-        }
-    }
-
-    /// Puts what was learned of a register into it and into all numbers of the same id.
-    fn narrow(&mut self, state: &mut State, reg: Reg, was: &Value, now: &Scalar) {
-        let last = state.frames.len() - 1;
-        state.frames[last].regs[usize::from(reg.number())].var = *now;
-        if was.id == 0 {
-            return;
-        }
-        let (mut regs, mut slots) = (0u16, 0u64);
-        for (number, frame) in state.frames.iter_mut().enumerate() {
-            let top = number == last;
-            for (at, value) in frame.regs[..10].iter_mut().enumerate() {
-                if value.is_number() && value.id == was.id {
-                    value.var = *now;
-                    if top {
-                        regs |= 1 << at;
-                    }
-                }
-            }
-            for (at, slot) in frame.stack.iter_mut().enumerate() {
-                if slot.is_spilled() && slot.value.is_number() && slot.value.id == was.id {
-                    slot.value.var = *now;
-                    if top {
-                        slots |= 1 << at.min(63);
-                    }
-                }
-            }
-        }
-        if last > 0 {
-            // Numbers of callers are linked too: take them all as deciding, which is rare and safe.
-            for frame in 0..last {
-                let call = state.frames[frame + 1].callsite;
-                for (at, value) in state.frames[frame].regs[..10].iter().enumerate() {
-                    let number = u8::try_from(at).ok().and_then(Reg::new);
-                    if let (true, Some(reg)) = (value.is_number() && value.id == was.id, number) {
-                        self.facts.decides(call, reg);
-                        self.facts.decides(self.at, reg);
-                    }
-                }
-                for (at, slot) in state.frames[frame].stack.iter().enumerate() {
-                    if slot.is_spilled() && slot.value.is_number() && slot.value.id == was.id {
-                        self.facts.slot_decides(call, 1 << at.min(63));
-                    }
-                }
-            }
-            self.facts.decides(self.at, reg);
-        }
-        self.facts.link(self.at, regs, slots);
-    }
-
-    fn may_goto(&mut self) -> Result<Next, What> {
-        if !self.env.features.may_goto {
-            return Err(What::Missing {
-                feature: "may_goto",
-                since: "6.9",
-            });
-        }
-        self.jumps += 1;
-        let mut on = self.state.clone();
-        on.may_goto += 1;
-        // The state was just kept here: what changed is seen against the one before it.
-        let before = self
-            .parent
-            .and_then(|at| self.kept.get(at))
-            .map(|k| k.parent);
-        let now = std::mem::replace(&mut self.parent, before.flatten());
-        self.widen_since(&mut on, self.at);
-        self.parent = now;
-        self.push(on, self.at + 1)?;
-        Ok(Next::At(self.target()))
-    }
-
-    fn packet_load(&mut self, size: Size, index: Option<Reg>) -> Result<(), What> {
-        if self.env.kind != ProgType::SocketFilter && self.env.kind != ProgType::SchedCls {
-            return Err(What::PacketLoad);
-        }
-        if self.shape.starts.len() > 1 {
-            return Err(What::NotModelled("packet loads beside local functions"));
-        }
-        if size == Size::DW {
-            return Err(What::AccessSize);
-        }
-        if let Some((_, reserved)) = self.state.records.first() {
-            return Err(What::RecordKept {
-                reserved: *reserved,
-            });
-        }
-        let context = self.read(Reg::R6)?;
-        if context.kind != Kind::Ctx || context.fixed_off() != Some(0) {
-            return Err(What::NoPointer {
-                reg: Reg::R6,
-                holds: context.kernel_name(),
-            });
-        }
-        if let Some(index) = index {
-            self.read(index)?;
-        }
-        self.clobber();
-        *self.reg_mut(Reg::R0) = Value::UNKNOWN;
-        Ok(())
-    }
-
-    /// What a call leaves of r0 to r5.
-    pub(super) fn clobber(&mut self) {
-        for reg in &mut self.state.top_mut().regs[..6] {
-            *reg = Value::NOT_INIT;
-        }
-    }
-
-    pub(super) fn enter(
-        &self,
-        state: &mut State,
-        function: usize,
-        entry: Entry,
-        args: [Value; 5],
-    ) -> Result<usize, What> {
-        let number = state.frames.len();
-        let Some(number) = u8::try_from(number).ok().filter(|n| *n < 8) else {
-            return Err(What::TooDeep);
-        };
-        let mut frame = Frame::new(number, function, self.at, entry);
-        frame.regs[1..6].copy_from_slice(&args);
-        state.frames.push(frame);
-        Ok(self.shape.starts[function])
-    }
-
-    fn call(&mut self, callee: Callee) -> Result<Next, What> {
-        match callee {
-            Callee::Helper(id) => self.helper(id),
-            Callee::Local(_) => self.local_call(),
-            Callee::Kfunc { .. } => Err(What::NotModelled("a kernel function")),
-        }
-    }
-
-    fn local_call(&mut self) -> Result<Next, What> {
-        let function = self.shape.callee[self.at].unwrap_or(0);
-        let mut args = [Value::NOT_INIT; 5];
-        args.copy_from_slice(&self.state.top().regs[1..6]);
-        self.clobber();
-        let mut state = std::mem::replace(&mut self.state, empty());
-        let entered = self.enter(&mut state, function, Entry::Call, args);
-        self.state = state;
-        Ok(Next::At(entered?))
-    }
-
-    fn exit(&mut self) -> Result<Next, What> {
-        let last = self.state.frames.len() - 1;
-        let frame = self.state.top();
-        let (entry, callsite) = (frame.entry, frame.callsite);
-        let r0 = frame.regs[0];
-        match entry {
-            Entry::Main => {
-                if let Some((_, reserved)) = self.state.records.first() {
-                    return Err(What::RecordKept {
-                        reserved: *reserved,
-                    });
-                }
-                self.read(Reg::R0)?;
-                Ok(Next::End)
-            }
-            Entry::Call => {
-                if matches!(r0.kind, Kind::Stack(_)) {
-                    return Err(What::ReturnsStack);
-                }
-                self.state.frames.truncate(last);
-                self.state.top_mut().regs[0] = r0;
-                Ok(Next::At(callsite + 1))
-            }
-            Entry::Callback => {
-                let value = self.read(Reg::R0)?;
-                self.facts.decides(self.at, Reg::R0);
-                if !value.is_number() || value.var.smin < 0 || value.var.smax > 1 {
-                    return Err(What::CallbackReturn);
-                }
-                self.state.frames.truncate(last);
-                // The helper is come to again, with what its function left.
-                let mut state = std::mem::replace(&mut self.state, empty());
-                self.widen_since(&mut state, callsite);
-                self.state = state;
-                Ok(Next::At(callsite))
-            }
-        }
-    }
-
-    /// Bytes that the longest chain of calls takes.
-    fn stack(&self) -> Result<i64, What> {
-        let mut own = vec![0i64; self.shape.starts.len()];
-        for (function, depth) in self.depth.iter().enumerate() {
-            own[function] = -*depth;
-        }
-        for (at, insn) in self.insns.iter().enumerate() {
-            if matches!(insn, Insn::MayGoto { .. }) {
-                let function = self.shape.function[at];
-                // Count and time of the loop live on the stack, once for each `may_goto`.
-                own[function] += 16;
-            }
-        }
-        if let Some(bytes) = own.iter().find(|bytes| **bytes > STACK) {
-            return Err(What::StackTooBig { bytes: *bytes });
-        }
-        let mut best = 0;
-        self.chain(0, 0, 1, &own, &mut best)?;
-        Ok(best)
-    }
-
-    fn chain(
-        &self,
-        function: usize,
-        above: i64,
-        frames: usize,
-        own: &[i64],
-        best: &mut i64,
-    ) -> Result<(), What> {
-        let bytes = above + ((own[function].max(1) + 15) & !15);
-        *best = (*best).max(bytes);
-        if bytes > STACK {
-            return Err(What::StackTooBig { bytes });
-        }
-        if frames > 8 {
-            return Err(What::TooDeep);
-        }
-        for (at, callee) in self.shape.callee.iter().enumerate() {
-            if let (Some(callee), true) = (*callee, self.shape.function[at] == function) {
-                self.chain(callee, bytes, frames + 1, own, best)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn register(src: Src) -> Option<Reg> {
-    match src {
-        Src::Reg(reg) => Some(reg),
-        Src::Imm(_) => None,
-    }
 }
 
 /// A state that stands in while another is moved out.
-fn empty() -> State {
+pub(super) fn empty() -> State {
     State {
         frames: Vec::new(),
         records: Vec::new(),
@@ -856,31 +385,10 @@ fn empty() -> State {
         unrolled: 0,
     }
 }
-
-/// Makes every copy of a pointer that may be 0 either 0 or a pointer.
-fn null(state: &mut State, was: &Value, is_null: bool) {
-    if is_null && was.record != 0 {
-        state.records.retain(|(id, _)| *id != was.record);
-    }
-    let (id, kind) = (was.id, was.kind);
-    state.each(|value| {
-        if value.nullable && value.id == id && value.kind == kind {
-            if is_null {
-                *value = Value::known(0);
-            } else {
-                value.nullable = false;
-                if value.record == 0 {
-                    value.id = 0;
-                }
-            }
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asm::build::*;
+    use crate::asm::{Cond, Size, build::*, helper::ProgType};
 
     fn longest(insns: &[Insn]) -> Option<usize> {
         let env = Env::new(ProgType::Kprobe, &[]);
