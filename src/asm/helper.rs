@@ -141,6 +141,58 @@ impl Helper {
         self.progs & (1 << prog as u8) != 0
     }
 
+    /// Whether it may move the packet or change its size, so that pointers into it must be loaded and compared again
+    /// (`net/core/filter.c: bpf_helper_changes_pkt_data`).
+    pub fn moves_packet(&self) -> bool {
+        matches!(
+            self.name,
+            "bpf_clone_redirect"
+                | "bpf_l3_csum_replace"
+                | "bpf_l4_csum_replace"
+                | "bpf_lwt_push_encap"
+                | "bpf_lwt_seg6_action"
+                | "bpf_lwt_seg6_adjust_srh"
+                | "bpf_lwt_seg6_store_bytes"
+                | "bpf_msg_pop_data"
+                | "bpf_msg_pull_data"
+                | "bpf_msg_push_data"
+                | "bpf_skb_adjust_room"
+                | "bpf_skb_change_head"
+                | "bpf_skb_change_proto"
+                | "bpf_skb_change_tail"
+                | "bpf_skb_pull_data"
+                | "bpf_skb_store_bytes"
+                | "bpf_skb_vlan_pop"
+                | "bpf_skb_vlan_push"
+                | "bpf_store_hdr_opt"
+                | "bpf_xdp_adjust_head"
+                | "bpf_xdp_adjust_meta"
+                | "bpf_xdp_adjust_tail"
+        )
+    }
+
+    /// Whether its memory arguments may point into a packet (`pkt_access` of `struct bpf_func_proto`).
+    pub fn takes_packet(&self) -> bool {
+        matches!(
+            self.name,
+            "bpf_map_lookup_elem"
+                | "bpf_map_update_elem"
+                | "bpf_map_delete_elem"
+                | "bpf_map_push_elem"
+                | "bpf_map_lookup_percpu_elem"
+                | "bpf_csum_diff"
+                | "bpf_sk_lookup_tcp"
+                | "bpf_sk_lookup_udp"
+                | "bpf_skc_lookup_tcp"
+                | "bpf_tcp_check_syncookie"
+                | "bpf_tcp_gen_syncookie"
+                | "bpf_tcp_raw_gen_syncookie_ipv4"
+                | "bpf_tcp_raw_gen_syncookie_ipv6"
+                | "bpf_tcp_raw_check_syncookie_ipv4"
+                | "bpf_tcp_raw_check_syncookie_ipv6"
+        )
+    }
+
     /// Whether it may fault pages in, so that only sleepable programs may call it.
     pub fn may_sleep(&self) -> bool {
         matches!(

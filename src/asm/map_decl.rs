@@ -16,6 +16,13 @@ pub const KINDS: &[(&str, u32)] = &[
     ("stack_trace", 7),
     ("lru_hash", 9),
     ("lru_percpu_hash", 10),
+    ("lpm_trie", 11),
+    ("devmap", 14),
+    ("cpumap", 16),
+    ("xskmap", 17),
+    ("queue", 22),
+    ("stack", 23),
+    ("devmap_hash", 25),
     ("ringbuf", 27),
 ];
 

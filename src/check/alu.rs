@@ -164,7 +164,7 @@ impl Walk<'_> {
 
     /// `pointer op number`, or the same the other way round if not `first`.
     fn pointer_math(
-        &self,
+        &mut self,
         op: AluOp,
         width: Width,
         reg: Reg,
@@ -189,6 +189,7 @@ impl Walk<'_> {
         }
         let known = number.constant().map(u64::cast_signed);
         match pointer.kind {
+            Kind::PacketEnd => return Err(math(reg, pointer, name(op))),
             Kind::Map(_) | Kind::Func(_) if !(known == Some(0) && op == AluOp::Add) => {
                 return Err(math(reg, pointer, name(op)));
             }
@@ -207,7 +208,12 @@ impl Walk<'_> {
                 let fixed = known.and_then(|v| i64::from(pointer.off).checked_add(v));
                 match fixed.map(i32::try_from) {
                     Some(Ok(off)) => out.off = off,
-                    _ => out.var.alu(AluOp::Add, Width::W64, number),
+                    _ => {
+                        out.var.alu(AluOp::Add, Width::W64, number);
+                        if pointer.is_packet() {
+                            (out.id, out.range) = (self.new_id(), 0);
+                        }
+                    }
                 }
             }
             AluOp::Sub => {
@@ -217,7 +223,15 @@ impl Walk<'_> {
                 let fixed = known.and_then(|v| i64::from(pointer.off).checked_sub(v));
                 match fixed.map(i32::try_from) {
                     Some(Ok(off)) => out.off = off,
-                    _ => out.var.alu(AluOp::Sub, Width::W64, number),
+                    _ => {
+                        out.var.alu(AluOp::Sub, Width::W64, number);
+                        if pointer.is_packet() {
+                            out.id = self.new_id();
+                            if number.smin < 0 {
+                                out.range = 0;
+                            }
+                        }
+                    }
                 }
             }
             _ => return Err(math(reg, pointer, name(op))),

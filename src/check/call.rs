@@ -36,6 +36,8 @@ const NOT_MODELLED: &[u32] = &[180, 209];
 
 /// `bpf_tail_call`.
 const TAIL_CALL: u32 = 12;
+/// `bpf_redirect_map`.
+const REDIRECT_MAP: u32 = 51;
 
 /// Whether sleepable programs may use maps of that kind (`check_map_prog_compatibility`).
 pub(super) fn sleepable_map(kind: MapKind) -> bool {
@@ -56,6 +58,10 @@ fn takes(id: u32, kind: MapKind) -> bool {
         MapKind::Ringbuf => matches!(id, 130 | 131 | 134),
         MapKind::StackTrace => id == 27,
         MapKind::ProgArray => id == TAIL_CALL,
+        MapKind::Devmap | MapKind::DevmapHash => matches!(id, 1 | REDIRECT_MAP),
+        MapKind::Cpumap | MapKind::Xskmap => id == REDIRECT_MAP,
+        MapKind::Queue | MapKind::Stack => matches!(id, 87..=89),
+        MapKind::LpmTrie => matches!(id, 1..=3),
         _ if id == 195 => is_percpu(kind),
         _ => matches!(id, 1..=3 | 164),
     }
@@ -92,6 +98,9 @@ impl Walk<'_> {
         self.clobber();
         let result = self.result(helper, &seen)?;
         *self.reg_mut(Reg::R0) = result;
+        if helper.moves_packet() {
+            self.packet_moves();
+        }
         Ok(Next::At(self.at + 1))
     }
 
@@ -144,11 +153,14 @@ impl Walk<'_> {
     ) -> Result<(), What> {
         let reg = ARGS[at];
         let value = self.read(reg)?;
-        let wrong = || What::Argument {
-            helper: helper.name,
-            reg,
-            wants: arg,
-            holds: value.kernel_name(),
+        let wrong = || match value.lost_at() {
+            Some(by) => What::Lost { reg, by },
+            None => What::Argument {
+                helper: helper.name,
+                reg,
+                wants: arg,
+                holds: value.kernel_name(),
+            },
         };
         let nullable = matches!(
             arg,
@@ -191,23 +203,23 @@ impl Walk<'_> {
                     spec.value_size
                 };
                 let out = arg == Arg::MapValueOut;
-                self.memory_kind(&value, wrong())?;
-                self.helper_memory(&value, size.into(), out, out, false)
+                self.memory_kind(helper, reg, &value, wrong())?;
+                self.helper_memory(reg, &value, size.into(), out, out, false)
             }
             Arg::FixedMem(size) | Arg::FixedOut(size) => {
                 let out = matches!(arg, Arg::FixedOut(_));
-                self.memory_kind(&value, wrong())?;
+                self.memory_kind(helper, reg, &value, wrong())?;
                 if out && size > 1 {
                     self.aligned_argument(&value, size)?;
                 }
-                self.helper_memory(&value, size.into(), out, out, false)
+                self.helper_memory(reg, &value, size.into(), out, out, false)
             }
             Arg::Mem | Arg::MemOrNull | Arg::Out => {
                 let empty = value.is_zero() && self.zero_length_follows(helper, at);
                 if empty {
                     return Err(wrong());
                 }
-                self.memory_kind(&value, wrong())
+                self.memory_kind(helper, reg, &value, wrong())
             }
             Arg::Size | Arg::SizeOrZero => self.length(helper, at, arg, &value, seen),
             Arg::ConstSize => {
@@ -277,8 +289,19 @@ impl Walk<'_> {
     }
 
     /// Whether a helper takes memory of that kind.
-    fn memory_kind(&self, value: &Value, wrong: What) -> Result<(), What> {
+    fn memory_kind(
+        &self,
+        helper: &'static Helper,
+        reg: Reg,
+        value: &Value,
+        wrong: What,
+    ) -> Result<(), What> {
         match value.kind {
+            Kind::Packet | Kind::PacketMeta if helper.takes_packet() => Ok(()),
+            Kind::Packet | Kind::PacketMeta => Err(What::PacketArgument {
+                helper: helper.name,
+                reg,
+            }),
             Kind::Stack(_) | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) => Ok(()),
             _ => Err(wrong),
         }
@@ -342,15 +365,16 @@ impl Walk<'_> {
         }
         let writes = helper.args.get(before) == Some(&Arg::Out);
         let constant = value.var.constant().is_some();
-        self.helper_memory(&base, size, writes, constant, zero_allowed)
+        self.helper_memory(ARGS[before], &base, size, writes, constant, zero_allowed)
     }
 
     /// Ends a record's life: what pointed to it are numbers now.
     fn release(&mut self, record: u32) {
+        let lost = Value::lost(self.at);
         self.state.records.retain(|(id, _)| *id != record);
         self.state.each(|value| {
             if value.record == record {
-                *value = Value::UNKNOWN;
+                *value = lost;
             }
         });
     }

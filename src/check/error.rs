@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use super::value::Value;
 use crate::asm::{
     Insn, Reg,
     helper::{Arg, ProgType},
@@ -29,6 +30,8 @@ pub enum Region {
     MapKey,
     /// Memory such as a ring buffer record.
     Memory,
+    /// A packet.
+    Packet,
 }
 
 impl fmt::Display for Region {
@@ -37,6 +40,7 @@ impl fmt::Display for Region {
             Region::MapValue => "the map value",
             Region::MapKey => "the map key",
             Region::Memory => "the record",
+            Region::Packet => "the packet",
         })
     }
 }
@@ -131,6 +135,41 @@ pub enum What {
         size: i64,
         /// Bytes there are.
         have: u32,
+    },
+    /// An access to a packet beyond the bytes that are known to be there.
+    Packet {
+        /// The register.
+        reg: Reg,
+        /// First byte, from where the pointer's fixed offset is 0.
+        off: i64,
+        /// Bytes accessed.
+        size: i64,
+        /// Bytes known to be there.
+        known: i32,
+    },
+    /// An access through a packet pointer that may be further than the longest packet.
+    PacketFar {
+        /// The register.
+        reg: Reg,
+    },
+    /// An access through a packet pointer at the end or behind it.
+    PacketEnded {
+        /// The register.
+        reg: Reg,
+    },
+    /// Packet bytes given to a helper that does not take them.
+    PacketArgument {
+        /// The helper.
+        helper: &'static str,
+        /// The register.
+        reg: Reg,
+    },
+    /// Use of what was a pointer until something ended its life.
+    Lost {
+        /// The register.
+        reg: Reg,
+        /// The instruction that ended it.
+        by: usize,
     },
     /// An index that may be negative.
     Negative {
@@ -278,6 +317,17 @@ pub enum What {
 }
 
 impl What {
+    /// No pointer to memory, and whether it once was one.
+    pub(super) fn no_pointer(reg: Reg, value: &Value) -> What {
+        match value.lost_at() {
+            Some(by) => What::Lost { reg, by },
+            None => What::NoPointer {
+                reg,
+                holds: value.kernel_name(),
+            },
+        }
+    }
+
     /// Why the kernel refuses it.
     pub fn why(&self) -> &'static str {
         match self {
@@ -306,6 +356,19 @@ impl What {
             }
             What::NullMath { .. } | What::MaybeNull { .. } => {
                 "the lookup finds nothing at times, and 0 is no address to use"
+            }
+            What::NoPointer {
+                holds: "pkt_end", ..
+            } => "nothing of the packet lies at its end",
+            What::Packet { .. } | What::PacketEnded { .. } => {
+                "a packet may end anywhere; only a comparison with its end shows what is there"
+            }
+            What::PacketFar { .. } => {
+                "comparing a pointer that may be more than 65535 bytes away with the end shows nothing"
+            }
+            What::PacketArgument { .. } => "the helper may be handed memory of other kinds alone",
+            What::Lost { .. } => {
+                "giving a record back, or moving the packet, ends the life of every pointer into it"
             }
             What::NoPointer { .. } => "a number is no address that a program may use by itself",
             What::Outside { .. } | What::OutsideStack { .. } => "memory beyond belongs to others",
@@ -371,12 +434,27 @@ impl What {
             What::DivByZero => "divide by another number",
             What::Shift(_) => "shift by less than the width",
             What::AccessSize => "use a size that the instruction has",
+            What::PointerMath {
+                holds: "pkt_end", ..
+            } => "move a copy of `data` instead and compare it with the end",
             What::PointerMath { .. } => "add or subtract 64-bit numbers only",
             What::NullMath { .. } | What::MaybeNull { .. } => {
                 "compare it with 0 first: `if r0 == 0 goto out`"
             }
             What::Offset { .. } | What::Negative { .. } | What::Unbounded { .. } => {
                 "bound the number first: `r1 &= 63` or `if r1 > 63 goto out`"
+            }
+            What::NoPointer {
+                holds: "pkt_end", ..
+            } => "read through a copy of `data`",
+            What::Packet { .. } => {
+                "compare a pointer behind the last byte with `data_end` first: `if r4 > r3 goto out`"
+            }
+            What::PacketEnded { .. } => "go the other way of the comparison with `data_end`",
+            What::PacketFar { .. } => "bound the number that was added first: `r5 &= 0x7fff`",
+            What::PacketArgument { .. } => "copy the bytes to the stack and pass those",
+            What::Lost { .. } => {
+                "use it before that; a packet's `data` and `data_end` can be loaded and compared again after it"
             }
             What::NoPointer { .. } => {
                 "read it with `bpf_probe_read_user` or `bpf_probe_read_kernel`"
@@ -493,6 +571,39 @@ impl fmt::Display for What {
                 f,
                 "{size} bytes at offset {off} are not inside {region} of {have} bytes"
             ),
+            What::Packet {
+                reg,
+                off,
+                size,
+                known: 0,
+            } => write!(
+                f,
+                "{size} bytes at offset {off} through {reg}, which was not compared with the packet's end"
+            ),
+            What::Packet {
+                reg,
+                off,
+                size,
+                known,
+            } => write!(
+                f,
+                "{size} bytes at offset {off} through {reg}, where {known} bytes of the packet are known to be"
+            ),
+            What::PacketFar { reg } => {
+                write!(f, "{reg} may be further into the packet than 65535 bytes")
+            }
+            What::PacketEnded { reg } => {
+                write!(
+                    f,
+                    "memory access through {reg}, which is at the packet's end or behind"
+                )
+            }
+            What::PacketArgument { helper, reg } => {
+                write!(f, "{helper} does not take packet bytes, as in {reg}")
+            }
+            What::Lost { reg, by } => {
+                write!(f, "{reg} is no pointer any more: insn {by} ended its life")
+            }
             What::Negative { region } => write!(f, "an offset into {region} may be negative"),
             What::Unbounded { region } => {
                 write!(f, "an offset into {region} has no upper bound")

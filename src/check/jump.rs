@@ -3,6 +3,7 @@
 use super::{
     branch::{decided, flip, learn},
     error::What,
+    packet,
     scalar::Scalar,
     state::State,
     value::{Kind, Value},
@@ -54,6 +55,8 @@ impl Walk<'_> {
                 }
                 _ => {}
             }
+        } else if let (Width::W64, Some(src)) = (width, register(src)) {
+            packet::learn(cond, (dst, &a), (src, &b), &mut other, &mut self.state);
         }
         self.push(other, target)?;
         Ok(Next::At(next))
@@ -63,6 +66,9 @@ impl Walk<'_> {
     fn outcome(&self, cond: Cond, width: Width, a: &Value, b: &Value) -> Option<bool> {
         if a.is_number() && b.is_number() {
             return decided(cond, width, &a.var, &b.var);
+        }
+        if a.is_packet() && b.is_packet() && width == Width::W64 {
+            return packet::decided(cond, a, b);
         }
         let (pointer, number, cond) = if a.is_pointer() && b.is_number() {
             (a, b, cond)

@@ -2,13 +2,16 @@
 
 use super::{
     alu::MAX_OFF,
-    context,
+    context::{self, Access, Holds},
     error::{Region, What},
     state::{Byte, Frame, STACK},
     value::{Kind, Value},
     walk::Walk,
 };
-use crate::asm::{AtomicOp, Reg, Size, Src, Width};
+use crate::{
+    asm::{AtomicOp, Reg, Size, Src, Width},
+    spec::MapKind,
+};
 
 /// Map flags: programs may only read, or only write (`include/uapi/linux/bpf.h`).
 const RDONLY_PROG: u32 = 1 << 7;
@@ -49,7 +52,7 @@ impl Walk<'_> {
         if signed && !self.env.features.cpu_v4 {
             return Err(super::alu::v4("sign-extending loads"));
         }
-        let mut value = self.load_value(src, off, size, false)?;
+        let mut value = self.load_value(src, off, size, signed, false)?;
         self.writable(dst)?;
         if value.is_number() && size != Size::DW {
             if signed {
@@ -94,7 +97,12 @@ impl Walk<'_> {
     fn atomic_place(&self, reg: Reg) -> Result<(), What> {
         let value = self.read(reg)?;
         match value.kind {
-            Kind::Ctx | Kind::Btf(_) | Kind::MapKey(_) => Err(What::AtomicPlace {
+            Kind::Ctx
+            | Kind::Btf(_)
+            | Kind::MapKey(_)
+            | Kind::Packet
+            | Kind::PacketMeta
+            | Kind::PacketEnd => Err(What::AtomicPlace {
                 holds: value.kernel_name(),
             }),
             _ => Ok(()),
@@ -150,7 +158,7 @@ impl Walk<'_> {
         }
         self.atomic_place(dst)?;
         self.aligned(dst, off, size)?;
-        let mut old = self.load_value(dst, off, size, !fetch)?;
+        let mut old = self.load_value(dst, off, size, false, !fetch)?;
         if to == Some(dst) {
             return Err(What::FetchesIntoBase { reg: dst });
         }
@@ -182,11 +190,27 @@ impl Walk<'_> {
     }
 
     /// What a load gives, before extension. With `ignore`, only whether it may be done.
-    fn load_value(&mut self, src: Reg, off: i16, size: Size, ignore: bool) -> Result<Value, What> {
+    fn load_value(
+        &mut self,
+        src: Reg,
+        off: i16,
+        size: Size,
+        signed: bool,
+        ignore: bool,
+    ) -> Result<Value, What> {
         let base = self.read(src)?;
         self.access(src, &base, off.into(), size.bytes(), false)?;
         match base.kind {
             Kind::Stack(frame) => self.stack_load(frame, &base, off.into(), size, ignore),
+            Kind::Ctx => Ok(
+                match self.context(off.into(), size.bytes(), false, signed)? {
+                    Holds::Number => Value::UNKNOWN,
+                    Holds::Data => Value::pointer(Kind::Packet, 0),
+                    Holds::Meta => Value::pointer(Kind::PacketMeta, 0),
+                    Holds::End => Value::pointer(Kind::PacketEnd, 0),
+                    Holds::Sock => return Err(What::NotModelled("a packet's socket")),
+                },
+            ),
             _ => Ok(Value::UNKNOWN),
         }
     }
@@ -211,10 +235,7 @@ impl Walk<'_> {
                 if base.fixed_off() != Some(0) {
                     return Err(What::MovedContext);
                 }
-                if !context::allowed(self.env.kind, off, size, write) {
-                    return Err(What::Context { off, size, write });
-                }
-                Ok(())
+                self.context(off, size, write, false).map(|_| ())
             }
             Kind::Stack(_) => {
                 let at = off + i64::from(base.off);
@@ -230,13 +251,25 @@ impl Walk<'_> {
             Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) => {
                 self.region(base, off, size.into(), write, false)
             }
+            Kind::Packet | Kind::PacketMeta => {
+                self.packet_access(reg, base, off, size.into(), false)
+            }
             Kind::Btf(_) => Err(What::NotModelled("access to a kernel structure")),
             Kind::Map(_) if !write => Err(What::NotModelled("a read of a map's own fields")),
-            _ => Err(What::NoPointer {
-                reg,
-                holds: base.kernel_name(),
-            }),
+            _ => Err(What::no_pointer(reg, base)),
         }
+    }
+
+    /// What a field of the context holds.
+    fn context(&self, off: i64, size: u32, write: bool, signed: bool) -> Result<Holds, What> {
+        let access = Access {
+            off,
+            size: size.into(),
+            write,
+            signed,
+        };
+        let kind = self.env.kind;
+        context::field(kind, access).ok_or(What::Context { off, size, write })
     }
 
     /// Whether bytes are inside the region behind a pointer.
@@ -252,7 +285,9 @@ impl Walk<'_> {
         let (region, have) = match base.kind {
             Kind::MapValue(index) => {
                 let flags = map(index).flags;
-                if write && flags & RDONLY_PROG != 0 {
+                // Programs only read the entries of a device map (`dev_map_init_map`).
+                let devices = matches!(map(index).kind, MapKind::Devmap | MapKind::DevmapHash);
+                if write && (devices || flags & RDONLY_PROG != 0) {
                     return Err(What::ReadOnly);
                 }
                 if !write && flags & WRONLY_PROG != 0 {
@@ -525,14 +560,19 @@ impl Walk<'_> {
     /// Memory that a helper reads or fills (`check_helper_mem_access`).
     pub(super) fn helper_memory(
         &mut self,
+        reg: Reg,
         base: &Value,
         size: i64,
         write: bool,
         fills: bool,
         zero_allowed: bool,
     ) -> Result<(), What> {
-        let Kind::Stack(frame) = base.kind else {
-            return self.region(base, 0, size, write, zero_allowed);
+        let frame = match base.kind {
+            Kind::Stack(frame) => frame,
+            Kind::Packet | Kind::PacketMeta => {
+                return self.packet_access(reg, base, 0, size, zero_allowed);
+            }
+            _ => return self.region(base, 0, size, write, zero_allowed),
         };
         if size == 0 && !zero_allowed {
             return Err(What::OutsideStack { off: 0, size });

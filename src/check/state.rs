@@ -232,6 +232,7 @@ fn value_covers(old: &Value, new: &Value, exact: Exact, precise: bool, ids: &mut
         let same = old.kind == new.kind && old.nullable == new.nullable && old.off == new.off;
         return same
             && old.var == new.var
+            && old.range == new.range
             && ids.same(old.id, new.id)
             && ids.same(old.record, new.record);
     }
@@ -247,7 +248,13 @@ fn value_covers(old: &Value, new: &Value, exact: Exact, precise: bool, ids: &mut
         }
         return old.var.holds(&new.var) && ids.linked(old.id, new.id);
     }
-    old.off == new.off
+    let range = if old.range < 0 || new.range < 0 {
+        old.range == new.range
+    } else {
+        old.range <= new.range
+    };
+    range
+        && old.off == new.off
         && old.var.holds(&new.var)
         && ids.same(old.id, new.id)
         && ids.same(old.record, new.record)

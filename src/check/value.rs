@@ -27,6 +27,12 @@ pub(super) enum Kind {
     Btf(&'static str),
     /// A function of the program, by number.
     Func(u16),
+    /// A packet's bytes.
+    Packet,
+    /// What XDP left in front of a packet.
+    PacketMeta,
+    /// The end of a packet.
+    PacketEnd,
 }
 
 /// A register or a spilled one.
@@ -43,6 +49,10 @@ pub(super) struct Value {
     pub(super) id: u32,
     /// The record that must be given back; 0 for none.
     pub(super) record: u32,
+    /// Packet pointers: bytes known to be inside, from offset 0 on; negative at or behind the end (`packet`).
+    pub(super) range: i32,
+    /// Numbers: the instruction after the one that made it worthless as the pointer it was; 0 for none.
+    pub(super) lost: u32,
 }
 
 impl Value {
@@ -53,6 +63,8 @@ impl Value {
         var: Scalar::UNKNOWN,
         id: 0,
         record: 0,
+        range: 0,
+        lost: 0,
     };
 
     pub(super) const UNKNOWN: Value = Value::number(Scalar::UNKNOWN);
@@ -65,6 +77,8 @@ impl Value {
             var,
             id: 0,
             record: 0,
+            range: 0,
+            lost: 0,
         }
     }
 
@@ -80,6 +94,8 @@ impl Value {
             var: Scalar::ZERO,
             id: 0,
             record: 0,
+            range: 0,
+            lost: 0,
         }
     }
 
@@ -91,7 +107,26 @@ impl Value {
             var: Scalar::ZERO,
             id,
             record: 0,
+            range: 0,
+            lost: 0,
         }
+    }
+
+    /// A number that was a pointer until that instruction.
+    pub(super) fn lost(insn: usize) -> Value {
+        Value {
+            lost: u32::try_from(insn + 1).unwrap_or(0),
+            ..Value::UNKNOWN
+        }
+    }
+
+    /// The instruction that made the pointer that this was worthless.
+    pub(super) fn lost_at(&self) -> Option<usize> {
+        usize::try_from(self.lost).ok()?.checked_sub(1)
+    }
+
+    pub(super) const fn is_packet(&self) -> bool {
+        matches!(self.kind, Kind::Packet | Kind::PacketMeta | Kind::PacketEnd)
     }
 
     pub(super) const fn is_number(&self) -> bool {
@@ -128,6 +163,9 @@ impl Value {
             (Kind::Btf(_), false) => "ptr_",
             (Kind::Btf(_), true) => "ptr_or_null_",
             (Kind::Func(_), _) => "func",
+            (Kind::Packet, _) => "pkt",
+            (Kind::PacketMeta, _) => "pkt_meta",
+            (Kind::PacketEnd, _) => "pkt_end",
         }
     }
 }
@@ -145,6 +183,9 @@ impl fmt::Display for Value {
             Kind::Mem(size) => write!(f, "pointer to {size} bytes of memory")?,
             Kind::Btf(name) => write!(f, "pointer to `struct {name}`")?,
             Kind::Func(number) => write!(f, "function {number}")?,
+            Kind::Packet => f.write_str("pointer into the packet")?,
+            Kind::PacketMeta => f.write_str("pointer to the packet's metadata")?,
+            Kind::PacketEnd => f.write_str("pointer to the packet's end")?,
         }
         if self.nullable {
             f.write_str(" or 0")?;
@@ -154,6 +195,11 @@ impl fmt::Display for Value {
         }
         if !self.var.is_zero() {
             write!(f, " + {}", self.var)?;
+        }
+        match self.range {
+            0 => {}
+            1.. => write!(f, ", {} bytes known to be there", self.range)?,
+            _ => f.write_str(", at its end or behind")?,
         }
         Ok(())
     }

@@ -17,11 +17,18 @@ pub enum MapKind {
     StackTrace = 7,
     LruHash = 9,
     LruPercpuHash = 10,
+    LpmTrie = 11,
+    Devmap = 14,
+    Cpumap = 16,
+    Xskmap = 17,
+    Queue = 22,
+    Stack = 23,
+    DevmapHash = 25,
     Ringbuf = 27,
 }
 
 impl MapKind {
-    const ALL: [MapKind; 10] = [
+    const ALL: [MapKind; 17] = [
         MapKind::Hash,
         MapKind::Array,
         MapKind::ProgArray,
@@ -31,6 +38,13 @@ impl MapKind {
         MapKind::StackTrace,
         MapKind::LruHash,
         MapKind::LruPercpuHash,
+        MapKind::LpmTrie,
+        MapKind::Devmap,
+        MapKind::Cpumap,
+        MapKind::Xskmap,
+        MapKind::Queue,
+        MapKind::Stack,
+        MapKind::DevmapHash,
         MapKind::Ringbuf,
     ];
 

@@ -53,10 +53,14 @@ pub struct MapStore {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     Array,
-    Hash { lru: bool },
+    Hash {
+        lru: bool,
+    },
     Stacks,
     Ring,
     Programs,
+    /// Not modelled.
+    Other,
 }
 
 fn form(kind: MapKind) -> (Form, bool) {
@@ -70,6 +74,13 @@ fn form(kind: MapKind) -> (Form, bool) {
         MapKind::StackTrace => (Form::Stacks, false),
         MapKind::PerfEventArray | MapKind::Ringbuf => (Form::Ring, false),
         MapKind::ProgArray => (Form::Programs, false),
+        MapKind::LpmTrie
+        | MapKind::Devmap
+        | MapKind::Cpumap
+        | MapKind::Xskmap
+        | MapKind::Queue
+        | MapKind::Stack
+        | MapKind::DevmapHash => (Form::Other, false),
     }
 }
 
@@ -80,6 +91,7 @@ fn size(n: u32) -> usize {
 impl MapStore {
     /// An empty map, or an array of zeros with its `init` in entry 0.
     pub(super) fn new(spec: &MapSpec, cpus: u32) -> Result<Self, What> {
+        let name = || spec.name.clone();
         let (form, percpu) = form(spec.kind);
         let shape_ok = match form {
             Form::Array => spec.key_size == 4 && spec.value_size > 0 && spec.max_entries > 0,
@@ -91,10 +103,11 @@ impl MapStore {
                     && spec.max_entries > 0
             }
             Form::Ring => true,
+            Form::Other => return Err(What::MapKind(name(), spec.kind)),
             Form::Programs => spec.key_size == 4 && spec.value_size == 4 && spec.max_entries > 0,
         };
         if !shape_ok {
-            return Err(What::MapShape(spec.name.clone()));
+            return Err(What::MapShape(name()));
         }
         let cpus = if percpu { size(cpus) } else { 1 };
         let value_stride = size(spec.value_size).next_multiple_of(8);
@@ -105,7 +118,7 @@ impl MapStore {
             && most > space::MAX_MAP_BYTES
             && (whole || entry > 1 << 24)
         {
-            return Err(What::MapTooBig(spec.name.clone()));
+            return Err(What::MapTooBig(name()));
         }
         let bytes = if whole {
             usize::try_from(most).unwrap_or(0)
@@ -177,7 +190,7 @@ impl MapStore {
                 self.pool.fill(0);
                 self.keys.fill(None);
             }
-            Form::Hash { .. } | Form::Ring | Form::Programs => {
+            Form::Hash { .. } | Form::Ring | Form::Programs | Form::Other => {
                 self.pool.clear();
                 self.keys.clear();
             }
@@ -200,7 +213,7 @@ impl MapStore {
                 (index < self.spec.max_entries).then(|| size(index))
             }
             Form::Hash { .. } => self.entries.get(key).copied(),
-            Form::Stacks | Form::Ring | Form::Programs => None,
+            Form::Stacks | Form::Ring | Form::Programs | Form::Other => None,
         }
     }
 
@@ -316,7 +329,7 @@ impl MapStore {
             Form::Array => size(self.spec.max_entries),
             Form::Hash { .. } => self.entries.len(),
             Form::Stacks => self.keys.iter().flatten().count(),
-            Form::Ring | Form::Programs => 0,
+            Form::Ring | Form::Programs | Form::Other => 0,
         }
     }
 
@@ -367,7 +380,7 @@ impl MapStore {
                     .and(u32::try_from(at).ok())
                     .map(|at| at.to_ne_bytes().to_vec())
             }),
-            Form::Ring | Form::Programs => None,
+            Form::Ring | Form::Programs | Form::Other => None,
         }
     }
 
@@ -376,7 +389,7 @@ impl MapStore {
         match form(self.spec.kind).0 {
             Form::Array => size(self.spec.max_entries),
             Form::Hash { .. } => self.keys.len(),
-            Form::Stacks | Form::Ring | Form::Programs => 0,
+            Form::Stacks | Form::Ring | Form::Programs | Form::Other => 0,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::asm::{Insn, Reg, Size};
+use crate::{
+    asm::{Insn, Reg, Size},
+    spec::MapKind,
+};
 
 use super::flow::Flow;
 use super::legalize::{Links, legalize};
@@ -46,6 +49,8 @@ pub enum What {
     MapTooBig(String),
     /// The map's sizes are not what its kind needs.
     MapShape(String),
+    /// A map of a kind that is not written.
+    MapKind(String, MapKind),
     /// Bytes could not be made from the legalized program.
     Encode(String),
 }
@@ -102,6 +107,9 @@ impl fmt::Display for What {
             ),
             What::MapTooBig(name) => write!(f, "map `{name}` is too big to simulate"),
             What::MapShape(name) => write!(f, "map `{name}` has sizes that its kind cannot have"),
+            What::MapKind(name, kind) => {
+                write!(f, "map `{name}`: maps of kind {kind:?} are not modelled")
+            }
             What::Encode(words) => write!(f, "encode the legalized program: {words}"),
         }
     }

@@ -312,3 +312,41 @@ pub(crate) fn mutate(rng: &mut Rng, insns: &mut Vec<Insn>, maps: u64) {
         }
     }
 }
+
+/// One small change: a byte further, another size, the next number, the other way of a comparison.
+pub(crate) fn nudge(rng: &mut Rng, insns: &mut [Insn]) {
+    for _ in 0..20 {
+        let at = rng.below(insns.len() as u64) as usize;
+        let by = rng.pick(&[-8, -4, -2, -1, 1, 2, 4, 8]);
+        match &mut insns[at] {
+            Insn::Load { off, size, .. } | Insn::Store { off, size, .. } => match rng.below(4) {
+                0 => *size = rng.pick(SIZES),
+                _ => *off += by,
+            },
+            Insn::Alu {
+                op,
+                src: Src::Imm(imm),
+                ..
+            } => match rng.below(5) {
+                0 => *op = rng.pick(&[AluOp::Add, AluOp::Sub, AluOp::And, AluOp::Mov]),
+                1 => *imm <<= 1,
+                _ => *imm = imm.wrapping_add(by.into()),
+            },
+            Insn::Alu {
+                dst,
+                src: Src::Reg(src),
+                ..
+            } => match rng.below(2) {
+                0 => *dst = reg(rng),
+                _ => *src = reg(rng),
+            },
+            Insn::Jmp { cond, dst, src, .. } => match (rng.below(3), *src) {
+                (0, Src::Reg(other)) => (*dst, *src) = (other, Src::Reg(*dst)),
+                (1, Src::Reg(_)) => *src = Src::Reg(reg(rng)),
+                _ => *cond = rng.pick(CONDS),
+            },
+            _ => continue,
+        }
+        return;
+    }
+}

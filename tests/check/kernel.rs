@@ -62,6 +62,12 @@ impl Judge {
         map.map_or(-1, Map::raw_fd)
     }
 
+    /// Whether a program is taken, without asking why not.
+    pub(crate) fn takes(&self, insns: &[Insn], kind: ProgType) -> bool {
+        let bytes = asm::encode(&self.relocated(insns)).expect("encode");
+        prog_load(&load(&bytes, kind, false, true), None).is_ok()
+    }
+
     /// The last lines of the log of a refused program.
     pub(crate) fn verdict(
         &self,
@@ -70,7 +76,30 @@ impl Judge {
         sleepable: bool,
         gpl: bool,
     ) -> Result<(), String> {
-        let relocated: Vec<Insn> = insns
+        let bytes = asm::encode(&self.relocated(insns)).expect("encode");
+        let spec = load(&bytes, kind, sleepable, gpl);
+        let Err(first) = prog_load(&spec, None) else {
+            return Ok(());
+        };
+        let mut log = vec![0; 1 << 20];
+        match prog_load(&spec, Some(&mut log)) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let text = String::from_utf8_lossy(&log);
+                // Behind the end there may be what a path wrote that the verifier left again.
+                let text = text.split('\0').next().unwrap_or("");
+                let lines: Vec<&str> = text.lines().filter(|l| !telling(l)).collect();
+                // Behind the message there may be states, or the instruction again.
+                let known = |line: &&&str| explain::message(line).is_some();
+                let last = lines.iter().rev().take(4).find(known).or(lines.last());
+                let last = last.copied().unwrap_or("");
+                Err(format!("{first}: {last}"))
+            }
+        }
+    }
+
+    fn relocated(&self, insns: &[Insn]) -> Vec<Insn> {
+        insns
             .iter()
             .map(|insn| match *insn {
                 Insn::LoadImm64 {
@@ -92,43 +121,29 @@ impl Judge {
                 },
                 other => other,
             })
-            .collect();
-        let bytes = asm::encode(&relocated).expect("encode");
-        let spec = ProgLoad {
-            kind: match kind {
-                ProgType::SocketFilter => 1,
-                ProgType::Kprobe => 2,
-                ProgType::PerfEvent => 7,
-                ProgType::RawTracepoint => 17,
-                ProgType::Syscall => 31,
-                _ => 0,
-            },
-            attach_type: 0,
-            name: "checked",
-            insns: &bytes,
-            license: if gpl { c"GPL" } else { c"Proprietary" },
-            flags: u32::from(sleepable) << 4,
-            attach_btf_id: 0,
-            btf: None,
-        };
-        let Err(first) = prog_load(&spec, None) else {
-            return Ok(());
-        };
-        let mut log = vec![0; 1 << 20];
-        match prog_load(&spec, Some(&mut log)) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                let text = String::from_utf8_lossy(&log);
-                // Behind the end there may be what a path wrote that the verifier left again.
-                let text = text.split('\0').next().unwrap_or("");
-                let lines: Vec<&str> = text.lines().filter(|l| !telling(l)).collect();
-                // Behind the message there may be states, or the instruction again.
-                let known = |line: &&&str| explain::message(line).is_some();
-                let last = lines.iter().rev().take(4).find(known).or(lines.last());
-                let last = last.copied().unwrap_or("");
-                Err(format!("{first}: {last}"))
-            }
-        }
+            .collect()
+    }
+}
+
+fn load(bytes: &[u8], kind: ProgType, sleepable: bool, gpl: bool) -> ProgLoad<'_> {
+    ProgLoad {
+        kind: match kind {
+            ProgType::SocketFilter => 1,
+            ProgType::Kprobe => 2,
+            ProgType::SchedCls => 3,
+            ProgType::Tracepoint => 5,
+            ProgType::Xdp => 6,
+            ProgType::PerfEvent => 7,
+            ProgType::RawTracepoint => 17,
+            ProgType::Syscall => 31,
+        },
+        attach_type: 0,
+        name: "checked",
+        insns: bytes,
+        license: if gpl { c"GPL" } else { c"Proprietary" },
+        flags: u32::from(sleepable) << 4,
+        attach_btf_id: 0,
+        btf: None,
     }
 }
 

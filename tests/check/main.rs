@@ -2,8 +2,10 @@
 
 #[path = "../codegen/generate.rs"]
 mod compiled;
+mod context;
 mod generate;
 mod kernel;
+mod packets;
 mod table;
 
 use std::{
@@ -185,6 +187,31 @@ fn compiled_programs_and_changed_ones() {
         "compiled programs are refused"
     );
     assert_eq!(good.both_refuse, 0);
+}
+
+/// Programs on packets, each changed in a few ways.
+#[test]
+fn changed_packet_programs() {
+    let maps = packets::specs();
+    let Some(judge) = Judge::new(&maps) else {
+        return;
+    };
+    let (base, count) = (number("SEED", 1), number("COUNT", 3));
+    let mut tally = Tally::default();
+    for (at, (kind, right)) in packets::programs().into_iter().enumerate() {
+        for seed in base..base + count {
+            let mut rng = rng(seed * 1000 + at as u64);
+            let mut insns = right.clone();
+            if rng.below(4) == 0 {
+                generate::mutate(&mut rng, &mut insns, maps.len() as u64);
+            } else {
+                generate::nudge(&mut rng, &mut insns);
+            }
+            let tag = format!("row {at} seed {seed} {kind:?}");
+            tally.add(&judge, &maps, &insns, kind, &tag);
+        }
+    }
+    tally.finish("packets, changed");
 }
 
 /// Branches on unknown numbers that come together again, with numbers that differ: 4,096 instructions.

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use baretrace::{
-    asm::text::{self, Dialect},
+    asm::{
+        Insn,
+        text::{self, Dialect},
+    },
     check::{self, program},
     kernel::detect,
     loader::{self, LoadError, LoadOptions},
@@ -135,7 +138,6 @@ const STRICTER: &[(&str, &str, &str)] = &[
     ("lookup in an array by a constant key", "*(u32 *)(r10 -4) = 0 ~ r2 = r10 ~ r2 += -4 ~ r1 = map[array] ~ call bpf_map_lookup_elem ~ r0 = *(u64 *)(r0 +0) ~ exit", "memory access through r0, which may be 0 (map_value_or_null)"),
 ];
 
-/// Expands the words that stand for lines.
 fn lines(text: &str) -> String {
     let words = [
         ("LOOKUP", LOOKUP),
@@ -144,7 +146,12 @@ fn lines(text: &str) -> String {
         ("RANDOM", RANDOM),
         ("END", END),
     ];
-    let known: BTreeMap<_, _> = words.into();
+    expand(text, &words)
+}
+
+/// Expands the words that stand for lines.
+pub(crate) fn expand(text: &str, words: &[(&str, &str)]) -> String {
+    let known: BTreeMap<_, _> = words.iter().copied().collect();
     let line = |line: &str| {
         known
             .get(line.trim())
@@ -160,6 +167,19 @@ fn lines(text: &str) -> String {
         + "\n"
 }
 
+/// The instructions of a text whose maps have these numbers.
+pub(crate) fn insns(text: &str, maps: &[&str]) -> Vec<Insn> {
+    let options = text::Options {
+        dialect: Some(Dialect::Kernel),
+        fragment: true,
+    };
+    // Names are numbered as they appear.
+    let all = maps.iter().map(|name| format!("r0 = map[{name}]\n"));
+    let read = text::assemble(&(all.collect::<String>() + text), options);
+    let read = read.unwrap_or_else(|e| panic!("{text}: {e:?}"));
+    read.insns[maps.len()..].to_vec()
+}
+
 fn object(text: &str, license: &str) -> Object {
     const MAPS: [&str; 5] = ["hash", "array", "percpu", "ring", "progs"];
     let maps = vec![
@@ -169,18 +189,7 @@ fn object(text: &str, license: &str) -> Object {
         MapSpec::new("ring", MapKind::Ringbuf, 0, 0, 4096),
         MapSpec::new("progs", MapKind::ProgArray, 4, 4, 4),
     ];
-    let options = text::Options {
-        dialect: Some(Dialect::Kernel),
-        fragment: true,
-    };
-    // Names are numbered as they appear: these are the maps above, in that order.
-    let all: String = MAPS
-        .iter()
-        .map(|name| format!("r0 = map[{name}]\n"))
-        .collect();
-    let read = text::assemble(&(all + text), options);
-    let read = read.unwrap_or_else(|e| panic!("{text}: {e:?}"));
-    let insns = read.insns[MAPS.len()..].to_vec();
+    let insns = insns(text, &MAPS);
     let mut program = ProgramSpec::user_probe("row", insns, AttachSpec::Manual("row".into()));
     program.kind = ProgramKind::Kprobe;
     let mut object = Object::by_hand(maps, vec![program]);
