@@ -31,6 +31,7 @@ fn target() -> Target {
         cpus: 4,
         binaries: vec![Binary {
             written: "./build/bin/bitcoind".to_string(),
+            shown: "./build/bin/bitcoind".to_string(),
             path: PathBuf::from("/build/bin/bitcoind"),
             build_id: None,
             usdt: vec![inbound],

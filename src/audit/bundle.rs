@@ -6,8 +6,7 @@ use crate::{
     loader::tag::{self, Hex},
     session::{Compiled, Settings},
     spec::{
-        Arch, AttachSpec, Binary, EventPlan, Features, MapSpec, Object, ProgramKind, ProgramSpec,
-        Target,
+        AttachSpec, Binary, EventPlan, Features, MapSpec, Object, ProgramKind, ProgramSpec, Target,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -185,7 +184,7 @@ impl Bundle {
             },
             license: object.license.clone(),
             target: Facts {
-                arch: arch_name(target.arch).to_string(),
+                arch: target.arch.name().to_string(),
                 cpus: target.cpus,
                 features: features.map(|(name, _)| (*name).to_string()).collect(),
                 pid: target.pid,
@@ -296,14 +295,6 @@ impl Program {
                 insns.len()
             ))),
         }
-    }
-}
-
-/// Name of a processor.
-pub(super) fn arch_name(arch: Arch) -> &'static str {
-    match arch {
-        Arch::X86_64 => "x86_64",
-        Arch::Aarch64 => "aarch64",
     }
 }
 

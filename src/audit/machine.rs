@@ -1,10 +1,6 @@
 //! Whether this machine is the one that a bundle was made for: processor, CPUs, and the files that probes are in.
 
-use super::{
-    Bundle, File,
-    bundle::{arch_name, file},
-    plain::counted,
-};
+use super::{Bundle, File, bundle::file, plain::counted};
 use crate::{
     elf,
     session::binary::{self, Located},
@@ -20,11 +16,11 @@ pub fn differences(bundle: &Bundle, cpus: u32) -> Vec<String> {
     } else {
         Arch::X86_64
     };
-    if bundle.target.arch != arch_name(here) {
+    if bundle.target.arch != here.name() {
         let was = &bundle.target.arch;
         out.push(format!(
             "processor: made for {was}, this is {}",
-            arch_name(here)
+            here.name()
         ));
     }
     if bundle.target.cpus != cpus {
@@ -73,6 +69,7 @@ fn look(was: &File) -> Result<File, String> {
     };
     Ok(file(&Binary {
         written: was.path.clone(),
+        shown: was.path.clone(),
         path,
         build_id: image.build_id().map(<[u8]>::to_vec),
         usdt,

@@ -251,7 +251,7 @@ fn list_functions(
     let files = binary::locate(path, pid).map_err(binary_error)?;
     let (before, one) = (out.len(), files.len() == 1);
     for file in &files {
-        match functions(file, pattern, cpp, verbose) {
+        match functions(file, kind, pattern, cpp, verbose) {
             Ok(found) => {
                 for (name, params) in found {
                     let lang = if cpp { "cpp:" } else { "" };
@@ -275,6 +275,7 @@ fn list_functions(
 /// Names of functions, each with its parameters as `-lv` shows them.
 fn functions(
     file: &Located,
+    kind: &str,
     pattern: &str,
     cpp: bool,
     verbose: bool,
@@ -289,7 +290,8 @@ fn functions(
     found.dedup_by(|a, b| a.name == b.name);
     let mut rows = Vec::new();
     for function in found {
-        let params = if verbose {
+        // A function that returns has lost its arguments.
+        let params = if verbose && kind == "uprobe" {
             functions::signature(file, &bytes, debug.as_ref(), function.vaddr)?
                 .map_or_else(String::new, |signature| params(&signature))
         } else {

@@ -21,6 +21,17 @@ pub struct Statement {
     pub column: u64,
 }
 
+/// What debug information has of a source line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceLine {
+    /// The statements, by address.
+    pub statements: Vec<Statement>,
+    /// Whether a unit is compiled of that file.
+    pub has_file: bool,
+    /// Whether there is debug information at all.
+    pub has_debug: bool,
+}
+
 /// The statements at `line` of source file `path`, by address: a line may have several, and be compiled several times.
 ///
 /// `path` is absolute or the end of a path (`file.c`, `dir/file.c`). With `column`, only statements there. Files that a
@@ -33,14 +44,15 @@ pub fn source_line(
     path: &str,
     line: u64,
     column: Option<u64>,
-) -> Result<Vec<Statement>, Error> {
+) -> Result<SourceLine, Error> {
     let image = Image::parse(file)?;
     let Some(sections) = Sections::load(&image)? else {
-        return Ok(Vec::new());
+        return Ok(SourceLine::default());
     };
     let dwarf = sections.dwarf();
     let units = Units::new(&dwarf)?;
-    let (mut found, mut budget) = (Vec::new(), MAX_ROWS);
+    let (mut found, mut inner, mut budget) = (Vec::new(), Vec::new(), MAX_ROWS);
+    let (mut has_file, has_debug) = (false, units.count() > 0);
     for number in 0..units.count() {
         if !units.is_code(number) {
             continue;
@@ -51,6 +63,7 @@ pub fn source_line(
         if !is_file(&own, path) && !own.ends_with("<artificial>") {
             continue;
         }
+        has_file = true;
         let Some(program) = unit.line_program.clone() else {
             continue;
         };
@@ -68,8 +81,13 @@ pub fn source_line(
                 && column.is_none_or(|c| c == at)
                 && is_file(&row_path(&units, &unit, header, row.file_index()), path);
             let statement = here.then_some(at);
-            if row.is_stmt() && here && inside != statement {
-                found.push(Statement {
+            if here && inside != statement {
+                let list = if row.is_stmt() {
+                    &mut found
+                } else {
+                    &mut inner
+                };
+                list.push(Statement {
                     vaddr: row.address(),
                     column: at,
                 });
@@ -77,9 +95,17 @@ pub fn source_line(
             inside = statement;
         }
     }
+    // An expression asked for by its column may be part of a statement that is told elsewhere.
+    if found.is_empty() && column.is_some() {
+        found = inner;
+    }
     found.sort();
     found.dedup_by_key(|s| s.vaddr);
-    Ok(found)
+    Ok(SourceLine {
+        statements: found,
+        has_file,
+        has_debug,
+    })
 }
 
 /// The path of the unit's own source file.

@@ -23,7 +23,7 @@ use gimli::constants as dw;
 use crate::elf::{Image, Kind};
 use build::Builder;
 pub use error::Error;
-pub use line::{Statement, source_line};
+pub use line::{SourceLine, Statement, source_line};
 use section::Sections;
 pub use spec::Converter;
 pub use types::{CStruct, CType, Member, TypeRef, Types};

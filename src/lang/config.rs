@@ -38,7 +38,8 @@ const LICENSES: &[&str] = &[
 const VARIABLES: &[(&str, Take)] = &[
     (
         "cache_user_symbols",
-        Take::Word(&["PER_PROGRAM", "PER_PID", "NONE"], |_, _| {}),
+        // The numbers are of older versions.
+        Take::Word(&["PER_PROGRAM", "PER_PID", "NONE", "0", "1"], |_, _| {}),
     ),
     ("cpp_demangle", Take::Flag(|c, v| c.cpp_demangle = v)),
     (

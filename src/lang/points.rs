@@ -359,6 +359,9 @@ pub fn parts_said(point: &AttachPoint, wants: &str) -> String {
     format!("{name} probe type requires {wants} arguments, found {found}")
 }
 
+/// What bpftrace says of a `usdt` probe that names no file where no process is traced.
+pub const NO_PATH: &str = "usdt probe must specify at least path or pid to probe. To target all paths/pids set the path to '*'.";
+
 fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
     let wrong = |what: &str| {
         Err(
@@ -366,8 +369,10 @@ fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
                 .help("write `usdt:BINARY:PROVIDER:NAME` or `usdt:BINARY:NAME`")
                 .said(if point.parts.len() < 2 {
                     parts_said(point, "2 or 3")
+                } else if what == "name" {
+                    "usdt probe must have a target function or wildcard".to_string()
                 } else {
-                    format!("usdt must have a target {what}")
+                    NO_PATH.to_string()
                 }),
         )
     };
@@ -381,13 +386,11 @@ fn usdt(point: &AttachPoint) -> Result<Wanted, Diagnostic> {
                 .said(parts_said(point, "2 or 3")));
         }
     };
-    if path.is_empty() {
-        return wrong("binary");
-    }
     if name.is_empty() {
         return wrong("name");
     }
     Ok(Wanted::Usdt {
+        // Of the process that is traced, any file.
         path: path.clone(),
         provider: provider.filter(|p| !p.is_empty()).cloned(),
         name: name.clone(),
@@ -402,9 +405,12 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
                 .help(format!("write `{name}:BINARY:FUNCTION`"))
                 .said(match what {
                     "function" => {
-                        format!("{name} should be attached to a function and/or address")
+                        format!(
+                            "{name} should be attached to a function, address, or source file and line (using DWARF)"
+                        )
                     }
                     "binary" => format!("{name} should have a target"),
+                    "line" => line_form(name),
                     _ => parts_said(point, "2 or 3"),
                 }),
         )
@@ -459,11 +465,12 @@ fn uprobe(point: &AttachPoint, ret: bool) -> Result<Wanted, Diagnostic> {
             _ => (function, 0),
         }
     };
-    if ret && (offset != 0 || function.is_empty()) {
+    if ret && offset != 0 && !function.is_empty() {
         return Err(Diagnostic::error(
             point.span,
             "`uretprobe` attaches to whole functions, not to offsets",
-        ));
+        )
+        .said("Offset not allowed"));
     }
     Ok(Wanted::Uprobe {
         path: path.to_string(),
@@ -482,27 +489,55 @@ fn source_line(
     parts: &[&str],
     ret: bool,
 ) -> Result<Wanted, Diagnostic> {
-    let wrong = |message: String| {
-        Err(Diagnostic::error(point.span, message).help(format!("write `{name}:BINARY@FILE:LINE`")))
+    let wrong = |message: String, said: String| {
+        Err(Diagnostic::error(point.span, message)
+            .help(format!("write `{name}:BINARY@FILE:LINE`"))
+            .said(said))
     };
     if ret {
-        return wrong("`uretprobe` attaches to whole functions, not to lines".to_string());
+        return wrong(
+            "`uretprobe` attaches to whole functions, not to lines".to_string(),
+            "Source code location not allowed".to_string(),
+        );
     }
-    let is_number = |part: &&str| part.parse::<u64>().is_ok_and(|n| n > 0);
-    if parts.len() > 2 || !parts.iter().all(is_number) {
+    let Some((path, file)) = path.split_once('@').filter(|(_, file)| !file.is_empty()) else {
+        return wrong(format!("`{name}` lacks its source file"), line_form(name));
+    };
+    if path.is_empty() {
+        return wrong(
+            format!("`{name}` lacks its binary"),
+            "Unspecified target binary, cannot attach by source code location.".to_string(),
+        );
+    }
+    if parts.len() > 2 {
         let text = parts.join(":");
-        return wrong(format!("`{text}` is no line of a source file"));
+        return wrong(
+            format!("`{text}` is no line of a source file"),
+            line_form(name),
+        );
     }
-    match path.split_once('@') {
-        Some((path, file)) if !path.is_empty() && !file.is_empty() => Ok(Wanted::Uprobe {
-            path: path.to_string(),
-            function: format!("@{file}:{}", parts.join(":")),
-            cpp: false,
-            offset: 0,
-            ret: false,
-        }),
-        _ => wrong(format!("`{name}` lacks its binary or source file")),
+    for (part, what) in parts.iter().zip(["line", "column"]) {
+        if part.parse::<u64>().is_err() {
+            let digits = part.starts_with(|c: char| c.is_ascii_digit());
+            let why = if digits { "trailing bytes" } else { "integer" };
+            return wrong(
+                format!("`{part}` is no {what} of a source file"),
+                format!("Invalid {what} number: invalid {why}: {part}"),
+            );
+        }
     }
+    Ok(Wanted::Uprobe {
+        path: path.to_string(),
+        function: format!("@{file}:{}", parts.join(":")),
+        cpp: false,
+        offset: 0,
+        ret: false,
+    })
+}
+
+/// What bpftrace says of a source line that has not all its parts.
+fn line_form(name: &str) -> String {
+    format!("Invalid {name} arguments, expected format: {name}:TARGET@FILE:LINE[:COL]")
 }
 
 /// How often `interval` or `profile` fires.
@@ -642,10 +677,13 @@ pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
     }
     let len = match number::parse(len) {
         Ok(n) if matches!(n, 1 | 2 | 4 | 8) => n,
-        _ => {
+        number => {
             return fail(
                 format!("`{len}` is no length of a watchpoint (1, 2, 4, 8)"),
-                "watchpoint length must be one of (1,2,4,8)".to_string(),
+                match number {
+                    Ok(_) => "watchpoint length must be one of (1,2,4,8)".to_string(),
+                    Err(_) => format!("Invalid length argument: invalid integer: {len}"),
+                },
             );
         }
     };

@@ -23,6 +23,9 @@ pub struct Named {
     pub name: Option<(String, u64)>,
     /// The file there, if that was asked for.
     pub module: Option<String>,
+    /// The build id and the byte of the file there, if that was asked for.
+    #[serde(default)]
+    pub build: Option<String>,
 }
 
 /// The body of a block of names and stacks.
@@ -169,6 +172,14 @@ impl Symbols for Listening {
         found
     }
 
+    fn build_id(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
+        let start = out.len();
+        let found = locked(&self.inner).build_id(out, address);
+        let text = found.then(|| String::from_utf8_lossy(&out[start..]).into_owned());
+        self.notes.said().note(address, |named| named.build = text);
+        found
+    }
+
     fn preload(&mut self, pid: u32) {
         locked(&self.inner).preload(pid);
     }
@@ -194,6 +205,17 @@ impl Known {
             files: Symbolizer::recorded(&notes.code, also, demangle),
         }
     }
+
+    fn say(
+        &self,
+        out: &mut Vec<u8>,
+        address: Address,
+        part: fn(&Named) -> Option<&String>,
+    ) -> bool {
+        let text = self.named.get(&address).and_then(part);
+        out.extend_from_slice(text.map_or(&[], |text| text.as_bytes()));
+        text.is_some()
+    }
 }
 
 impl Symbols for Known {
@@ -215,12 +237,11 @@ impl Symbols for Known {
     }
 
     fn module(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
-        let named = self.named.get(&address);
-        let Some(module) = named.and_then(|named| named.module.as_ref()) else {
-            return self.files.module(out, address);
-        };
-        out.extend_from_slice(module.as_bytes());
-        true
+        self.say(out, address, |named| named.module.as_ref()) || self.files.module(out, address)
+    }
+
+    fn build_id(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
+        self.say(out, address, |named| named.build.as_ref()) || self.files.build_id(out, address)
     }
 }
 

@@ -220,6 +220,10 @@ fn same_file(binaries: &[Binary], path: &str) -> Vec<Binary> {
     let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
     let renamed = |binary: &Binary| Binary {
         written: path.to_owned(),
+        shown: match path.contains('*') {
+            true => binary.path.to_string_lossy().into_owned(),
+            false => path.to_owned(),
+        },
         ..binary.clone()
     };
     if path.contains('*') {

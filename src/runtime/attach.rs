@@ -462,6 +462,9 @@ fn kernel(
     })
 }
 
+/// `HW_BREAKPOINT_X`.
+const EXECUTE: u32 = 4;
+
 /// Breakpoints belong to a thread, so a process gets one for each; threads to come inherit them.
 fn watch(
     program: BorrowedFd<'_>,
@@ -480,6 +483,8 @@ fn watch(
         Some(pid) => threads(pid).into_iter().map(Scope::Pid).collect(),
         None => cpus.iter().copied().map(Scope::Cpu).collect(),
     };
+    // The kernel takes one length for instructions: a `long` (kernel/events, `hw_breakpoint_arch_parse`).
+    let len = if mode == EXECUTE { 8 } else { len };
     let mut out = Attachment::default();
     for scope in scopes {
         let event = match perf::open_breakpoint(addr, len, mode, scope) {

@@ -25,6 +25,10 @@ pub trait Symbols {
     fn module(&mut self, _out: &mut Vec<u8>, _address: Address) -> bool {
         false
     }
+    /// Appends the build id of the file that the address is mapped from, and the byte of the file, for `build_id` stacks.
+    fn build_id(&mut self, _out: &mut Vec<u8>, _address: Address) -> bool {
+        false
+    }
     /// Remembers what process `pid` has mapped now.
     fn preload(&mut self, _pid: u32) {}
 }

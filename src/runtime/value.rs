@@ -337,6 +337,7 @@ impl Env<'_> {
                     out.extend_from_slice(b"        ");
                     self.symbol(out, address, true);
                 }
+                3 if self.symbols.build_id(out, address) => {}
                 _ => int::push_pow2(out, addr, 4, false),
             }
             out.push(b'\n');

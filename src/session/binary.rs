@@ -33,6 +33,19 @@ pub enum BinaryError {
     Place(PathBuf, FunctionError),
     /// Its debug information cannot be read.
     Debug(PathBuf, dwarf::Error),
+    /// A source line has no place in it.
+    Line(PathBuf, LineError),
+}
+
+/// Why a source line has no place in a binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineError {
+    /// There is no debug information.
+    NoDebug,
+    /// No unit is compiled of that file.
+    NoFile(String),
+    /// Nothing is there.
+    NoStatement(String),
 }
 
 impl fmt::Display for BinaryError {
@@ -59,6 +72,15 @@ impl fmt::Display for BinaryError {
             BinaryError::Debug(path, err) => {
                 write!(f, "read debug information of `{}`: {err}", path.display())
             }
+            BinaryError::Line(path, LineError::NoDebug) => {
+                write!(f, "`{}` has no debug information", path.display())
+            }
+            BinaryError::Line(path, LineError::NoFile(source)) => {
+                write!(f, "`{}` is not compiled of `{source}`", path.display())
+            }
+            BinaryError::Line(path, LineError::NoStatement(place)) => {
+                write!(f, "`{}` has no statement at `{place}`", path.display())
+            }
         }
     }
 }
@@ -71,7 +93,7 @@ impl std::error::Error for BinaryError {
             BinaryError::Notes(_, err) => Some(err),
             BinaryError::Place(_, err) => Some(err),
             BinaryError::Debug(_, err) => Some(err),
-            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) => None,
+            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) | BinaryError::Line(..) => None,
         }
     }
 }
@@ -91,6 +113,9 @@ impl BinaryError {
             BinaryError::Process(..) => "see that the process runs, and that you may look at it",
             BinaryError::Elf(_, elf::Error::NotElf) => {
                 "probes are in compiled programs and libraries; for a script name its interpreter"
+            }
+            BinaryError::Line(..) => {
+                "the line must hold a statement, and the program be built with -g"
             }
             BinaryError::Elf(..)
             | BinaryError::Notes(..)
@@ -136,6 +161,7 @@ pub fn locate(written: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryErr
     } else {
         on_path(written, std::env::var_os("PATH").as_deref())
             .or_else(|| library::find(written))
+            .or_else(|| mapped(written, pid?))
             .ok_or_else(|| BinaryError::NotOnPath(written.to_string()))?
     };
     Ok(vec![in_process(name, pid)?])
@@ -179,6 +205,20 @@ fn on_path(name: &str, path: Option<&OsStr>) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// The library of that name, with or without what follows it (`libfoo`, `libfoo.so`), that a process has mapped.
+fn mapped(name: &str, pid: u32) -> Option<PathBuf> {
+    let files = process::mapped_files(pid).ok()?;
+    let is = |path: &Path| {
+        let file = path.file_name().and_then(OsStr::to_str);
+        let rest = file.and_then(|file| file.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(".so"))
+    };
+    files
+        .into_iter()
+        .map(|file| file.path)
+        .find(|path| is(path))
+}
+
 /// Files whose path matches, sorted. A wildcard stays within one part of the path.
 fn expand(pattern: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryError> {
     let mut found = vec![PathBuf::from(if pattern.starts_with('/') {
@@ -215,7 +255,8 @@ fn expand(pattern: &str, pid: Option<u32>) -> Result<Vec<Located>, BinaryError> 
         }
         found = next;
     }
-    found.sort();
+    // As the names of their probes are sorted.
+    found.sort_by_cached_key(|path| format!("{}:", path.display()));
     let mut files = Vec::new();
     for name in found {
         let file = in_process(name, pid)?;

@@ -1,6 +1,6 @@
 //! The places in a binary that a uprobe's name means: functions, offsets, addresses, source lines.
 
-use super::binary::{BinaryError, Located};
+use super::binary::{BinaryError, LineError, Located};
 use crate::{
     dwarf,
     elf::Image,
@@ -8,10 +8,10 @@ use crate::{
     symbols::{self, Function, FunctionError, Language, Pattern},
     sys::file_map::FileMap,
 };
-use std::io::Write;
+use std::{io::Write, path::Path};
 
 /// Name, file offset and size, as the compiler's target has them: the offset of a function's first instruction, also if
-/// the probe is put further in; an address under its number, a source line as `@FILE:LINE`.
+/// the probe is put further in; an address under its number, a source line as `@FILE:LINE`. C++ functions have their mangled names.
 type Found = (String, u64, u64);
 
 /// The separate debug file of a binary, if there is one.
@@ -53,22 +53,32 @@ pub(super) fn find(
         (Err(BinaryError::Place(path, FunctionError::Middle { .. })), Pattern::Offset(name, _))
             if force =>
         {
-            // Whoever closed stderr does not want to know.
-            let _ = writeln!(
-                std::io::stderr(),
-                "WARNING: Unsafe uprobe in the middle of the instruction: {}:{name}+{offset}",
-                path.display()
-            );
+            warn_middle(&path, name, *offset);
             let start = Pattern::Name(name);
             (named(file, image, debug.as_ref(), start, *cpp)?, 0)
         }
+        (Err(BinaryError::Place(path, why)), Pattern::Address(vaddr)) if force => {
+            match why {
+                FunctionError::Middle { name, offset, .. } => warn_middle(&path, &name, offset),
+                _ => warn_boundary(&path, vaddr),
+            }
+            (vec![symbols::Function::at(image, vaddr)], *offset)
+        }
         (found, _) => (found?, *offset),
     };
+    // Whether an instruction begins there cannot be seen without a symbol.
+    if let (Pattern::Address(vaddr), [function]) = (pattern, found.as_slice())
+        && function.name.is_empty()
+        && !force
+    {
+        let why = FunctionError::NoSymbol(vaddr);
+        return Err(BinaryError::Place(file.name.clone(), why));
+    }
     Ok(found
         .into_iter()
         .map(|f| match pattern {
-            Pattern::Address(vaddr) => (format!("{vaddr:#x}"), f.offset, 0),
-            _ => (shown(f.name, *cpp), f.offset.wrapping_sub(offset), f.size),
+            Pattern::Address(vaddr) => (vaddr.to_string(), f.offset, 0),
+            _ => (f.name, f.offset.wrapping_sub(offset), f.size),
         })
         .collect())
 }
@@ -127,7 +137,28 @@ pub fn signature(
     Ok(None)
 }
 
-/// The statements of `FILE:LINE` or `FILE:LINE:COLUMN`.
+/// Tells of a probe in the middle of an instruction. Whoever closed stderr does not want to know.
+fn warn_middle(path: &Path, name: &str, offset: u64) {
+    let _ = writeln!(
+        std::io::stderr(),
+        "WARNING: Unsafe uprobe in the middle of the instruction: {}:{name}+{offset}",
+        path.display()
+    );
+}
+
+/// Tells of a probe at an address of which nothing is known.
+fn warn_boundary(path: &Path, vaddr: u64) {
+    let _ = writeln!(
+        std::io::stderr(),
+        "WARNING: Could not determine instruction boundary for uprobe:{}:{vaddr} (binary appears stripped). Misaligned probes can lead to tracee crashes!",
+        path.display()
+    );
+}
+
+/// The first statement of `FILE:LINE` or `FILE:LINE:COLUMN`; it stands under its address, with the place as written.
+///
+/// # Errors
+/// Which part of it the debug information does not have.
 fn lines(
     file: &Located,
     image: &Image<'_>,
@@ -137,20 +168,27 @@ fn lines(
     let Some((path, line, column)) = source_place(place) else {
         return Ok(Vec::new());
     };
-    let images = [Some(image.bytes()), debug.map(|bytes| &**bytes)];
-    let mut statements = Vec::new();
-    for bytes in images.into_iter().flatten() {
-        statements = dwarf::source_line(bytes, path, line, column)
+    let mut known = LineError::NoDebug;
+    for bytes in [Some(image.bytes()), debug.map(|bytes| &**bytes)]
+        .into_iter()
+        .flatten()
+    {
+        let found = dwarf::source_line(bytes, path, line, column)
             .map_err(|err| BinaryError::Debug(file.name.clone(), err))?;
-        if !statements.is_empty() {
-            break;
+        let first = found
+            .statements
+            .iter()
+            .find_map(|statement| Some((statement.vaddr, image.locate(statement.vaddr)?.1)));
+        if let Some((vaddr, offset)) = first {
+            return Ok(vec![(format!("@{place}@{vaddr}"), offset, 0)]);
         }
+        known = match (found.has_file, found.has_debug) {
+            (true, _) => LineError::NoStatement(place.to_string()),
+            (false, true) => LineError::NoFile(path.to_string()),
+            (false, false) => known,
+        };
     }
-    Ok(statements
-        .iter()
-        .filter_map(|statement| image.locate(statement.vaddr))
-        .map(|(_, offset)| (format!("@{place}"), offset, 0))
-        .collect())
+    Err(BinaryError::Line(file.name.clone(), known))
 }
 
 /// Path, line and column; a path may have colons in it.

@@ -80,7 +80,7 @@ fn misplaced(path: &Path, error: &FunctionError) -> (String, String) {
             let why = format!("Could not add uprobe into middle of instruction: {at}\n{force}");
             (at, why)
         }
-        FunctionError::NotCode(vaddr) => {
+        FunctionError::NotCode(vaddr) | FunctionError::NoSymbol(vaddr) => {
             let at = format!("{path}:{vaddr}");
             let why = format!(
                 "Could not determine instruction boundary for uprobe:{at} (binary appears stripped).\n{force}"

@@ -1,7 +1,7 @@
 //! Looks up in binaries what a script's probes want, and makes the compiler's [`Target`] of it.
 
 use super::{
-    binary::{self, BinaryError, Located},
+    binary::{self, BinaryError, LineError, Located},
     error::SessionError,
     functions,
 };
@@ -75,6 +75,7 @@ impl Lookup<'_> {
         let bytes = binary::open(file)?;
         let mut of_file = Binary {
             written: want.path().to_string(),
+            shown: shown(want.path(), file),
             path: absolute(&file.open),
             build_id: None,
             usdt: Vec::new(),
@@ -114,7 +115,7 @@ impl Lookup<'_> {
         let told = match &err {
             BinaryError::Open(_, err) => err.kind() != std::io::ErrorKind::PermissionDenied,
             BinaryError::Elf(_, err) => *err == elf::Error::NotElf,
-            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) => true,
+            BinaryError::NotOnPath(_) | BinaryError::NoMatch(_) | BinaryError::Line(..) => true,
             _ => false,
         };
         if !(self.as_bpftrace && told) {
@@ -124,7 +125,19 @@ impl Lookup<'_> {
             Wanted::Usdt { path, .. } => ("usdt", path),
             Wanted::Uprobe { path, .. } => ("uprobe", path),
         };
-        let text = format!("{kind} target file '{path}' does not exist or is not executable");
+        let text = match &err {
+            BinaryError::Line(_, LineError::NoDebug) => format!(
+                "No DWARF debug info found for '{path}', cannot attach by source code location."
+            ),
+            BinaryError::Line(_, LineError::NoFile(source)) => {
+                format!("DWARF error: No compilation unit matches {source}")
+            }
+            BinaryError::Line(_, LineError::NoStatement(place)) => {
+                format!("DWARF error: Unable to map '{place}' to address")
+            }
+            _ if path.is_empty() => points::NO_PATH.to_string(),
+            _ => format!("{kind} target file '{path}' does not exist or is not executable"),
+        };
         self.told(Diagnostic::error(self.place(want), text))
     }
 
@@ -183,9 +196,9 @@ impl Lookup<'_> {
                 path,
                 function,
                 cpp: false,
+                offset,
                 ret,
-                ..
-            } if !points::is_pattern(function) => {
+            } if !points::is_pattern(function) && *offset == 0 => {
                 let kind = if *ret { "uretprobe" } else { "uprobe" };
                 format!("No matches for {kind} {path}:{function}.")
             }
@@ -237,6 +250,18 @@ impl Search {
             self.known.push(note.name.to_string());
         }
     }
+}
+
+/// The path as names of probes have it: as written, or what a pattern or the name of a library stands for.
+fn shown(written: &str, file: &Located) -> String {
+    if written.contains('/') && !wildcard::is_pattern(written) {
+        return written.to_string();
+    }
+    let path = match file.name.is_absolute() || wildcard::is_pattern(written) {
+        true => file.name.clone(),
+        false => absolute(&file.name),
+    };
+    path.to_string_lossy().into_owned()
 }
 
 /// The path with this process's directory before it: links and logs name a file that anyone can open.

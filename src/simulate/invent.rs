@@ -98,6 +98,7 @@ impl Shapes {
 pub fn binary(arch: Arch, written: &str, wants: &[&Wanted], shapes: &Shapes) -> Binary {
     let mut binary = Binary {
         written: written.to_owned(),
+        shown: written.to_owned(),
         path: PathBuf::from(written),
         build_id: None,
         usdt: Vec::new(),
@@ -111,7 +112,7 @@ pub fn binary(arch: Arch, written: &str, wants: &[&Wanted], shapes: &Shapes) -> 
             Wanted::Uprobe {
                 function, offset, ..
             } if function.is_empty() => {
-                binary.functions.push((format!("{offset:#x}"), *offset, 0));
+                binary.functions.push((offset.to_string(), *offset, 0));
             }
             Wanted::Uprobe { function, .. } => functions(&mut binary, function, shapes),
         }

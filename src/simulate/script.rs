@@ -191,6 +191,7 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
     let image = binary::notes(file, &bytes)?;
     let mut found = Binary {
         written: written.to_owned(),
+        shown: written.to_owned(),
         path: file.open.clone(),
         build_id: image.elf().build_id().map(<[u8]>::to_vec),
         usdt: Vec::new(),
@@ -218,7 +219,7 @@ fn look(written: &str, file: &Located, wants: &[&Wanted]) -> Result<Binary, Bina
             Wanted::Uprobe {
                 function, offset, ..
             } if function.is_empty() => {
-                found.functions.push((format!("{offset:#x}"), *offset, 0));
+                found.functions.push((offset.to_string(), *offset, 0));
             }
             Wanted::Uprobe { function, .. } => {
                 let functions = image

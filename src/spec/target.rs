@@ -11,6 +11,16 @@ pub enum Arch {
     Aarch64,
 }
 
+impl Arch {
+    /// Its name, as `uname -m` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arch::X86_64 => "x86_64",
+            Arch::Aarch64 => "aarch64",
+        }
+    }
+}
+
 /// What the target's kernel offers; the loader's probes fill it in, tests write it down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Features {
@@ -219,14 +229,17 @@ impl ArgName {
 pub struct Binary {
     /// The path as the script has it.
     pub written: String,
+    /// The path as the names of probes have it.
+    #[serde(default)]
+    pub shown: String,
     /// The file to open.
     pub path: PathBuf,
     /// Build id, if the file has one.
     pub build_id: Option<Vec<u8>>,
     /// The USDT probes that the script asks for in this file.
     pub usdt: Vec<UsdtProbe>,
-    /// The functions that the script asks for: name, file offset, size. An address stands under its number (`0x1234`),
-    /// a source line as `@FILE:LINE`; both have size 0.
+    /// The functions that the script asks for: name, file offset, size. An address stands under its number (`4660`),
+    /// a source line as `@FILE:LINE@ADDRESS`; both have size 0.
     pub functions: Vec<(String, u64, u64)>,
 }
 

@@ -27,6 +27,17 @@ pub enum Language {
     Demangled,
 }
 
+impl Language {
+    /// That of a probe with, or without, `cpp`.
+    pub fn of(cpp: bool) -> Language {
+        if cpp {
+            Language::Demangled
+        } else {
+            Language::Plain
+        }
+    }
+}
+
 /// A place that a uprobe can be put on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Function {
@@ -63,6 +74,8 @@ pub enum FunctionError {
     },
     /// The address is in no executable part of the file.
     NotCode(u64),
+    /// No symbol has the address in it: an instruction may begin elsewhere.
+    NoSymbol(u64),
 }
 
 impl fmt::Display for FunctionError {
@@ -84,11 +97,27 @@ impl fmt::Display for FunctionError {
                 f,
                 "probe address {vaddr:#x}: no executable segment of the file holds it"
             ),
+            FunctionError::NoSymbol(vaddr) => write!(
+                f,
+                "probe address {vaddr:#x}: no symbol of the file says that an instruction begins there; --unsafe takes it on trust"
+            ),
         }
     }
 }
 
 impl std::error::Error for FunctionError {}
+
+impl Function {
+    /// The place of a vaddr, whatever is there.
+    pub fn at(image: &Image<'_>, vaddr: u64) -> Function {
+        Function {
+            offset: image.locate(vaddr).map_or(vaddr, |(_, offset)| offset),
+            name: String::new(),
+            vaddr,
+            size: 0,
+        }
+    }
+}
 
 /// The places that `pattern` means, in file order, each name and address once; none if nothing has that name.
 ///
@@ -231,7 +260,7 @@ fn at<'i>(
 }
 
 /// Which symbols a name means.
-struct Want<'a> {
+pub struct Want<'a> {
     pattern: &'a str,
     /// Whether there is a wildcard in it.
     wild: bool,
@@ -260,7 +289,8 @@ const SHORTENED: &[&str] = &[
 ];
 
 impl<'a> Want<'a> {
-    fn new(pattern: &'a str, language: Language) -> Want<'a> {
+    /// Those that `pattern` means.
+    pub fn new(pattern: &'a str, language: Language) -> Want<'a> {
         // Only the part before parameters and template arguments: builtin types in those have codes of one letter.
         let end = pattern
             .find(['(', '<', '[', ' ', '~'])
@@ -280,7 +310,8 @@ impl<'a> Want<'a> {
         }
     }
 
-    fn accepts(&self, name: &str) -> bool {
+    /// Whether a symbol is one of them.
+    pub fn accepts(&self, name: &str) -> bool {
         if self.matches(name) {
             return true;
         }

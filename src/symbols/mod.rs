@@ -21,7 +21,7 @@ mod table;
 pub use code::{CodeFile, CodeRange, CodeReader, ProcessCode};
 pub use debug::debug_file;
 pub use demangle::demangle;
-pub use function::{Function, FunctionError, Language, Pattern, functions};
+pub use function::{Function, FunctionError, Language, Pattern, Want, functions};
 pub use symbolizer::Symbolizer;
 
 /// Bytes of the machine instruction that `code` begins with, on the processor this runs on; `None` if it is none that is

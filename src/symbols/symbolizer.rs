@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crate::elf::Image;
-use crate::runtime::{Address, Symbols};
+use crate::runtime::{Address, Symbols, int};
 use crate::symbols::code::{self, CodeFile, ProcessCode};
 use crate::symbols::kernel::Kernel;
 use crate::symbols::process::{self, MappedFile, Mapping, Process};
@@ -307,6 +307,24 @@ impl Symbols for Symbolizer {
             return false;
         };
         out.extend_from_slice(mapped.file.path.as_os_str().as_bytes());
+        true
+    }
+
+    fn build_id(&mut self, out: &mut Vec<u8>, address: Address) -> bool {
+        let mapping = address.pid.and_then(|pid| self.mapping(pid, address.addr));
+        let Some(mapping) = mapping else {
+            return false;
+        };
+        let offset = (address.addr - mapping.start).saturating_add(mapping.offset);
+        let Some(id) = self.table(mapping.file).and_then(|table| table.build_id()) else {
+            return false;
+        };
+        for byte in id {
+            int::push_pow2(out, u64::from(byte >> 4), 4, false);
+            int::push_pow2(out, u64::from(byte & 15), 4, false);
+        }
+        out.push(b' ');
+        int::push_hex(out, offset);
         true
     }
 }

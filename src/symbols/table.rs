@@ -86,6 +86,14 @@ impl Table {
         })
     }
 
+    /// The file's build id, if it has one.
+    pub(super) fn build_id(&self) -> Option<Vec<u8>> {
+        Image::parse(&self.bytes)
+            .ok()?
+            .build_id()
+            .map(<[u8]>::to_vec)
+    }
+
     /// The vaddr of byte `offset` of the file, of those that are loaded executable or not.
     pub(super) fn vaddr(&self, offset: u64, exec: bool) -> Option<u64> {
         let of = |s: &Segment| {

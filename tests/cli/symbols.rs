@@ -3,10 +3,10 @@
 use crate::support::{Case, EXE, Target, TempDir, can_trace, run, text};
 use std::process::Command;
 
-/// It lives long enough for its mappings to be seen.
+/// It ends at once: its names are those of a program that is there no more.
 const SOURCE: &str = "struct foo { int a; char name[8]; };
 enum color { RED, GREEN };
-int counter_value = 77; int usleep(unsigned);
+int counter_value = 77;
 #define KEEP __attribute__((noinline))
 KEEP int add(int x, struct foo *f, unsigned char c, enum color k, double d, long m, long n, long o) {
   __asm__ volatile(\"\" ::: \"memory\");
@@ -15,7 +15,7 @@ KEEP int add(int x, struct foo *f, unsigned char c, enum color k, double d, long
 KEEP struct foo *same(struct foo *f) { __asm__ volatile(\"\" ::: \"memory\"); return f; }
 KEEP int by_value(struct foo v, int after) { __asm__ volatile(\"\" ::: \"memory\"); return v.a + after; }
 KEEP int caller(struct foo *f) { int r = add(-5, f, 200, GREEN, 1.5, 6, 7, 8); return r + by_value(*same(f), 3); }
-int main(void) { struct foo f = { 5, \"hi\" }; usleep(60000); return caller(&f) == 0; }
+int main(void) { struct foo f = { 5, \"hi\" }; return caller(&f) == 0; }
 ";
 
 /// The program, or nothing if there is no C compiler.
@@ -122,7 +122,12 @@ fn places_of_functions() {
             "uprobe:BIN:caller+1 { printf(\"%s\", probe) }",
             "BIN:caller+1",
         ),
-        ("uprobe:BIN@t.c:6 { printf(\"%s\", probe) }", "BIN@t.c:6"),
+        ("uprobe:BIN@t.c:6 { printf(\"%s\", probe) }", "uprobe:BIN:"),
+        (
+            "uretprobe:BIN@t.c:6 { }",
+            "attaches to whole functions, not to lines",
+        ),
+        ("uprobe:BIN@other.c:6 { }", "is not compiled of `other.c`"),
         (
             "uprobe:BIN@t.c:999 { printf(\"%s\", probe) }",
             "has no statement at `t.c:999`",
@@ -163,6 +168,7 @@ fn stacks_and_names() {
             "@[\n        add+0\n]: 1\n",
         ),
         ("uprobe:BIN:add { print(ustack(perf, 1)) }", " add+0 (BIN)"),
+        ("uprobe:BIN:add { print(ustack(build_id, 1)) }", " 0x"),
         (
             "uprobe:BIN:add { printf(\"%s %s\", func, usym(reg(\"ip\"))) }",
             "add add",

@@ -111,6 +111,7 @@ pub(crate) fn meta() -> Meta {
         }],
         binaries: vec![Binary {
             written: "/bin/app".to_owned(),
+            shown: "/bin/app".to_owned(),
             path,
             build_id: None,
             usdt: vec![UsdtProbe {
@@ -153,6 +154,7 @@ pub(crate) fn notes() -> Notes {
             addr: 0x40_1234,
             name: Some(("work".to_owned(), 4)),
             module: Some("/bin/app".to_owned()),
+            build: None,
         }],
         stacks: vec![(5, vec![0x40_1234, 0x40_2000])],
         ..Notes::default()

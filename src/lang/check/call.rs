@@ -8,7 +8,7 @@ use crate::{
         ast::{Arg, Expr, ExprKind, Name},
         builtin::{self, Row, Want, Where, Yield},
         checked::{Point, Res},
-        diag::Diagnostic,
+        diag::{Diagnostic, Severity},
         points,
     },
     suggest,
@@ -243,6 +243,10 @@ impl Checker<'_> {
                             .help(format!(
                                 "functions have `arg0` to `arg{}` there",
                                 registers - 1
+                            ))
+                            .said(format!(
+                                "{} doesn't support arg{index}",
+                                self.target.arch.name()
                             )),
                     );
                     return Type::I64;
@@ -262,10 +266,12 @@ impl Checker<'_> {
                                 1 => "one argument, `arg0`".to_string(),
                                 n => format!("{n} arguments, `arg0` to `arg{}`", n - 1),
                             };
-                            self.error(
-                                e.span,
-                                format!("`{}:{}` has {has}", found.provider, found.name),
-                            );
+                            let text = format!("`{}:{}` has {has}", found.provider, found.name);
+                            self.say(Diagnostic {
+                                severity: Severity::Warning,
+                                ..Diagnostic::error(e.span, text)
+                                    .label("one that is not there is 0")
+                            });
                             return Type::I64;
                         };
                         let why = match &arg.loc {

@@ -1,15 +1,16 @@
 //! Attach points against the target: wildcards expanded, what is missing said.
 
 use super::kernel;
-use crate::spec::{Binary, Interval, Target};
+use crate::spec::{Arch, Binary, Interval, Target};
 use crate::{
     lang::{
         ast::{AttachPoint, Probe},
         checked::{CheckedPoint, MissingProbes, Point},
         diag::Diagnostic,
-        points::{self, Kind, Wanted, glob, is_pattern},
+        points::{self, Kind, Wanted, glob},
     },
     suggest,
+    symbols::{Language, Want},
 };
 
 /// All places at which a probe's program gets attached.
@@ -38,6 +39,9 @@ pub(super) fn resolve(
     }
     out
 }
+
+/// `HW_BREAKPOINT_R`.
+const READ: u32 = 1;
 
 type Found = Result<Vec<(String, Point)>, Option<Diagnostic>>;
 
@@ -75,7 +79,16 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
         Kind::Interval => timed(point, row.name, &name, Point::Interval),
         Kind::Profile => timed(point, row.name, &name, Point::Profile),
         Kind::Software => single(points::software(point).map(|(c, p)| Point::Software(c, p))),
-        Kind::Watch => single(points::watch(point).map(|(a, l, m)| Point::Watch(a, l, m))),
+        Kind::Watch => single(match points::watch(point) {
+            // The debug registers of x86 know no reads alone.
+            Ok((_, _, READ)) if target.arch == Arch::X86_64 => Err(Diagnostic::error(
+                point.span,
+                "a watchpoint of reads alone is not known to this processor",
+            )
+            .help("use `rw`")
+            .said("invalid watchpoint mode: r")),
+            other => other.map(|(a, l, m)| Point::Watch(a, l, m)),
+        }),
         Kind::Hardware => single(points::hardware(point).map(|(c, p)| Point::Hardware(c, p))),
         Kind::Kernel => match points::kernel(point) {
             Some(Ok(want)) => {
@@ -125,15 +138,6 @@ fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
     })
 }
 
-/// The path as the probe's name shows it: as written, unless that was a pattern or a library's name.
-fn shown(binary: &Binary) -> String {
-    if is_pattern(&binary.written) || !binary.written.contains('/') {
-        binary.path.display().to_string()
-    } else {
-        binary.written.clone()
-    }
-}
-
 fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingProbes) -> Found {
     let mut found = Vec::new();
     let binaries: Vec<(usize, &Binary)> = target
@@ -149,7 +153,7 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                     let fits = provider.as_ref().is_none_or(|p| glob(p, &probe.provider));
                     if fits && glob(name, &probe.name) {
                         found.push((
-                            format!("usdt:{}:{}:{}", shown(binary), probe.provider, probe.name),
+                            format!("usdt:{}:{}:{}", binary.shown, probe.provider, probe.name),
                             Point::Usdt {
                                 binary: *index,
                                 probe: at,
@@ -166,30 +170,23 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                 ..
             } => {
                 let word = if *ret { "uretprobe" } else { "uprobe" };
-                let line = function.starts_with('@');
-                if function.is_empty() || line {
-                    let key = if line {
-                        function.clone()
-                    } else {
-                        format!("{offset:#x}")
-                    };
-                    let colon = if line { "" } else { ":" };
-                    for (_, start, _) in binary.functions.iter().filter(|f| f.0 == key) {
+                if function.is_empty() || function.starts_with('@') {
+                    for (address, start) in places(binary, function, *offset) {
                         found.push((
-                            format!("{word}:{}{colon}{key}", shown(binary)),
+                            format!("{word}:{}:{address}", binary.shown),
                             Point::Uprobe {
                                 binary: *index,
                                 function: String::new(),
-                                offset: *start,
+                                offset: start,
                                 ret: *ret,
                             },
                         ));
                     }
                     continue;
                 }
+                let want = Want::new(function, Language::of(*cpp));
                 for (symbol, start, size) in &binary.functions {
-                    let fits = glob(function, symbol) || *cpp && glob(function, bare(symbol));
-                    if !fits {
+                    if !want.accepts(symbol) {
                         continue;
                     }
                     if *offset != 0 && *size != 0 && offset >= size {
@@ -205,7 +202,7 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                     };
                     let lang = if *cpp { "cpp:" } else { "" };
                     found.push((
-                        format!("{word}:{}:{lang}{symbol}{tail}", shown(binary)),
+                        format!("{word}:{}:{lang}{symbol}{tail}", binary.shown),
                         Point::Uprobe {
                             binary: *index,
                             function: symbol.clone(),
@@ -235,9 +232,20 @@ fn lenient(diag: Diagnostic, missing: MissingProbes) -> Option<Diagnostic> {
     }
 }
 
-/// A C++ name without its parameters.
-fn bare(symbol: &str) -> &str {
-    symbol.split('(').next().unwrap_or(symbol)
+/// Addresses and file offsets of a bare address, or of a source line.
+fn places<'b>(
+    binary: &'b Binary,
+    line: &'b str,
+    vaddr: u64,
+) -> impl Iterator<Item = (String, u64)> + 'b {
+    let all = binary.functions.iter();
+    all.filter_map(move |(key, start, _)| {
+        let address = match line {
+            "" => key.clone(),
+            line => key.strip_prefix(line)?.strip_prefix('@')?.to_string(),
+        };
+        (!line.is_empty() || address == vaddr.to_string()).then_some((address, *start))
+    })
 }
 
 fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> Diagnostic {

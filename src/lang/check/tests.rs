@@ -42,6 +42,7 @@ fn target() -> Target {
     ));
     let bitcoind = Binary {
         written: "./build/bin/bitcoind".to_string(),
+        shown: "./build/bin/bitcoind".to_string(),
         path: PathBuf::from("/b/bitcoind"),
         build_id: None,
         usdt: vec![
@@ -61,7 +62,7 @@ fn target() -> Target {
         functions: vec![
             ("main".to_string(), 4096, 100),
             ("malloc".to_string(), 8192, 50),
-            ("ns::f(int)".to_string(), 9000, 50),
+            ("_ZN2ns1fEi".to_string(), 9000, 50),
         ],
     };
     Target {
@@ -446,10 +447,6 @@ fn messages() {
             "`arg6` is not in a register",
         ),
         (
-            "U:./build/bin/bitcoind:net:misbehaving_connection { print(arg2) }",
-            "`net:misbehaving_connection` has 2 arguments, `arg0` to `arg1`",
-        ),
-        (
             "U:./build/bin/bitcoind:test:odd { print(arg1) }",
             "`arg1` of `test:odd` cannot be read",
         ),
@@ -554,6 +551,10 @@ fn warnings() {
     assert_eq!(
         warned("let @b = hash(5); begin { }"),
         ["map `@b` is declared and never used"]
+    );
+    assert_eq!(
+        warned("U:./build/bin/bitcoind:net:misbehaving_connection { print(arg2) }"),
+        ["`net:misbehaving_connection` has 2 arguments, `arg0` to `arg1`"]
     );
 }
 

@@ -232,6 +232,10 @@ fn to_the_end(
         }
     }
     if let Some(child) = &mut child {
+        if privileges::names(compiled, true) {
+            // It may have ended before its addresses are looked at; where its program is, is known already.
+            run.player.preload_symbols(child.pid());
+        }
         child.release().map_err(SessionError::Child)?;
     }
     if options.mode != Mode::Bench {
@@ -645,6 +649,24 @@ impl<'a> Run<'a> {
         Ok(drained.delivered > 0 || drained.held)
     }
 
+    /// Leaves out what was sent after the `exit()` that ended the run; a recorder keeps it.
+    fn pass_over(&mut self) {
+        let Run {
+            rings: Some(rings),
+            recorder,
+            ..
+        } = self
+        else {
+            return;
+        };
+        rings.flush(|record| {
+            if let Some(recorder) = recorder.as_deref_mut() {
+                recorder.take(record.cpu, record.time, record.data);
+            }
+            ControlFlow::Continue(())
+        });
+    }
+
     /// Tells what went wrong in programs since the last time.
     fn say_faults(&mut self) {
         if let Some(view) = &self.faults {
@@ -665,6 +687,9 @@ impl<'a> Run<'a> {
                 manual::table(&self.measured)
             };
             self.player.say(text.as_bytes());
+        }
+        if matches!(self.stop, Stop::Exit(_)) {
+            self.pass_over();
         }
         self.call(|spec| matches!(spec, AttachSpec::End))?;
         for _ in 0..LAST_ROUNDS {
