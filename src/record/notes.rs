@@ -315,6 +315,7 @@ mod tests {
             addr: 9,
             name: Some(("operator+".to_owned(), 9)),
             module: Some("/bin/x".to_owned()),
+            build: None,
         };
         let nothing = Named {
             pid: Some(1),
