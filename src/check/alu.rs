@@ -189,7 +189,7 @@ impl Walk<'_> {
         }
         let known = number.constant().map(u64::cast_signed);
         match pointer.kind {
-            Kind::PacketEnd => return Err(math(reg, pointer, name(op))),
+            Kind::PacketEnd | Kind::Sock(_) => return Err(math(reg, pointer, name(op))),
             Kind::Map(_) | Kind::Func(_) if !(known == Some(0) && op == AluOp::Add) => {
                 return Err(math(reg, pointer, name(op)));
             }

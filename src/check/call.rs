@@ -2,9 +2,9 @@
 
 use super::{
     alu::MAX_OFF,
-    error::What,
-    state::Entry,
-    value::{Kind, Value},
+    error::{Thing, What},
+    state::{Entry, Held},
+    value::{Kind, Sock, Value},
     walk::{Next, Walk},
 };
 use crate::{
@@ -36,6 +36,8 @@ const NOT_MODELLED: &[u32] = &[180, 209];
 
 /// `bpf_tail_call`.
 const TAIL_CALL: u32 = 12;
+/// `bpf_sk_release`.
+const SK_RELEASE: u32 = 86;
 /// `bpf_redirect_map`.
 const REDIRECT_MAP: u32 = 51;
 
@@ -67,6 +69,27 @@ fn takes(id: u32, kind: MapKind) -> bool {
     }
 }
 
+/// What is to be done with a socket that a helper gives.
+#[derive(Clone, Copy)]
+enum Gives {
+    /// It has to be given back.
+    Held,
+    /// It is part of the one handed in.
+    Part,
+    /// It stays while the program runs.
+    Loose,
+}
+
+/// Helpers that give a socket.
+const SOCKETS: &[(u32, Sock, Gives)] = &[
+    (84, Sock::Full, Gives::Held),
+    (85, Sock::Full, Gives::Held),
+    (95, Sock::Full, Gives::Part),
+    (96, Sock::Tcp, Gives::Part),
+    (98, Sock::Full, Gives::Loose),
+    (99, Sock::Common, Gives::Held),
+];
+
 /// What the arguments of one call have shown.
 #[derive(Default)]
 struct Seen {
@@ -76,6 +99,8 @@ struct Seen {
     record: u32,
     function: Option<usize>,
     context: Option<Value>,
+    /// What the socket handed in is part of.
+    cast: u32,
 }
 
 impl Walk<'_> {
@@ -110,12 +135,7 @@ impl Walk<'_> {
         if self.shape.starts.len() > 1 {
             return Err(What::NotModelled("a tail call beside local functions"));
         }
-        match self.state.records.first() {
-            Some((_, reserved)) => Err(What::RecordKept {
-                reserved: *reserved,
-            }),
-            None => Ok(()),
-        }
+        self.nothing_held()
     }
 
     fn allowed(&self, helper: &'static Helper) -> Result<(), What> {
@@ -164,7 +184,11 @@ impl Walk<'_> {
         };
         let nullable = matches!(
             arg,
-            Arg::CtxOrNull | Arg::MapValueOrNull | Arg::MemOrNull | Arg::StackOrNull
+            Arg::CtxOrNull
+                | Arg::MapValueOrNull
+                | Arg::MemOrNull
+                | Arg::StackOrNull
+                | Arg::SockOrNull
         );
         if nullable && value.is_zero() {
             self.facts.decides(self.at, reg);
@@ -262,9 +286,20 @@ impl Walk<'_> {
                 Kind::Btf(has) if has == name && value.fixed_off() == Some(0) => Ok(()),
                 _ => Err(wrong()),
             },
+            Arg::Sock | Arg::SockOrNull => {
+                if !matches!(value.kind, Kind::Sock(_)) {
+                    return Err(wrong());
+                }
+                if helper.id == SK_RELEASE {
+                    if value.record == 0 {
+                        return Err(What::NotHeld { reg });
+                    }
+                    seen.record = value.record;
+                }
+                seen.cast = value.record;
+                Ok(())
+            }
             Arg::ConstStr
-            | Arg::Sock
-            | Arg::SockOrNull
             | Arg::Timer
             | Arg::SpinLock
             | Arg::Dynptr
@@ -371,7 +406,7 @@ impl Walk<'_> {
     /// Ends a record's life: what pointed to it are numbers now.
     fn release(&mut self, record: u32) {
         let lost = Value::lost(self.at);
-        self.state.records.retain(|(id, _)| *id != record);
+        self.state.held.retain(|held| held.id != record);
         self.state.each(|value| {
             if value.record == record {
                 *value = lost;
@@ -411,6 +446,13 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Something is taken that has to be given back; its id.
+    pub(super) fn take(&mut self, thing: Thing) -> u32 {
+        let (id, at) = (self.new_id(), self.at);
+        self.state.held.push(Held { id, at, thing });
+        id
+    }
+
     fn result(&mut self, helper: &'static Helper, seen: &Seen) -> Result<Value, What> {
         Ok(match helper.ret {
             Ret::Int => {
@@ -433,16 +475,29 @@ impl Walk<'_> {
             Ret::RecordOrNull => {
                 let size = seen.size.unwrap_or(0);
                 let size = u32::try_from(size).unwrap_or(u32::MAX);
-                let id = self.new_id();
-                self.state.records.push((id, self.at));
+                let id = self.take(Thing::Record);
                 let mut value = Value::nullable(Kind::Mem(size), id);
                 value.record = id;
                 value
             }
             Ret::Btf(name) => Value::pointer(Kind::Btf(name), 0),
+            Ret::SockOrNull => {
+                let row = SOCKETS.iter().find(|row| row.0 == helper.id);
+                let (_, sock, gives) = *row.ok_or(What::NotModelled(helper.name))?;
+                let id = match gives {
+                    Gives::Held => self.take(Thing::Socket),
+                    _ => self.new_id(),
+                };
+                let mut value = Value::nullable(Kind::Sock(sock), id);
+                value.record = match gives {
+                    Gives::Held => id,
+                    Gives::Part => seen.cast,
+                    Gives::Loose => 0,
+                };
+                value
+            }
             Ret::MapValue
             | Ret::BtfOrNull(_)
-            | Ret::SockOrNull
             | Ret::Percpu
             | Ret::PercpuOrNull
             | Ret::KptrOrNull

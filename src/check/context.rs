@@ -1,5 +1,6 @@
 //! The context of each program type: which bytes may be read and written, and what a load of them gives.
 
+use super::value::Sock;
 use crate::asm::helper::ProgType;
 
 /// Bytes of `struct pt_regs`.
@@ -148,4 +149,36 @@ fn xdp(access: Access) -> Option<Holds> {
         (12 | 16, _) => Some(Holds::Number),
         _ => None,
     }
+}
+
+/// Fields of `struct bpf_sock` of which parts may be loaded: first byte, end, most bytes of a part.
+const PARTS: &[(i64, i64, i64)] = &[
+    (24, 44, 4), // src_ip4, src_ip6
+    (48, 50, 2), // dst_port
+    (52, 72, 4), // dst_ip4, dst_ip6
+];
+
+/// Fields of `struct bpf_sock` whose first bytes may be loaded: family, type, protocol, src_port, state,
+/// rx_queue_mapping.
+const FIRST: &[i64] = &[4, 8, 12, 44, 72, 76];
+
+/// Whether a socket has a field there (`net/core/filter.c: bpf_sock_is_valid_access`,
+/// `bpf_tcp_sock_is_valid_access`). Nothing of one may be written.
+pub(super) fn socket(sock: Sock, off: i64, size: i64) -> bool {
+    if off < 0 || off % size != 0 {
+        return false;
+    }
+    if sock == Sock::Tcp {
+        // bytes_received and bytes_acked are the only ones of eight bytes.
+        let wide = (80..96).contains(&off);
+        return off + size <= 112 && size == if wide { 8 } else { 4 };
+    }
+    // type, protocol, mark and priority are those of full sockets.
+    if sock == Sock::Common && (8..24).contains(&off) {
+        return false;
+    }
+    let part =
+        |&(from, to, most): &(i64, i64, i64)| off >= from && off + size <= to && size <= most;
+    let first = size < 4 && FIRST.contains(&off);
+    first || PARTS.iter().any(part) || size == 4 && off + size <= 80
 }

@@ -45,6 +45,39 @@ impl fmt::Display for Region {
     }
 }
 
+/// What has to be given back before a program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A ring buffer record.
+    Record,
+    /// A socket.
+    Socket,
+}
+
+impl Thing {
+    /// What is not done with it.
+    fn kept(self) -> &'static str {
+        match self {
+            Thing::Record => "the record reserved at insn {} is neither submitted nor discarded",
+            Thing::Socket => "the socket found at insn {} is not released",
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Thing::Record => "a record that is never handed over blocks the ring",
+            Thing::Socket => "a socket that is never released stays for ever",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Thing::Record => "call `bpf_ringbuf_submit` or `bpf_ringbuf_discard` on every path",
+            Thing::Socket => "call `bpf_sk_release` on every path where it is not 0",
+        }
+    }
+}
+
 /// What is wrong with an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -294,10 +327,24 @@ pub enum What {
         /// The map.
         map: usize,
     },
-    /// A record that is not given back on some path.
-    RecordKept {
-        /// The instruction that reserved it.
-        reserved: usize,
+    /// Something that is not given back on some path.
+    Kept {
+        /// The instruction that took it.
+        at: usize,
+        /// What it is.
+        thing: Thing,
+    },
+    /// Something given back that was not taken.
+    NotHeld {
+        /// The register.
+        reg: Reg,
+    },
+    /// A field that a socket does not have.
+    Socket {
+        /// Byte in the structure.
+        off: i64,
+        /// Bytes accessed.
+        size: u32,
     },
     /// A callback that returns something other than 0 or 1.
     CallbackReturn,
@@ -403,7 +450,11 @@ impl What {
             What::Length { .. } => "the helper touches that many bytes",
             What::MapKind { .. } => "each kind of map has its own helpers",
             What::SleepableMap { .. } => "sleepable programs may use few kinds of maps",
-            What::RecordKept { .. } => "a record that is never handed over blocks the ring",
+            What::Kept { thing, .. } => thing.why(),
+            What::NotHeld { .. } => "only what the program took itself is its to give back",
+            What::Socket { .. } => {
+                "programs see a socket as `struct bpf_sock` or `struct bpf_tcp_sock`"
+            }
             What::CallbackReturn => "0 goes on, 1 stops, other values have no meaning",
             What::TooDeep => "eight frames are the most",
             What::StackTooBig { .. } => "all frames of a chain of calls share 512 bytes",
@@ -487,8 +538,10 @@ impl What {
             What::Argument { .. } => "see `explain` for the helper's signature",
             What::Length { .. } => "bound it: `r2 &= 63`, or compare it on both sides",
             What::MapKind { .. } | What::SleepableMap { .. } => "use another kind of map",
-            What::RecordKept { .. } => {
-                "call `bpf_ringbuf_submit` or `bpf_ringbuf_discard` on every path"
+            What::Kept { thing, .. } => thing.help(),
+            What::NotHeld { .. } => "leave it, or take it with a lookup first",
+            What::Socket { .. } => {
+                "see `include/uapi/linux/bpf.h` for offset and size of its fields"
             }
             What::CallbackReturn => "return a constant 0 or 1",
             What::TooDeep => "make the chain of calls shorter",
@@ -669,10 +722,16 @@ impl fmt::Display for What {
             What::SleepableMap { map } => {
                 write!(f, "a sleepable program cannot use map {map} of this kind")
             }
-            What::RecordKept { reserved } => write!(
-                f,
-                "the record reserved at insn {reserved} is neither submitted nor discarded"
-            ),
+            What::Kept { at, thing } => {
+                f.write_str(&thing.kept().replacen("{}", &at.to_string(), 1))
+            }
+            What::NotHeld { reg } => write!(f, "{reg} is given back and was not taken"),
+            What::Socket { off, size } => {
+                write!(
+                    f,
+                    "reads {size} bytes at offset {off} of a socket, which holds no such field"
+                )
+            }
             What::CallbackReturn => {
                 f.write_str("a callback may return something other than 0 or 1")
             }

@@ -9,6 +9,17 @@ use super::{
 use crate::asm::{Callee, Insn, Reg};
 
 impl Walk<'_> {
+    /// Where the program ends, or another takes its place, everything taken was given back (`check_resource_leak`).
+    pub(super) fn nothing_held(&self) -> Result<(), What> {
+        match self.state.held.first() {
+            Some(held) => Err(What::Kept {
+                at: held.at,
+                thing: held.thing,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// What a call leaves of r0 to r5.
     pub(super) fn clobber(&mut self) {
         for reg in &mut self.state.top_mut().regs[..6] {
@@ -59,11 +70,7 @@ impl Walk<'_> {
         let r0 = frame.regs[0];
         match entry {
             Entry::Main => {
-                if let Some((_, reserved)) = self.state.records.first() {
-                    return Err(What::RecordKept {
-                        reserved: *reserved,
-                    });
-                }
+                self.nothing_held()?;
                 self.read(Reg::R0)?;
                 Ok(Next::End)
             }

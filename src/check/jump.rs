@@ -79,7 +79,7 @@ impl Walk<'_> {
         };
         let valid = matches!(
             pointer.kind,
-            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) | Kind::Map(_)
+            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) | Kind::Map(_) | Kind::Sock(_)
         ) && !pointer.nullable;
         if !valid || number.var.constant_of(width) != Some(0) {
             return None;
@@ -172,8 +172,9 @@ fn register(src: Src) -> Option<Reg> {
 
 /// Makes every copy of a pointer that may be 0 either 0 or a pointer.
 fn null(state: &mut State, was: &Value, is_null: bool) {
-    if is_null && was.record != 0 {
-        state.records.retain(|(id, _)| *id != was.record);
+    // What was cast from something held has an id of its own and ends nothing.
+    if is_null && was.record != 0 && was.record == was.id {
+        state.held.retain(|held| held.id != was.record);
     }
     let (id, kind) = (was.id, was.kind);
     state.each(|value| {

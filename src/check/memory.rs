@@ -5,7 +5,7 @@ use super::{
     context::{self, Access, Holds},
     error::{Region, What},
     state::{Byte, Frame, STACK},
-    value::{Kind, Value},
+    value::{Kind, Sock, Value},
     walk::Walk,
 };
 use crate::{
@@ -102,7 +102,8 @@ impl Walk<'_> {
             | Kind::MapKey(_)
             | Kind::Packet
             | Kind::PacketMeta
-            | Kind::PacketEnd => Err(What::AtomicPlace {
+            | Kind::PacketEnd
+            | Kind::Sock(_) => Err(What::AtomicPlace {
                 holds: value.kernel_name(),
             }),
             _ => Ok(()),
@@ -208,7 +209,7 @@ impl Walk<'_> {
                     Holds::Data => Value::pointer(Kind::Packet, 0),
                     Holds::Meta => Value::pointer(Kind::PacketMeta, 0),
                     Holds::End => Value::pointer(Kind::PacketEnd, 0),
-                    Holds::Sock => return Err(What::NotModelled("a packet's socket")),
+                    Holds::Sock => Value::nullable(Kind::Sock(Sock::Common), self.new_id()),
                 },
             ),
             _ => Ok(Value::UNKNOWN),
@@ -254,6 +255,11 @@ impl Walk<'_> {
             Kind::Packet | Kind::PacketMeta => {
                 self.packet_access(reg, base, off, size.into(), false)
             }
+            Kind::Sock(_) if write => Err(What::ReadOnly),
+            Kind::Sock(sock) => match context::socket(sock, off, size.into()) {
+                true => Ok(()),
+                false => Err(What::Socket { off, size }),
+            },
             Kind::Btf(_) => Err(What::NotModelled("access to a kernel structure")),
             Kind::Map(_) if !write => Err(What::NotModelled("a read of a map's own fields")),
             _ => Err(What::no_pointer(reg, base)),

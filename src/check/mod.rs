@@ -33,7 +33,7 @@ mod tnum;
 mod value;
 mod walk;
 
-pub use error::{CheckError, Region, What};
+pub use error::{CheckError, Region, Thing, What};
 
 use crate::{
     asm::{Insn, helper::ProgType},
@@ -159,8 +159,8 @@ pub fn env<'a>(object: &'a Object, spec: &ProgramSpec) -> Env<'a> {
     env
 }
 
-/// `include/linux/license.h`; an empty one is replaced when loading.
-fn is_gpl(license: &str) -> bool {
+/// Whether a licence lets a program call helpers for GPL programs (`include/linux/license.h`); an empty one is replaced when loading.
+pub fn is_gpl(license: &str) -> bool {
     let names = [
         "",
         "GPL",

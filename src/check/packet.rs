@@ -160,11 +160,7 @@ impl Walk<'_> {
         if size == Size::DW {
             return Err(What::AccessSize);
         }
-        if let Some((_, reserved)) = self.state.records.first() {
-            return Err(What::RecordKept {
-                reserved: *reserved,
-            });
-        }
+        self.nothing_held()?;
         let context = self.read(Reg::R6)?;
         if context.kind != Kind::Ctx || context.fixed_off() != Some(0) {
             return Err(What::no_pointer(Reg::R6, &context));

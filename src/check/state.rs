@@ -1,6 +1,7 @@
 //! The state of a program at one instruction: registers and stack of every frame, records held.
 
 use super::{
+    error::Thing,
     scalar::Scalar,
     value::{Kind, Value},
 };
@@ -115,12 +116,21 @@ impl Frame {
     }
 }
 
+/// Something that has to be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) id: u32,
+    /// The instruction that took it.
+    pub(super) at: usize,
+    pub(super) thing: Thing,
+}
+
 /// Everything known at one point of one path.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) frames: Vec<Frame>,
-    /// Records reserved and not given back: id and where.
-    pub(super) records: Vec<(u32, usize)>,
+    /// What was taken and not given back.
+    pub(super) held: Vec<Held>,
     /// Turns of `may_goto` on this path.
     pub(super) may_goto: u32,
     /// Turns of callbacks on this path.
@@ -200,7 +210,7 @@ impl State {
 
     /// Whether all that can happen from `new` on can happen from this state on.
     pub(super) fn covers(&self, new: &State, exact: Exact, matters: &[Matters]) -> bool {
-        if self.frames.len() != new.frames.len() || self.records.len() != new.records.len() {
+        if self.frames.len() != new.frames.len() || self.held.len() != new.held.len() {
             return false;
         }
         let mut ids = Ids::default();
@@ -222,8 +232,8 @@ impl State {
                 return false;
             }
         }
-        let mut records = self.records.iter().zip(&new.records);
-        records.all(|(a, b)| ids.same(a.0, b.0))
+        let mut held = self.held.iter().zip(&new.held);
+        held.all(|(a, b)| a.thing == b.thing && ids.same(a.id, b.id))
     }
 }
 

@@ -27,12 +27,25 @@ pub(super) enum Kind {
     Btf(&'static str),
     /// A function of the program, by number.
     Func(u16),
+    /// A socket.
+    Sock(Sock),
     /// A packet's bytes.
     Packet,
     /// What XDP left in front of a packet.
     PacketMeta,
     /// The end of a packet.
     PacketEnd,
+}
+
+/// How much of a socket is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sock {
+    /// What sockets of any state have.
+    Common,
+    /// All of it.
+    Full,
+    /// What TCP keeps.
+    Tcp,
 }
 
 /// A register or a spilled one.
@@ -163,6 +176,12 @@ impl Value {
             (Kind::Btf(_), false) => "ptr_",
             (Kind::Btf(_), true) => "ptr_or_null_",
             (Kind::Func(_), _) => "func",
+            (Kind::Sock(Sock::Common), false) => "sock_common",
+            (Kind::Sock(Sock::Common), true) => "sock_common_or_null",
+            (Kind::Sock(Sock::Full), false) => "sock",
+            (Kind::Sock(Sock::Full), true) => "sock_or_null",
+            (Kind::Sock(Sock::Tcp), false) => "tcp_sock",
+            (Kind::Sock(Sock::Tcp), true) => "tcp_sock_or_null",
             (Kind::Packet, _) => "pkt",
             (Kind::PacketMeta, _) => "pkt_meta",
             (Kind::PacketEnd, _) => "pkt_end",
@@ -183,6 +202,9 @@ impl fmt::Display for Value {
             Kind::Mem(size) => write!(f, "pointer to {size} bytes of memory")?,
             Kind::Btf(name) => write!(f, "pointer to `struct {name}`")?,
             Kind::Func(number) => write!(f, "function {number}")?,
+            Kind::Sock(Sock::Common) => f.write_str("pointer to a socket of any state")?,
+            Kind::Sock(Sock::Full) => f.write_str("pointer to a socket")?,
+            Kind::Sock(Sock::Tcp) => f.write_str("pointer to a socket's TCP state")?,
             Kind::Packet => f.write_str("pointer into the packet")?,
             Kind::PacketMeta => f.write_str("pointer to the packet's metadata")?,
             Kind::PacketEnd => f.write_str("pointer to the packet's end")?,

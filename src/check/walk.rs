@@ -107,7 +107,7 @@ fn start() -> State {
     frame.regs[1] = Value::pointer(Kind::Ctx, 0);
     State {
         frames: vec![frame],
-        records: Vec::new(),
+        held: Vec::new(),
         may_goto: 0,
         unrolled: 0,
     }
@@ -380,7 +380,7 @@ impl Walk<'_> {
 pub(super) fn empty() -> State {
     State {
         frames: Vec::new(),
-        records: Vec::new(),
+        held: Vec::new(),
         may_goto: 0,
         unrolled: 0,
     }

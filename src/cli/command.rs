@@ -2,7 +2,7 @@
 
 use super::{
     CliError, args, asm, audit, bitcoin, check, completions, demo, disasm, exec, explain, features,
-    learn, man, record, replay, run, simulate, usage,
+    learn, man, record, replay, run, simulate, usage, verify,
 };
 use crate::demo as target;
 use clap::{Arg, ArgMatches};
@@ -139,6 +139,12 @@ pub const COMMANDS: &[Command] = &[
         help: "Disassemble instructions",
         args: disasm::args,
         run: disasm::run,
+    },
+    Command {
+        verb: "verify",
+        help: "Say what the verifier would say of instructions, without loading them",
+        args: verify::args,
+        run: verify::run,
     },
     Command {
         verb: "exec",

@@ -103,7 +103,7 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         )?,
     };
     let section = matches.get_one::<String>("section").map(String::as_str);
-    let program = Runnable::new(input, dialect(matches), section)?;
+    let program = Runnable::new("execute", input, dialect(matches), section)?;
     let judged = loader::check_exec(&program.insns, &program.maps, mem.len());
     let r0 = if on_kernel {
         judged.map_err(|(insn, error)| would_be_refused(&program, insn, &error))?;

@@ -30,6 +30,7 @@ mod replay;
 mod run;
 mod simulate;
 mod usage;
+mod verify;
 
 pub use command::{COMMANDS, Call, Command, dispatch};
 pub use error::CliError;

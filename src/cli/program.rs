@@ -308,6 +308,7 @@ pub(super) fn sections(
 
 /// The maps of a program to run, each of which has to be declared.
 fn declared(
+    verb: &str,
     file: &str,
     names: &[String],
     declared: &[Option<MapDecl>],
@@ -315,7 +316,7 @@ fn declared(
     let one = |(name, decl): (&String, &Option<MapDecl>)| {
         decl.as_ref().and_then(MapSpec::declared).ok_or_else(|| {
             CliError::with_help(
-                format!("execute `{file}`: it uses the map `{name}`, which it does not declare"),
+                format!("{verb} `{file}`: it uses the map `{name}`, which it does not declare"),
                 format!(
                     "put a line `.map {name} hash 4 8 1024` before it: kind, size of key and value, entries"
                 ),
@@ -333,11 +334,17 @@ pub(super) struct Runnable {
     pub(super) source: Source,
     /// For each instruction its place in the text.
     pub(super) spans: Vec<Span>,
+    /// The section that it is for.
+    pub(super) section: Option<String>,
+    /// Its licence.
+    pub(super) license: Option<String>,
 }
 
 impl Runnable {
     /// The program of an input; of an object the section wanted, which may be left out if there is one only.
+    /// `verb` says what for.
     pub(super) fn new(
+        verb: &str,
         input: Input,
         dialect: Option<Dialect>,
         section: Option<&str>,
@@ -345,12 +352,14 @@ impl Runnable {
         match input {
             Input::Text(source) => {
                 let program = source.assemble(dialect)?;
-                let maps = declared(&source.name, &program.maps, &program.declared)?;
+                let maps = declared(verb, &source.name, &program.maps, &program.declared)?;
                 Ok(Runnable {
                     maps,
                     insns: program.insns,
                     spans: program.spans,
                     source,
+                    section: program.section,
+                    license: program.license,
                 })
             }
             Input::Hex(source) => {
@@ -363,7 +372,7 @@ impl Runnable {
                 let Some(one) = chosen.and_then(|at| object.code.get(at)) else {
                     let names: Vec<&str> = object.code.iter().map(|s| s.name.as_str()).collect();
                     return Err(CliError::with_help(
-                        format!("execute `{name}`: it has several programs"),
+                        format!("{verb} `{name}`: it has several programs"),
                         format!("choose one with --section: {}", names.join(", ")),
                     ));
                 };
@@ -373,18 +382,23 @@ impl Runnable {
                     Err(LinkError::Decode { section, error }) => {
                         let bad = object.code.iter().find(|code| code.name == section);
                         decode_raw(&name, bad.map_or(&[], |code| &code.bytes))?;
-                        return Err(CliError::failed(format!("execute `{name}`: {error}")));
+                        return Err(CliError::failed(format!("{verb} `{name}`: {error}")));
                     }
                     Err(why) => {
                         return Err(CliError::with_help(
-                            format!("execute `{name}`: {why}"),
-                            "`exec` runs what an object holds by itself",
+                            format!("{verb} `{name}`: {why}"),
+                            "the object has to hold all of it by itself",
                         ));
                     }
                 };
-                let maps = declared(&name, &linked.maps, &linked.declared)?;
+                let maps = declared(verb, &name, &linked.maps, &linked.declared)?;
                 let listed = Runnable::listed(linked.insns, &name)?;
-                Ok(Runnable { maps, ..listed })
+                Ok(Runnable {
+                    maps,
+                    section: Some(one.name.clone()),
+                    license: object.license.clone(),
+                    ..listed
+                })
             }
         }
     }
@@ -412,6 +426,8 @@ impl Runnable {
             insns,
             source,
             spans,
+            section: None,
+            license: None,
         })
     }
 

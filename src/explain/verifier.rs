@@ -90,6 +90,11 @@ pub const VERIFIER: &[Message] = &[
     row("variable {} access var_off={} disallowed", "this kind of pointer must be used as it came, without an offset that varies", "put a constant offset into the access", "kernel/bpf/verifier.c: __check_ptr_off_reg"),
     row("write to change key R{} not allowed", "the key that a callback gets is read-only", "copy it to the stack and change the copy", "kernel/bpf/verifier.c: check_mem_access"),
     row("cannot write into packet", "this program type may not change packets", "use another program type, or a helper", "kernel/bpf/verifier.c: check_mem_access"),
+    row("R{} invalid sock_common access off={} size={}", "a socket that may be of any state has no such field, or not in that size", "see struct bpf_sock; bpf_sk_fullsock gives a socket with all of its fields", "kernel/bpf/verifier.c: check_sock_access"),
+    row("R{} invalid sock access off={} size={}", "a socket has no such field, or not in that size", "see struct bpf_sock in include/uapi/linux/bpf.h", "kernel/bpf/verifier.c: check_sock_access"),
+    row("R{} invalid tcp_sock access off={} size={}", "the TCP state of a socket has no such field, or not in that size", "see struct bpf_tcp_sock in include/uapi/linux/bpf.h", "kernel/bpf/verifier.c: check_sock_access"),
+    row("R{} cannot write into {}", "a store goes to memory that programs may only read", "copy it to the stack and change that", "kernel/bpf/verifier.c: check_mem_access"),
+    row("R{} must be referenced when passed to release function", "something is given back that the program did not take itself", "release only what a lookup or an acquiring call gave", "kernel/bpf/verifier.c: check_func_arg"),
     row("helper access to the packet is not allowed", "this helper does not take pointers into the packet", "copy the bytes to the stack first", "kernel/bpf/verifier.c: check_helper_mem_access"),
     // Stack.
     row("invalid variable-offset {}stack R{} {}", "a stack access at an offset that varies too much, or by a program that may not do that", "bound the offset so that every byte lies inside the frame", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),

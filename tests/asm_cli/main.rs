@@ -11,3 +11,4 @@ mod explain;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "shared with other tests, which use the rest")]
 mod support;
+mod verify;

@@ -41,6 +41,15 @@ const WORDS: &[(&str, &str)] = &[
         "FRAME",
         "r6 = r1 ~ r2 = *(u32 *)(r1 +76) ~ r3 = *(u32 *)(r1 +80) ~ r4 = r2 ~ r4 += 14 ~ if r4 > r3 goto out",
     ),
+    // The packet's socket in r7, of any state.
+    ("SOCK", "r7 = *(u64 *)(r1 +168) ~ if r7 == 0 goto out"),
+    // The socket that a lookup found in r7, to be released.
+    (
+        "FIND",
+        "r6 = r1 ~ *(u64 *)(r10 -16) = 0 ~ *(u32 *)(r10 -8) = 0 ~ r2 = r10 ~ r2 += -16 ~ r3 = 12 ~ r4 = -1 ~ r5 = 0 ~ \
+         call bpf_sk_lookup_tcp ~ if r0 == 0 goto out ~ r7 = r0",
+    ),
+    ("GIVE", "r1 = r7 ~ call bpf_sk_release"),
     ("END", "out: ~ r0 = 2 ~ exit"),
 ];
 
@@ -103,6 +112,21 @@ const ROWS: &[Row] = &[
     (TC, "metadata", "r2 = *(u32 *)(r1 +140) ~ r3 = *(u32 *)(r1 +76) ~ r4 = r2 ~ r4 += 4 ~ if r4 > r3 goto out ~ r0 = *(u32 *)(r2 +0) ~ END", "r2 = *(u32 *)(r1 +140) ~ r3 = *(u32 *)(r1 +76) ~ r4 = r2 ~ r4 += 4 ~ if r4 > r3 goto out ~ r0 = *(u32 *)(r2 +4) ~ END", "4 bytes at offset 4 through r2, where 4 bytes of the packet are known to be"),
     (TC, "time stamp", "r0 = *(u64 *)(r1 +152) ~ r0 = 0 ~ exit", "r0 = *(u32 *)(r1 +152) ~ r0 = 0 ~ exit", "reads 4 bytes at offset 152 of the context, which this program type does not have"),
     (TC, "loads of old", "r6 = r1 ~ r0 = *(u16 *)skb[12] ~ exit", "r7 = r1 ~ r0 = *(u16 *)skb[12] ~ exit", "r6 has no value here"),
+    (TC, "a packet's socket", "SOCK ~ r0 = *(u32 *)(r7 +4) ~ END", "r7 = *(u64 *)(r1 +168) ~ r0 = *(u32 *)(r7 +4) ~ exit", "memory access through r7, which may be 0 (sock_common_or_null)"),
+    (TC, "fields of a socket of any state", "SOCK ~ r0 = *(u32 *)(r7 +72) ~ END", "SOCK ~ r0 = *(u32 *)(r7 +12) ~ END", "reads 4 bytes at offset 12 of a socket, which holds no such field"),
+    (TC, "sockets are not written", "SOCK ~ r0 = *(u16 *)(r7 +48) ~ END", "SOCK ~ *(u32 *)(r7 +72) = 1 ~ END", "writes to memory that may only be read"),
+    (TC, "arithmetic on a socket", "SOCK ~ r0 = r7 ~ END", "SOCK ~ r7 += 4 ~ END", "adding on r7, which is a pointer (sock_common)"),
+    (TC, "full socket", "SOCK ~ r1 = r7 ~ call bpf_sk_fullsock ~ if r0 == 0 goto out ~ r0 = *(u32 *)(r0 +16) ~ END", "SOCK ~ r1 = r7 ~ call bpf_sk_fullsock ~ r0 = *(u32 *)(r0 +16) ~ END", "memory access through r0, which may be 0 (sock_or_null)"),
+    (TC, "TCP state", "SOCK ~ r1 = r7 ~ call bpf_tcp_sock ~ if r0 == 0 goto out ~ r0 = *(u64 *)(r0 +80) ~ END", "SOCK ~ r1 = r7 ~ call bpf_tcp_sock ~ if r0 == 0 goto out ~ r0 = *(u64 *)(r0 +16) ~ END", "reads 8 bytes at offset 16 of a socket, which holds no such field"),
+    (TC, "socket released", "FIND ~ r0 = *(u32 *)(r7 +44) ~ GIVE ~ END", "FIND ~ r0 = *(u32 *)(r7 +44) ~ END", "the socket found at insn 8 is not released"),
+    (TC, "socket used after its release", "FIND ~ GIVE ~ END", "FIND ~ GIVE ~ r0 = *(u32 *)(r7 +44) ~ END", "r7 is no pointer any more: insn 12 ended its life"),
+    (TC, "socket released twice", "FIND ~ GIVE ~ END", "FIND ~ GIVE ~ GIVE ~ END", "r1 is no pointer any more: insn 12 ended its life"),
+    (TC, "release without a check", "FIND ~ GIVE ~ END", "*(u64 *)(r10 -16) = 0 ~ *(u32 *)(r10 -8) = 0 ~ r2 = r10 ~ r2 += -16 ~ r3 = 12 ~ r4 = -1 ~ r5 = 0 ~ call bpf_sk_lookup_tcp ~ r1 = r0 ~ call bpf_sk_release ~ r0 = 0 ~ exit", "bpf_sk_release wants a socket in r1, which holds sock_or_null"),
+    (TC, "release of what was not taken", "FIND ~ GIVE ~ END", "SOCK ~ r1 = r7 ~ call bpf_sk_release ~ END", "r1 is given back and was not taken"),
+    (TC, "TCP state ends with its socket", "FIND ~ r1 = r7 ~ call bpf_tcp_sock ~ if r0 == 0 goto +1 ~ r8 = *(u32 *)(r0 +0) ~ GIVE ~ END", "FIND ~ r1 = r7 ~ call bpf_tcp_sock ~ r8 = r0 ~ GIVE ~ if r8 == 0 goto out ~ r0 = *(u32 *)(r8 +0) ~ END", "r8 is no pointer any more: insn 15 ended its life"),
+    (XDP, "tail call with a socket", "FIND ~ GIVE ~ r1 = r6 ~ r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ END", "FIND ~ r1 = r6 ~ r2 = map[progs] ~ r3 = 0 ~ call bpf_tail_call ~ GIVE ~ END", "the socket found at insn 8 is not released"),
+    (XDP, "socket lookup", "FIND ~ GIVE ~ END", "FIND ~ END", "the socket found at insn 8 is not released"),
+    (XDP, "tuple in the packet", "ETH ~ r4 += 10 ~ if r4 > r3 goto out ~ r1 = r6 ~ r3 = 12 ~ r4 = -1 ~ r5 = 0 ~ call bpf_skc_lookup_tcp ~ if r0 == 0 goto out ~ r1 = r0 ~ call bpf_sk_release ~ END", "ETH ~ r1 = r6 ~ r2 += 4 ~ r3 = 12 ~ r4 = -1 ~ r5 = 0 ~ call bpf_skc_lookup_tcp ~ if r0 == 0 goto out ~ r1 = r0 ~ call bpf_sk_release ~ END", "12 bytes at offset 4 through r2, where 14 bytes of the packet are known to be"),
     (FILTER, "loads of old", "r6 = r1 ~ r7 = 3 ~ r0 = *(u8 *)skb[r7 + 1] ~ exit", "r6 = 5 ~ r0 = *(u8 *)skb[0] ~ exit", "memory access through r6, which is no pointer to memory (scalar)"),
     (FILTER, "no packet pointers", "r0 = *(u32 *)(r1 +0) ~ exit", "r0 = *(u32 *)(r1 +76) ~ r0 = 0 ~ exit", "reads 4 bytes at offset 76 of the context, which this program type does not have"),
     (FILTER, "control block", "*(u64 *)(r1 +48) = 1 ~ r0 = *(u8 *)(r1 +67) ~ exit", "*(u64 *)(r1 +64) = 1 ~ r0 = 0 ~ exit", "writes 8 bytes at offset 64 of the context, which this program type does not have"),
