@@ -2,7 +2,7 @@
 //! processes had mapped.
 
 use crate::{
-    runtime::{Address, NoSymbols, Symbols},
+    runtime::{Address, NoSymbols, Symbols, names::Place},
     symbols::{ProcessCode, Symbolizer},
 };
 use serde::{Deserialize, Serialize};
@@ -38,12 +38,18 @@ pub struct Notes {
     /// Code of processes; a later sight of one adds to an earlier one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<ProcessCode>,
+    /// Users by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<(u64, String)>,
+    /// Hierarchies and paths of control groups by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cgroups: Vec<(u64, Vec<Place>)>,
 }
 
 impl Notes {
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.stacks.is_empty() && self.code.is_empty()
+        *self == Notes::default()
     }
 
     /// Adds what another block has.
@@ -51,6 +57,8 @@ impl Notes {
         self.names.extend(more.names);
         self.stacks.extend(more.stacks);
         self.code.extend(more.code);
+        self.users.extend(more.users);
+        self.cgroups.extend(more.cgroups);
     }
 }
 

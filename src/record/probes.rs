@@ -33,28 +33,24 @@ pub fn script(probes: &[String], stacks: bool, options: &Options) -> Result<Scri
             continue;
         }
         seen.push(&program.probe);
-        let body = match program.attach.first() {
+        let note = match program.attach.first() {
             Some(AttachSpec::User { path, sites, .. }) if program.probe.starts_with("usdt:") => {
                 let binaries = session.target().binaries.iter().filter(|b| b.path == *path);
                 let mut notes = binaries.flat_map(|binary| &binary.usdt);
                 let here = |site: &crate::spec::Site| {
                     sites.iter().any(|other| other.offset == site.offset)
                 };
-                let note = notes.find(|probe| probe.sites.iter().any(here));
-                note.map_or_else(String::new, |probe| {
-                    let site = probe.sites.first();
-                    body(
-                        &probe.provider,
-                        &probe.name,
-                        site.map_or(&[], |site| &site.args),
-                    )
-                })
+                notes.find(|probe| probe.sites.iter().any(here))
             }
-            _ => String::new(),
+            _ => None,
         };
+        let args = note.and_then(|probe| probe.sites.first());
+        let args = args.map_or(&[][..], |site| &site.args);
+        let (provider, name) = note.map_or(("", ""), |probe| (&probe.provider, &probe.name));
+        let reads = body(provider, name, args);
         let stack = if stacks { "print(ustack);" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{} {{ {body} {stack} }}", program.probe);
+        let _ = writeln!(text, "{} {{ {reads} {stack} }}", program.probe);
     }
     Ok(Script {
         name: "PROBES".to_owned(),
@@ -62,7 +58,7 @@ pub fn script(probes: &[String], stacks: bool, options: &Options) -> Result<Scri
     })
 }
 
-/// A statement that reads all arguments.
+/// A statement that reads all arguments, and asks for the control group.
 fn body(provider: &str, name: &str, args: &[UsdtArg]) -> String {
     let known = tracepoint::find(provider, name);
     let (mut format, mut values) = (String::new(), String::new());
@@ -85,8 +81,5 @@ fn body(provider: &str, name: &str, args: &[UsdtArg]) -> String {
         let _ = write!(format, "{conversion} ");
         let _ = write!(values, ", {value}");
     }
-    match values.is_empty() {
-        true => String::new(),
-        false => format!("printf(\"{format}\"{values});"),
-    }
+    format!("printf(\"{format}%d\"{values}, cgroup);")
 }

@@ -9,7 +9,7 @@ use super::{
     hit::Hit,
     notes::{Notebook, Notes},
     sights::Sights,
-    tap::{LAST, STACK_ID, TAP},
+    tap::{CGROUP, LAST, STACK_ID, TAP},
     write::Writer,
 };
 use crate::{
@@ -161,7 +161,13 @@ impl Recorder {
         };
         hit.time = time;
         hit.items(data, regs)?;
-        for item in hit.items.iter().filter(|item| item.helper == STACK_ID) {
+        for item in &hit.items {
+            if item.helper == CGROUP {
+                self.sights.cgroup(item.answer);
+            }
+            if item.helper != STACK_ID {
+                continue;
+            }
             // An error is a very big number.
             if let Ok(id) = u32::try_from(item.answer)
                 && self.seen.insert((id, hit.pid))
@@ -171,7 +177,7 @@ impl Recorder {
         }
         let ip = self.ips.get(program as usize).copied().flatten();
         let ip = ip.and_then(|at| hit.regs.get(at)).copied();
-        self.sights.hit(hit.pid, ip);
+        self.sights.hit(&hit, ip);
         if !last {
             self.open.insert(key, hit);
             return Some(());
@@ -245,6 +251,8 @@ impl Recorder {
             names,
             stacks,
             code,
+            users: self.sights.users(),
+            cgroups: self.sights.cgroups(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     compile::{self, CompileError},
     lang::{self, Diagnostic, checked::Checked},
     lower::{Lowered, abi::abi},
-    runtime::{Flow, Player, Sent, clock::Clock},
+    runtime::{Flow, Player, Sent, clock::Clock, names::Names},
     simulate::{
         CTX_SIZE, Compiled, Outcome, Run, Script, Settings, SimulateError, TRACER, address,
         diagnostic,
@@ -359,6 +359,9 @@ impl Replay<'_> {
     ) -> Result<Replayed, ReplayError> {
         player.set_clock(Clock::recorded(self.recording.meta.clocks));
         let notes = self.recording.notes();
+        let users = notes.users.iter().cloned().collect();
+        let cgroups = notes.cgroups.iter().cloned().collect();
+        player.set_names(Names::recorded(users, cgroups));
         let (paths, demangle) = (self.paths.clone(), self.compiled.config.cpp_demangle);
         player.set_symbols(Box::new(Known::new(&notes, paths, demangle)));
         let (object, target) = (&self.compiled.object, &self.compiled.target);

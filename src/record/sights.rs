@@ -1,13 +1,16 @@
-//! Which processes and addresses a recording's hits are of, so that other scripts can name them later.
+//! Which processes, addresses, users and control groups a recording's hits are of, so that any script can name them later.
 
 use std::{
     collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use super::notes::Notebook;
+use super::{hit::Hit, notes::Notebook};
 use crate::{
-    runtime::Address,
+    runtime::{
+        Address,
+        names::{Names, Place},
+    },
     symbols::{CodeReader, ProcessCode},
 };
 
@@ -34,11 +37,36 @@ pub(super) struct Sights {
     addresses: HashSet<Address>,
     last: Option<Address>,
     reader: CodeReader,
+    users: Numbers,
+    cgroups: Numbers,
+    names: Names,
+}
+
+/// Numbers that were seen, and those that were not asked for since.
+#[derive(Debug, Default)]
+struct Numbers {
+    seen: HashSet<u64>,
+    fresh: Vec<u64>,
+}
+
+impl Numbers {
+    fn see(&mut self, number: u64) {
+        if self.seen.insert(number) {
+            self.fresh.push(number);
+        }
+    }
+
+    /// The new ones that have names.
+    fn named<T>(&mut self, mut name: impl FnMut(u64) -> Option<T>) -> Vec<(u64, T)> {
+        let fresh = self.fresh.drain(..);
+        fresh.filter_map(|n| Some((n, name(n)?))).collect()
+    }
 }
 
 impl Sights {
     /// Notes who was hit, and where.
-    pub(super) fn hit(&mut self, pid: u32, ip: Option<u64>) {
+    pub(super) fn hit(&mut self, hit: &Hit, ip: Option<u64>) {
+        let pid = hit.pid;
         let here = address(pid, ip.unwrap_or(0));
         if self.last == Some(here) {
             return;
@@ -50,9 +78,27 @@ impl Sights {
             code: ProcessCode::default(),
         });
         sight.hit = true;
+        self.users.see(u64::from(hit.uid));
         if ip.is_some() {
             self.add(here);
         }
+    }
+
+    /// Notes a control group.
+    pub(super) fn cgroup(&mut self, id: u64) {
+        self.cgroups.see(id);
+    }
+
+    /// The names of users that are new since the last time.
+    pub(super) fn users(&mut self) -> Vec<(u64, String)> {
+        let names = &mut self.names;
+        self.users.named(|uid| names.user(uid).map(str::to_owned))
+    }
+
+    /// Where the control groups are that are new since the last time.
+    pub(super) fn cgroups(&mut self) -> Vec<(u64, Vec<Place>)> {
+        let names = &self.names;
+        self.cgroups.named(|id| Some(names.cgroup(id)))
     }
 
     /// Notes the frames of a stack.
@@ -119,13 +165,19 @@ mod tests {
     fn processes_are_looked_at_when_they_are_new() {
         let (mut sights, symbols) = (Sights::default(), Notebook::default());
         let own = std::process::id();
-        sights.hit(own, Some(0x1000));
-        sights.hit(own, Some(0x1000));
-        sights.hit(u32::MAX, None);
+        let of = |pid| Hit {
+            pid,
+            ..Hit::default()
+        };
+        sights.hit(&of(own), Some(0x1000));
+        sights.hit(&of(own), Some(0x1000));
+        sights.hit(&of(u32::MAX), None);
+        assert_eq!(sights.users(), [(0, "root".to_owned())]);
+        assert!(sights.users().is_empty());
         let code = sights.look(&symbols);
         assert_eq!(code.len(), 1);
         assert_eq!(code[0].pid, own);
-        sights.hit(own, Some(0x2000));
+        sights.hit(&of(own), Some(0x2000));
         assert!(sights.look(&symbols).is_empty());
         sights.stack(own, &[0x2000, 0x3000, 1 << 63]);
         let mut addresses: Vec<_> = sights.addresses().collect();

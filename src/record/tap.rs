@@ -53,6 +53,7 @@ const UID_GID: u32 = 15;
 const OUTPUT: u32 = 25;
 pub(super) const STACK_ID: u32 = 27;
 pub(super) const STACK: u32 = 67;
+pub(super) const CGROUP: u32 = 80;
 const READ_USER: u32 = 112;
 const READ_KERNEL: u32 = 113;
 const READ_USER_STR: u32 = 114;
@@ -62,7 +63,7 @@ const COPY_USER: u32 = 148;
 /// Helpers whose number is noted: clocks, random numbers, and what the kernel alone knows. Of a stack that is its id or
 /// its length, with the flags that ask for it as the address.
 pub(super) const NUMBERS: &[u32] = &[
-    5, 7, STACK_ID, 35, 42, STACK, 80, 118, BOOT_NS, 160, 173, 174, 208,
+    5, 7, STACK_ID, 35, 42, STACK, CGROUP, 118, BOOT_NS, 160, 173, 174, 208,
 ];
 /// Helpers whose bytes are noted.
 pub(super) const READS: &[u32] = &[READ_USER, READ_USER_STR, COPY_USER];

@@ -15,7 +15,7 @@ use super::{
     fault::{self, Told},
     int, json,
     maps::{MapReader, NoSymbols, Symbols},
-    names::Users,
+    names::Names,
     output::{Buffering, Form, Output, Sent},
     printf::FormatError,
     printmap::{self, How},
@@ -199,7 +199,7 @@ impl Player {
                 trailer: options.trailer.clone(),
                 max_strlen: options.max_strlen,
                 clock: Clock::now(),
-                users: Users::default(),
+                names: Names::default(),
             },
             options,
             output,
@@ -221,6 +221,11 @@ impl Player {
     /// Takes names of addresses from `symbols`.
     pub fn set_symbols(&mut self, symbols: Box<dyn Symbols + Send>) {
         self.core.symbols = symbols;
+    }
+
+    /// Takes names of users and control groups from `names`.
+    pub fn set_names(&mut self, names: Names) {
+        self.core.common.names = names;
     }
 
     /// Puts something before the names of addresses, such as what notes them.

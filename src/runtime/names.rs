@@ -12,22 +12,60 @@ use nix::errno::Errno;
 use super::{int, syscalls};
 use crate::wildcard;
 
-/// User names of `/etc/passwd`, read when first asked for.
+/// A hierarchy of control groups, and the path of one in it.
+pub type Place = (String, String);
+
+/// What this machine, or the one that was recorded, calls its users and control groups.
 #[derive(Clone, Debug, Default)]
-pub struct Users {
-    names: Option<HashMap<u64, String>>,
+pub struct Names {
+    /// Read from `/etc/passwd` when first asked for.
+    users: Option<HashMap<u64, String>>,
+    /// Looked for below `/sys/fs/cgroup` each time, if there are none of a recording.
+    cgroups: Option<HashMap<u64, Vec<Place>>>,
 }
 
-impl Users {
-    /// Appends the name of `uid`, or the number.
-    pub fn name(&mut self, out: &mut Vec<u8>, uid: u64) {
-        let names = self.names.get_or_insert_with(|| {
+impl Names {
+    /// Those of a recording, and no others.
+    pub fn recorded(users: HashMap<u64, String>, cgroups: HashMap<u64, Vec<Place>>) -> Names {
+        Names {
+            users: Some(users),
+            cgroups: Some(cgroups),
+        }
+    }
+
+    /// The name of user `uid`.
+    pub fn user(&mut self, uid: u64) -> Option<&str> {
+        let users = self.users.get_or_insert_with(|| {
             parse_passwd(&fs::read_to_string("/etc/passwd").unwrap_or_default())
         });
-        match names.get(&uid) {
+        users.get(&uid).map(String::as_str)
+    }
+
+    /// Appends the name of `uid`, or the number.
+    pub fn put_user(&mut self, out: &mut Vec<u8>, uid: u64) {
+        match self.user(uid) {
             Some(name) => out.extend_from_slice(name.as_bytes()),
             None => int::push_u64(out, uid),
         }
+    }
+
+    /// Where the control group `id` is.
+    pub fn cgroup(&self, id: u64) -> Vec<Place> {
+        match &self.cgroups {
+            Some(known) => known.get(&id).cloned().unwrap_or_default(),
+            None => find_cgroup(id),
+        }
+    }
+
+    /// Appends `NAME:PATH` of the control group `id` in each hierarchy whose name matches `filter`.
+    pub fn put_cgroup(&self, out: &mut Vec<u8>, id: u64, filter: &str) {
+        let places = self.cgroup(id).into_iter();
+        let wanted =
+            places.filter(|(name, _)| filter.is_empty() || wildcard::matches(filter, name));
+        let texts: Vec<String> = wanted
+            .map(|(name, path)| format!("{name}:{path}"))
+            .collect();
+        out.extend_from_slice(texts.join(",").as_bytes());
     }
 }
 
@@ -126,25 +164,16 @@ fn coins(satoshis: i64) -> String {
     format!("{sign}{}.{:08}", amount / COIN, amount % COIN)
 }
 
-/// Appends `NAME:PATH` of the cgroup with this id in each hierarchy whose name matches `filter`: an id is the inode of
-/// the cgroup's directory. The hierarchy of version 2 is called `unified` and comes first.
-pub fn cgroup_path(out: &mut Vec<u8>, id: u64, filter: &str) {
+/// Where the control group with this id is in each hierarchy: an id is the inode of the group's directory. The hierarchy of
+/// version 2 is called `unified` and comes first.
+fn find_cgroup(id: u64) -> Vec<Place> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mut first = true;
-    for (name, root) in hierarchies(&mounts) {
-        if !filter.is_empty() && !wildcard::matches(filter, &name) {
-            continue;
-        }
-        let Some(path) = inside(&root, id) else {
-            continue;
-        };
-        if !std::mem::take(&mut first) {
-            out.push(b',');
-        }
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b":/");
-        out.extend_from_slice(path.as_os_str().as_encoded_bytes());
-    }
+    let all = hierarchies(&mounts).into_iter();
+    let found = all.filter_map(|(name, root)| {
+        let path = inside(&root, id)?;
+        Some((name, format!("/{}", path.to_string_lossy())))
+    });
+    found.collect()
 }
 
 /// Names and roots of the mounted cgroup hierarchies (`proc_mounts(5)`).

@@ -37,8 +37,8 @@ pub struct Common {
     pub max_strlen: u32,
     /// Clocks for `strftime`.
     pub clock: Clock,
-    /// User names.
-    pub users: names::Users,
+    /// Names of users and control groups.
+    pub names: names::Names,
 }
 
 /// The bytes of a string value without its NUL, and whether it filled its room.
@@ -240,11 +240,12 @@ impl Env<'_> {
                     .clock
                     .strftime(out, format, *clock, int::read(raw.bytes, false));
             }
-            Type::Username => self.common.users.name(out, int::read(raw.bytes, false)),
+            Type::Username => self.common.names.put_user(out, int::read(raw.bytes, false)),
             Type::Errno => names::errno(out, int::read(raw.bytes, false)),
             Type::Named { table } => names::named(out, *table, int::read(raw.bytes, false)),
             Type::CgroupPath { filter } => {
-                names::cgroup_path(out, int::read(raw.bytes, false), filter)
+                let id = int::read(raw.bytes, false);
+                self.common.names.put_cgroup(out, id, filter);
             }
             Type::Agg(agg) => {
                 let one = [raw.bytes.to_vec()];

@@ -170,6 +170,7 @@ fn stacks_and_names_are_those_of_the_recorded_machine() {
     let mut told = hit(0);
     told.push(27, 256, 5, &[]);
     told.push(67, 256, 16, &[]);
+    told.push(80, 0, 77, &[]);
     writer.hit(&told).unwrap();
     writer.notes(&notes()).unwrap();
     writer.end(vec![]).unwrap();
@@ -180,6 +181,9 @@ fn stacks_and_names_are_those_of_the_recorded_machine() {
         ("print(ustack)", "\n        work+4\n        0x402000\n"),
         ("print(ustack(perf, 1))", "\n\t401234 work+4 (/bin/app)\n"),
         ("print(len(ustack))", "2"),
+        ("print((uid, username))", "(5, satoshi)"),
+        ("print(cgroup_path(cgroup))", "unified:/node.slice"),
+        ("print(cgroup_path(1))", ""),
     ] {
         let text = format!("usdt:/bin/app:app:hit {{ {text}; }}");
         let got = replay(&recording, &text).unwrap();

@@ -157,6 +157,8 @@ pub(crate) fn notes() -> Notes {
             build: None,
         }],
         stacks: vec![(5, vec![0x40_1234, 0x40_2000])],
+        users: vec![(5, "satoshi".to_owned())],
+        cgroups: vec![(77, vec![("unified".to_owned(), "/node.slice".to_owned())])],
         ..Notes::default()
     }
 }
