@@ -19,6 +19,7 @@ pub mod aggregate;
 pub mod attach;
 pub mod child;
 pub mod clock;
+pub mod head_start;
 pub mod hit;
 pub mod int;
 pub mod json;

@@ -5,7 +5,7 @@ use super::{
     compile::{Compiled, Session},
     error::SessionError,
     maps::KernelMaps,
-    run::{begin_rings, end_rings, load, only_in, specs},
+    run::{begin_rings, end_rings, head_start, load, only_in, specs},
 };
 use crate::{
     kernel::cpus,
@@ -47,6 +47,7 @@ impl Feed {
     /// # Errors
     /// What stands in the way; nothing stays attached then.
     pub fn start(options: &Options, only: Option<u32>) -> Result<Feed, SessionError> {
+        head_start(options);
         let session = Session::for_kernel(options, None)?;
         let multi = session.multi;
         let mut compiled = session.compile()?;

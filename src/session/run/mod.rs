@@ -24,6 +24,7 @@ use crate::{
         attach::{self, AttachError, AttachOptions, Attachment},
         child::Child,
         clock::Clock,
+        head_start,
         hit::Hits,
         perf_ring::{self, RingError, Rings},
     },
@@ -101,8 +102,18 @@ pub fn run_exactly(options: &Options, compiled: Compiled) -> Result<Outcome, Ses
     go(options, compiled, multi, child, target.as_ref(), true)
 }
 
+/// Begins the wait of the first user probe, if the text looks as if there were one.
+pub(super) fn head_start(options: &Options) {
+    const PROBES: [&str; 6] = ["usdt:", "uprobe:", "uretprobe:", "u:", "U:", "ur:"];
+    let user = PROBES.iter().any(|name| options.script.text.contains(name));
+    if user && options.attach != Attach::Perf {
+        head_start::begin();
+    }
+}
+
 /// The command that is started for the run, held, and what tells when the traced process ends.
 fn traced(options: &Options) -> Result<(Option<Child>, Option<OwnedFd>), SessionError> {
+    head_start(options);
     let child = match &options.command {
         // Where only the kernel is probed, the start of the command is to be seen too.
         Some(words) if super::compile::only_kernel(options) => {
