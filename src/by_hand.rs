@@ -11,7 +11,7 @@ use crate::{
     loader::{self, LoadError, LoadOptions, Loaded},
     runtime::{
         attach::{self, AttachError, AttachOptions, Attachment},
-        perf_ring::{RingError, Rings},
+        perf_ring::{RingError, Rings, Stamp},
     },
     spec::{MapKind, Object, UsdtProbe},
     sys::{bpf::Map, errno::Described},
@@ -127,7 +127,7 @@ impl Tracer {
         let mut ring = ring.filter(|(spec, _)| spec.kind == MapKind::PerfEventArray);
         let rings = match ring.next() {
             Some((_, map)) => {
-                let rings = Rings::open(&cpus, RING).map_err(TraceError::Rings)?;
+                let rings = Rings::open(&cpus, RING, Stamp::Kernel).map_err(TraceError::Rings)?;
                 let put = rings.install(map);
                 put.map_err(|err| TraceError::Kernel("put rings into their map", err))?;
                 Some(rings)

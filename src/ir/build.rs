@@ -220,6 +220,12 @@ impl FuncBuilder {
         });
     }
 
+    /// The time that stands before what is sent (`bpf_ktime_get_ns`): the kernel's own stamp of a sample costs twice as much.
+    pub fn stamp(&mut self) -> VReg {
+        const KTIME_GET_NS: u32 = 5;
+        self.call(KTIME_GET_NS, &[])
+    }
+
     /// Sends `len` bytes at `data` to the ring of this CPU (`bpf_perf_event_output`); what it returned.
     pub fn send(&mut self, ctx: VReg, ring: u32, data: VReg, len: Opnd) -> VReg {
         const PERF_EVENT_OUTPUT: u32 = 25;

@@ -133,7 +133,7 @@ pub(super) fn ring(machine: Machine) -> Result<Page, String> {
             loader::load(&object, &LoadOptions::default()).map_err(|err| err.to_string())?;
         let mut rings = Vec::new();
         for cpu in cpus::online().map_err(fail)? {
-            let event = perf::open_bpf_output(cpu, 1 << 12).map_err(fail)?;
+            let event = perf::open_bpf_output(cpu, 1 << 12, true).map_err(fail)?;
             let map =
                 PerfMap::new(event.as_fd(), 4 * crate::sys::mmap::page_size()).map_err(fail)?;
             loaded.maps[0]

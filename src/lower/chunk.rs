@@ -5,6 +5,7 @@
 //! ```text
 //! u64 busy · u32 parked position · u32 unused · u32 sequence · u32 slot · u64 zero       SCRATCH_HEADER
 //! values …
+//! u64 time                                                                                 STAMP
 //! u32 length · u32 program · u32 slot · u32 sequence · u32 blob · u32 blob length          CHUNK_EXTRA
 //! u32 index · u32 before · the record's items …           where a record that needs no chunks has its header
 //! ```

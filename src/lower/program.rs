@@ -17,7 +17,7 @@ use crate::{
         checked::{Checked, CheckedPoint, CheckedProbe, Point, VarId},
     },
     span::Span,
-    spec::{Target, UsdtArg},
+    spec::{STAMP, Target, UsdtArg},
 };
 use std::collections::{HashMap, HashSet};
 
@@ -70,10 +70,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Bytes in scratch before the record: values, and the header of chunks.
+    /// Bytes in scratch before the record: values, the time, and the header of chunks.
     fn before_record(&self) -> u32 {
         let chunk = if self.chunked { CHUNK_EXTRA } else { 0 };
-        SCRATCH_HEADER + self.fixed + chunk
+        SCRATCH_HEADER + self.fixed + STAMP + chunk
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     asm::{AluOp, Cond, Size, Width},
     ir::{Op, Opnd, VReg},
-    spec::{Action, BLOB_TAG, Field, Group, RECORD_HEADER, Type},
+    spec::{Action, BLOB_TAG, Field, Group, RECORD_HEADER, STAMP, Type},
 };
 
 /// Largest record: what a per-CPU scratch value of 32 KiB can hold beside its header.
@@ -20,9 +20,9 @@ pub(super) const RECORD_MAX: u32 = 28 * 1024;
 /// Blobs that may be longer than this are read in pieces, and may be sent in several chunks.
 const LONG: u32 = 6 * 1024;
 
-/// Where a record on the stack begins in its slot: the arguments behind its header and the first tag are then aligned to
-/// 8 bytes, and need not be stored in halves.
-pub(super) const STACK_START: u32 = 4;
+/// Where a record on the stack begins in its slot, behind its time: the arguments behind its header and the first tag are
+/// then aligned to 8 bytes, and need not be stored in halves.
+pub(super) const STACK_START: u32 = 4 + STAMP;
 
 /// Offset in the scratch value of the parked position; the busy flag is at 0.
 const PARKED: i16 = 8;
@@ -446,9 +446,19 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// `bpf_perf_event_output` of `len` bytes; what it returned.
+    /// Sends `len` bytes with the time before them, for which there is room before `from`; what the kernel returned.
     pub(super) fn call_ring(&mut self, from: Addr, len: Opnd) -> VReg {
-        let data = self.addr_reg(from);
+        let stamp = Addr {
+            base: from.base,
+            off: from.off - STAMP.cast_signed(),
+        };
+        let now = self.f.stamp();
+        self.store_at(stamp, Size::DW, now.into());
+        let len = match len {
+            Opnd::Imm(len) => Opnd::Imm(len + i64::from(STAMP)),
+            Opnd::Reg(len) => self.f.alu(AluOp::Add, len, i64::from(STAMP)).into(),
+        };
+        let data = self.addr_reg(stamp);
         let (ring, ctx) = (self.shared.ring(), self.ctx());
         self.f.send(ctx, ring, data, len)
     }

@@ -6,7 +6,7 @@
 //! to; earlier when it is full, which makes several parts of one hit.
 //!
 //! ```text
-//! buffer := u64 in use · u64 bytes of the part · part
+//! buffer := u64 in use · u64 bytes of the part · u64 time (`spec::STAMP`) · part
 //! part   := u32 length · u32 program | flags << 16 · u64 pid, tid · u64 gid, uid · u64 boot time · 16 bytes comm ·
 //!           u64 for each register kept · item*
 //! item   := u32 bytes of data · u32 helper · u64 address · u64 answer · the data, padded to 8
@@ -32,7 +32,8 @@ pub(super) const ITEM: usize = 24;
 /// Offsets into the buffer.
 const BUSY: i16 = 0;
 const USED: i16 = 8;
-const PART: i16 = 16;
+const STAMP: i16 = 16;
+const PART: i16 = 24;
 
 /// Buffers a CPU: a probe that is preempted keeps its own. One more is for what finds none free, and is never sent.
 pub(super) const SLOTS: u32 = 4;
@@ -88,7 +89,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Bytes of a buffer.
     pub(super) fn buffer_size(&self) -> u32 {
-        16 + self.part_max()
+        24 + self.part_max()
     }
 
     fn part_max(&self) -> u32 {
@@ -529,7 +530,10 @@ impl Tapper<'_> {
         self.f.store(Size::W, base, PART, len);
         self.f
             .store(Size::W, base, PART + 4, i64::from(self.index | flags << 16));
-        let data = self.f.alu(AluOp::Add, base, i64::from(PART));
+        let now = self.f.stamp();
+        self.f.store(Size::DW, base, STAMP, now);
+        let data = self.f.alu(AluOp::Add, base, i64::from(STAMP));
+        let len = self.f.alu(AluOp::Add, len, i64::from(PART - STAMP));
         let sent = self.f.send(self.ctx, self.plan.ring, data, len.into());
         self.f.branch(Cond::Eq, sent, 0, on, lost);
         self.f.switch_to(lost);

@@ -11,6 +11,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+pub use super::perf_record::Stamp;
 use super::perf_record::{self, Item};
 use crate::sys::{
     bpf::Map,
@@ -153,6 +154,7 @@ struct Ring {
 /// The rings of all CPUs.
 pub struct Rings {
     rings: Vec<Ring>,
+    stamp: Stamp,
     order: BinaryHeap<Reverse<(u64, usize)>>,
     scratch: Vec<u8>,
     lost: u64,
@@ -173,19 +175,20 @@ impl fmt::Debug for Rings {
 impl Rings {
     /// Opens a ring of `size` bytes (rounded up to a power of two of pages) on each of `cpus`. Where that much may not
     /// be locked or is not there, all rings are made smaller by halves, down to a page. CPUs that have gone offline
-    /// meanwhile are left out.
+    /// meanwhile are left out. `stamp` says where the programs that send have the time of their records from.
     ///
     /// # Errors
     /// [`RingError`].
-    pub fn open(cpus: &[u32], size: usize) -> Result<Rings, RingError> {
+    pub fn open(cpus: &[u32], size: usize, stamp: Stamp) -> Result<Rings, RingError> {
         let mut size = size;
         loop {
-            match open_all(cpus, size) {
+            match open_all(cpus, size, stamp) {
                 Ok(rings) if rings.is_empty() => return Err(RingError::NoCpu),
                 Ok(rings) => {
                     return Ok(Rings {
                         order: BinaryHeap::with_capacity(rings.len()),
                         rings,
+                        stamp,
                         scratch: Vec::new(),
                         lost: 0,
                         broken: 0,
@@ -276,7 +279,9 @@ impl Rings {
             let (first, second) = ring.map.unread();
             let mut flow = ControlFlow::Continue(());
             let mut size = 0;
-            if let Some((len, item)) = perf_record::next(first, second, &mut self.scratch) {
+            if let Some((len, item)) =
+                perf_record::next(first, second, &mut self.scratch, self.stamp)
+            {
                 size = len;
                 if let Item::Sample { time, data } = item {
                     drained.delivered += 1;
@@ -316,7 +321,7 @@ impl Rings {
         let ring = self.rings.get_mut(index)?;
         loop {
             let (first, second) = ring.map.unread();
-            let (size, item) = perf_record::next(first, second, &mut self.scratch)?;
+            let (size, item) = perf_record::next(first, second, &mut self.scratch, self.stamp)?;
             match item {
                 Item::Sample { time, .. } => return Some(time),
                 Item::Lost(count) => self.lost += count,
@@ -328,13 +333,13 @@ impl Rings {
     }
 }
 
-fn open_all(cpus: &[u32], size: usize) -> Result<Vec<Ring>, RingError> {
+fn open_all(cpus: &[u32], size: usize, stamp: Stamp) -> Result<Vec<Ring>, RingError> {
     let mut rings = Vec::with_capacity(cpus.len());
     let watermark = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
     for &cpu in cpus {
         let _why =
             trace::because(|| format!("the ring of CPU {cpu}, which programs send records to"));
-        let event = match perf::open_bpf_output(cpu, watermark) {
+        let event = match perf::open_bpf_output(cpu, watermark, stamp == Stamp::Kernel) {
             Ok(event) => event,
             Err(e) if e.raw_os_error() == Some(libc::ENODEV) => continue,
             Err(source) => return Err(RingError::Open { cpu, source }),

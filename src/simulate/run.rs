@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     runtime::{Flow, Player, RecordCtx, Sent, hit::Hits},
-    spec::{AttachSpec, Interval, MapRole, Object, ProgramSpec, Target},
+    spec::{AttachSpec, Interval, MapRole, Object, ProgramSpec, Target, stamped},
     vm::{Machine, World},
 };
 
@@ -439,12 +439,16 @@ impl<'a> Run<'a> {
             if self.stop == Some(Flow::PipeClosed) {
                 break;
             }
+            // What has not even a time is none of ours.
+            let Some((time, data)) = stamped(record.data) else {
+                continue;
+            };
             let about = RecordCtx {
                 cpu: record.cpu,
-                time: record.time,
+                time,
                 pid: None,
             };
-            let Some(whole) = self.hits.put(record.cpu, record.data) else {
+            let Some(whole) = self.hits.put(record.cpu, data) else {
                 continue;
             };
             match self.player.play(whole, about, &mut maps)? {

@@ -9,6 +9,8 @@
 //! blob    := u32 BLOB_TAG | length · that many bytes
 //! ```
 //!
+//! In the ring the kernel's monotonic time, a `u64` that the program takes when it sends, stands before it ([`stamped`]).
+//!
 //! A record that outgrows the buffer it is made in goes through the ring in chunks:
 //!
 //! ```text
@@ -33,6 +35,15 @@ use super::types::Type;
 
 /// Bytes of a record before its first item.
 pub const RECORD_HEADER: u32 = 8;
+
+/// Bytes of the time before a record in a ring.
+pub const STAMP: u32 = 8;
+
+/// What a program sent, as the time and the record; `None` where not even a time is there.
+pub fn stamped(sent: &[u8]) -> Option<(u64, &[u8])> {
+    let (time, record) = sent.split_first_chunk()?;
+    Some((u64::from_ne_bytes(*time), record))
+}
 
 /// Flag of a record that is a chunk of one.
 pub const CHUNK: u16 = 1;

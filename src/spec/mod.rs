@@ -15,7 +15,8 @@ mod types;
 pub use attach::{AttachSpec, Interval, UserSite};
 pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
 pub use event::{
-    Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER, TAP,
+    Action, BLOB_TAG, CHUNK, CHUNK_HEADER, EventPlan, Field, Group, LAST, RECORD_HEADER, STAMP,
+    TAP, stamped,
 };
 pub use fault::{FAULT_CODE, FAULT_SIZE, Fault, FaultKind, ReadHelper};
 pub use kernel::{Kernel, TraceField, Tracepoint};

@@ -218,17 +218,18 @@ unsafe fn open(attr: &mut Attr, scope: Scope) -> io::Result<OwnedFd> {
     result.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// The event behind a perf ring: `PERF_COUNT_SW_BPF_OUTPUT` on one CPU, samples with `TIME` (`CLOCK_MONOTONIC`) and
-/// `RAW`, waking its reader each `watermark` bytes.
+/// The event behind a perf ring: `PERF_COUNT_SW_BPF_OUTPUT` on one CPU, samples with `RAW` and, where they are `timed`,
+/// `TIME` (`CLOCK_MONOTONIC`), waking its reader each `watermark` bytes.
 ///
 /// # Errors
 /// The kernel's.
-pub fn open_bpf_output(cpu: u32, watermark: u32) -> io::Result<OwnedFd> {
+pub fn open_bpf_output(cpu: u32, watermark: u32, timed: bool) -> io::Result<OwnedFd> {
+    let time = if timed { uapi::PERF_SAMPLE_TIME } else { 0 };
     let mut attr = Attr {
         kind: uapi::PERF_TYPE_SOFTWARE,
         config: uapi::PERF_COUNT_SW_BPF_OUTPUT,
         sample_period: 1,
-        sample_type: uapi::PERF_SAMPLE_TIME | uapi::PERF_SAMPLE_RAW,
+        sample_type: time | uapi::PERF_SAMPLE_RAW,
         flags: uapi::PERF_ATTR_WATERMARK | uapi::PERF_ATTR_USE_CLOCKID,
         wakeup: watermark,
         clockid: libc::CLOCK_MONOTONIC,

@@ -14,7 +14,7 @@ use baretrace::{
         Buffering, MapReader, Output, OutputOptions, Player, RecordCtx,
         hit::Hits,
         maps::Entry,
-        perf_ring::{Drained, Rings},
+        perf_ring::{Drained, Rings, Stamp},
         value,
     },
     session::{Options, Script, Session},
@@ -112,7 +112,8 @@ struct Traced {
 impl Traced {
     fn start(object: &Object, site: &Site, ring: usize) -> Traced {
         let loaded = support::load(object, true);
-        let rings = Rings::open(&cpus::online().expect("cpus"), ring).expect("rings");
+        let rings =
+            Rings::open(&cpus::online().expect("cpus"), ring, Stamp::Program).expect("rings");
         let role = |role| object.map_index(|r| *r == role).expect("a map");
         rings
             .install(&loaded.maps[role(MapRole::Ring)])

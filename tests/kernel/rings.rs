@@ -5,7 +5,10 @@ use std::{ops::ControlFlow, time::Instant};
 use baretrace::{
     asm::{AluOp, Cond, Insn, Reg, Size, Src, Width},
     kernel::cpus,
-    runtime::{attach::run_raw_tp, perf_ring::Rings},
+    runtime::{
+        attach::run_raw_tp,
+        perf_ring::{Rings, Stamp},
+    },
     spec::ProgramKind,
 };
 use std::os::fd::AsFd;
@@ -22,7 +25,8 @@ fn losses_are_counted() {
     }
     let program = object(ProgramKind::Kprobe, ring_map(), support::send_argument());
     let loaded = support::load(&program, true);
-    let mut rings = Rings::open(&cpus::online().expect("cpus"), 4096).expect("rings");
+    let mut rings =
+        Rings::open(&cpus::online().expect("cpus"), 4096, Stamp::Kernel).expect("rings");
     assert_eq!(rings.bytes_per_cpu(), 4096);
     rings.install(&loaded.maps[0]).expect("install");
     let site = &fixture::LOST;
@@ -56,7 +60,8 @@ fn cpus_are_merged_in_order() {
     }
     let program = object(ProgramKind::Kprobe, ring_map(), support::send_argument());
     let loaded = support::load(&program, true);
-    let mut rings = Rings::open(&cpus::online().expect("cpus"), 1 << 20).expect("rings");
+    let mut rings =
+        Rings::open(&cpus::online().expect("cpus"), 1 << 20, Stamp::Kernel).expect("rings");
     rings.install(&loaded.maps[0]).expect("install");
     let site = &fixture::MERGE;
     let attached = support::attach(&loaded, &user(vec![site.user_site()], None), true);
@@ -132,7 +137,8 @@ fn reading_keeps_up() {
     insns.extend(finish(9));
     let program = object(ProgramKind::RawTracepoint, ring_map(), insns);
     let loaded = support::load(&program, true);
-    let mut rings = Rings::open(&cpus::online().expect("cpus"), 1 << 20).expect("rings");
+    let mut rings =
+        Rings::open(&cpus::online().expect("cpus"), 1 << 20, Stamp::Kernel).expect("rings");
     rings.install(&loaded.maps[0]).expect("install");
     let (mut spent, mut got) = (std::time::Duration::ZERO, 0);
     for _ in 0..10 {

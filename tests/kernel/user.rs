@@ -5,7 +5,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use baretrace::{kernel::cpus, runtime::perf_ring::Rings, spec::ProgramKind};
+use baretrace::{
+    kernel::cpus,
+    runtime::perf_ring::{Rings, Stamp},
+    spec::ProgramKind,
+};
 
 use crate::{
     fixture::{self, Site},
@@ -20,7 +24,8 @@ fn fires(site: &Site, multi: bool) {
         &object(ProgramKind::Kprobe, ring_map(), support::send_argument()),
         multi,
     );
-    let mut rings = Rings::open(&cpus::online().expect("cpus"), 64 << 10).expect("rings");
+    let mut rings =
+        Rings::open(&cpus::online().expect("cpus"), 64 << 10, Stamp::Kernel).expect("rings");
     rings.install(&loaded.maps[0]).expect("install");
     assert_eq!(site.semaphore(), 0);
     let attached = support::attach(&loaded, &user(vec![site.user_site()], None), multi);

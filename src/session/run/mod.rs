@@ -26,7 +26,7 @@ use crate::{
         clock::Clock,
         head_start,
         hit::Hits,
-        perf_ring::{self, RingError, Rings},
+        perf_ring::{self, RingError, Rings, Stamp},
     },
     spec::{AttachSpec, MapRole, Object, ProgramSpec},
     sys::{bpf::Map, errno::Described, map_view::MapView, process, trace},
@@ -805,7 +805,9 @@ pub(super) fn begin_rings(
     if options.no_loss {
         size *= 4;
     }
-    Ok(Some(thread::spawn(move || Rings::open(&cpus, size))))
+    Ok(Some(thread::spawn(move || {
+        Rings::open(&cpus, size, Stamp::Program)
+    })))
 }
 
 /// The rings, put into the map that programs write to.
