@@ -14,11 +14,14 @@
 use std::{
     collections::HashMap,
     fs::{File, create_dir_all},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
-use super::{message::Message, records::Records};
+use super::{
+    message::Message,
+    records::{Records, write_parts},
+};
 
 /// Bytes of a message type, NULs after it.
 pub const TYPE_BYTES: usize = 12;
@@ -84,7 +87,7 @@ impl Writer {
     ///
     /// # Errors
     /// The path and what writing to it answered.
-    pub fn write(&mut self, message: &Message) -> Result<(), WriteError> {
+    pub fn write(&mut self, message: &Message<'_>) -> Result<(), WriteError> {
         let (file, path) = match &mut self.to {
             To::File { only, .. } if only.is_some_and(|inbound| inbound != message.inbound) => {
                 return Ok(());
@@ -105,8 +108,8 @@ impl Writer {
                 (file, path)
             }
         };
-        record(message)
-            .and_then(|record| file.write_all(&record))
+        head(message)
+            .and_then(|head| write_parts(file, &[&head, message.payload]))
             .map_err(|source| WriteError::new(&path, source))
     }
 }
@@ -147,7 +150,7 @@ impl std::error::Error for WriteError {
 }
 
 /// `ROOT/1.2.3.4_8333/msgs_recv.dat`. A peer's name comes from the network: what could leave the folder is replaced.
-fn peer_file(root: &Path, message: &Message) -> PathBuf {
+fn peer_file(root: &Path, message: &Message<'_>) -> PathBuf {
     let safe: String = message
         .addr
         .chars()
@@ -178,19 +181,19 @@ fn append(path: &Path) -> io::Result<Records> {
     Records::new(File::options().append(true).create(true).open(path)?)
 }
 
-fn record(message: &Message) -> io::Result<Vec<u8>> {
+/// A record without its payload.
+fn head(message: &Message<'_>) -> io::Result<Vec<u8>> {
     let size = u32::try_from(message.payload.len()).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
             "payload longer than the format's 32-bit size",
         )
     })?;
-    let mut record = Vec::with_capacity(8 + TYPE_BYTES + 4 + message.payload.len());
-    record.extend((message.unix_ns / 1_000).to_le_bytes());
-    record.extend(type_bytes(&message.msg_type));
-    record.extend(size.to_le_bytes());
-    record.extend(&message.payload);
-    Ok(record)
+    let mut head = Vec::with_capacity(8 + TYPE_BYTES + 4);
+    head.extend((message.unix_ns / 1_000).to_le_bytes());
+    head.extend(type_bytes(&message.msg_type));
+    head.extend(size.to_le_bytes());
+    Ok(head)
 }
 
 /// The type as it travels: cut at 12 bytes, NULs after it.
@@ -206,7 +209,7 @@ pub(super) fn type_bytes(msg_type: &str) -> [u8; TYPE_BYTES] {
 mod tests {
     use super::*;
 
-    fn message(inbound: bool, addr: &str) -> Message {
+    fn message(inbound: bool, addr: &str) -> Message<'static> {
         Message {
             unix_ns: 1_700_000_000_123_456_789,
             peer_id: 3,
@@ -214,7 +217,7 @@ mod tests {
             conn_type: "manual".to_owned(),
             msg_type: "ping".to_owned(),
             inbound,
-            payload: vec![1, 2, 3, 4, 5, 6, 7, 8],
+            payload: &[1, 2, 3, 4, 5, 6, 7, 8],
         }
     }
 

@@ -11,33 +11,72 @@
 //! them, `null` if they could not be read; bytes are hexadecimal; text that is no UTF-8 has `U+FFFD` where it is not.
 //! New keys may come, these stay.
 
-use super::{date, message::Message, wire};
-use crate::trace::{Event, Value};
-use serde_json::{Map, Number, Value as Json, json};
+use super::{date, lines, message::Message, wire};
+use crate::{
+    runtime::Output,
+    trace::{Event, Value},
+};
+use serde_json::{Number, Value as Json, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Appends an event and the end of its line; `decode` adds a message's fields as `decoded`, or why there are none as
-/// `undecoded`.
-pub fn event(out: &mut Vec<u8>, event: &Event, decode: bool) {
-    let mut args = Map::new();
+/// Bytes of a payload that become digits at once.
+const PIECE: usize = 16 << 10;
+
+/// Writes an event and the end of its line; `decode` adds a message's fields as `decoded`, or why there are none as
+/// `undecoded`. Payloads are written piece by piece: their digits never lie in memory at once.
+pub fn event(out: &mut Output, event: &Event, decode: bool) {
+    let mut args: Vec<(String, Piece<'_>)> = Vec::new();
     for (arg, value) in event.values() {
-        args.insert(arg.name.clone(), json(&value));
         if let Value::Enum(_, Some(name)) = value {
-            args.insert(format!("{}_name", arg.name), name.into());
+            args.push((format!("{}_name", arg.name), Piece::Json(name.into())));
+        }
+        let value = match value {
+            Value::Bytes(bytes) => Piece::Bytes(bytes),
+            value => Piece::Json(json(&value)),
+        };
+        args.push((arg.name.clone(), value));
+    }
+    args.sort_by(|(a, _), (b, _)| a.cmp(b));
+    out.buf.extend_from_slice(b"{\"args\":{");
+    for (n, (name, value)) in args.into_iter().enumerate() {
+        let comma = if n > 0 { "," } else { "" };
+        out.buf
+            .extend_from_slice(format!("{comma}\"{name}\":").as_bytes());
+        match value {
+            Piece::Json(value) => out.buf.extend_from_slice(value.to_string().as_bytes()),
+            Piece::Bytes(bytes) => digits(out, bytes),
         }
     }
-    let mut line = json!({
+    let mut rest = json!({
         "event": event.name(), "time": time(event.wall()), "time_ns": event.time(), "cpu": event.cpu(),
-        "pid": event.pid(), "tid": event.tid(), "args": args,
+        "pid": event.pid(), "tid": event.tid(),
     });
     if decode && let Some(message) = Message::of(event) {
-        match wire::decode(&message.msg_type, &message.payload) {
-            Some(Ok(fields)) => line["decoded"] = fields.json(),
-            Some(Err(err)) => line["undecoded"] = err.to_string().into(),
-            None => line["undecoded"] = "unknown message type".into(),
+        match wire::decode(&message.msg_type, message.payload) {
+            Some(Ok(fields)) => rest["decoded"] = fields.json(),
+            Some(Err(err)) => rest["undecoded"] = err.to_string().into(),
+            None => rest["undecoded"] = "unknown message type".into(),
         }
     }
-    push(out, &line);
+    out.buf.extend_from_slice(b"},");
+    // Without its brace: `args` come first in the order of the alphabet.
+    out.buf
+        .extend_from_slice(rest.to_string().trim_start_matches('{').as_bytes());
+    out.buf.push(b'\n');
+}
+
+enum Piece<'e> {
+    Json(Json),
+    Bytes(&'e [u8]),
+}
+
+fn digits(out: &mut Output, bytes: &[u8]) {
+    out.buf.push(b'"');
+    for part in bytes.chunks(PIECE) {
+        lines::hex(&mut out.buf, part);
+        out.commit();
+    }
+    out.buf.push(b'"');
 }
 
 /// Appends how many events of `probe` were lost.

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 /// A message that a node received or sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<'e> {
     /// When it was seen, in nanoseconds since 1970.
     pub unix_ns: u64,
     /// Bitcoin Core's number of the peer.
@@ -19,12 +19,12 @@ pub struct Message {
     /// Received, not sent.
     pub inbound: bool,
     /// What it holds, without the 24-byte header of the v1 transport.
-    pub payload: Vec<u8>,
+    pub payload: &'e [u8],
 }
 
-impl Message {
+impl<'e> Message<'e> {
     /// The message of a hit of `net:inbound_message` or `net:outbound_message` with its payload; `None` of any other.
-    pub fn of(hit: &Event) -> Option<Message> {
+    pub fn of(hit: &'e Event) -> Option<Message<'e>> {
         let since = hit.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Message {
             unix_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
@@ -33,7 +33,7 @@ impl Message {
             conn_type: hit.text("conn_type").ok()?.into_owned(),
             msg_type: hit.text("msg_type").ok()?.into_owned(),
             inbound: hit.short_name() == "inbound_message",
-            payload: hit.bytes("bytes").ok()?.to_vec(),
+            payload: hit.bytes("bytes").ok()?,
         })
     }
 }

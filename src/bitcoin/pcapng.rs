@@ -14,7 +14,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use super::{capture::type_bytes, message::Message, wire::double_sha256};
+use super::{capture::type_bytes, message::Message, records::write_parts, wire::double_sha256};
 
 /// A network's first four bytes of each message, and the port its nodes listen on. Source: Bitcoin Core
 /// `kernel/chainparams.cpp`.
@@ -98,7 +98,7 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// What writing answered.
-    pub fn write(&mut self, message: &Message) -> io::Result<()> {
+    pub fn write(&mut self, message: &Message<'_>) -> io::Result<()> {
         let peer = peer_address(message);
         // A peer that connected comes from its own port to the node's; one that was connected to is at its port.
         let node_port = if message.conn_type == "inbound" {
@@ -117,52 +117,76 @@ impl<W: Write> Writer<W> {
             (node, peer)
         };
 
-        let mut stream = self.chain.magic.to_vec();
-        stream.extend(type_bytes(&message.msg_type));
         let size = u32::try_from(message.payload.len())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "payload beyond 4 GiB"))?;
-        stream.extend(size.to_le_bytes());
-        stream.extend(&double_sha256(&message.payload)[..4]);
-        stream.extend(&message.payload);
+        let mut header = self.chain.magic.to_vec();
+        header.extend(type_bytes(&message.msg_type));
+        header.extend(size.to_le_bytes());
+        header.extend(&double_sha256(message.payload)[..4]);
 
         let direction = usize::from(!message.inbound);
         let comment = format!(
             "peer {} ({}, {})",
             message.peer_id, message.conn_type, message.addr
         );
-        let segments = stream.chunks(SEGMENT).count();
-        let mut packets = Vec::with_capacity(stream.len() + 200 * segments);
-        for (i, bytes) in stream.chunks(SEGMENT).enumerate() {
+        // The header and as much as fits beside it, then full segments. An empty payload is one segment too.
+        let first = message.payload.len().min(SEGMENT - header.len());
+        let (first, rest) = message.payload.split_at(first);
+        let segments = [first].into_iter().chain(rest.chunks(SEGMENT));
+        let last = rest.chunks(SEGMENT).count();
+        // What is around each piece of the payload.
+        let mut around = Vec::with_capacity(2 * (last + 1));
+        for (i, piece) in segments.clone().enumerate() {
+            let (header, comment) = match i {
+                0 => (header.as_slice(), comment.as_str()),
+                _ => (&[][..], ""),
+            };
+            let length = header.len() + piece.len();
             let numbers = self.sequence.entry(message.peer_id).or_insert([1, 1]);
             let (seq, ack) = (numbers[direction], numbers[1 - direction]);
-            numbers[direction] = seq.wrapping_add(bytes.len() as u32);
-            let tcp = tcp(from.port(), to.port(), seq, ack, i + 1 == segments, bytes);
-            let packet = ip(from.ip(), to.ip(), &tcp);
-            let comment = if i == 0 { comment.as_str() } else { "" };
-            packet_block(&mut packets, message, &packet, comment);
+            numbers[direction] = seq.wrapping_add(length as u32);
+            let mut packet = ip(from.ip(), to.ip(), TCP_HEADER + length);
+            packet.extend(tcp(from.port(), to.port(), seq, ack, i == last));
+            packet.extend(header);
+            around.push(packet_block(message, packet, piece.len(), comment));
         }
-        self.out.write_all(&packets)
+        let parts: Vec<&[u8]> = around
+            .iter()
+            .zip(segments)
+            .flat_map(|((before, after), piece)| [before.as_slice(), piece, after.as_slice()])
+            .collect();
+        write_parts(&mut self.out, &parts)
     }
 }
 
-/// One Enhanced Packet Block.
-fn packet_block(out: &mut Vec<u8>, message: &Message, packet: &[u8], comment: &str) {
-    let length = (packet.len() as u32).to_le_bytes();
-    let mut body = vec![0; 4];
-    body.extend(((message.unix_ns >> 32) as u32).to_le_bytes());
-    body.extend((message.unix_ns as u32).to_le_bytes());
-    body.extend(length);
-    body.extend(length);
-    body.extend(packet);
-    pad(&mut body);
+/// One Enhanced Packet Block, up to `more` bytes that the packet goes on for, and what comes after these.
+fn packet_block(
+    message: &Message<'_>,
+    packet: Vec<u8>,
+    more: usize,
+    comment: &str,
+) -> (Vec<u8>, Vec<u8>) {
+    let length = packet.len() + more;
+    let mut after = vec![0; length.next_multiple_of(4) - length];
     if !comment.is_empty() {
-        option(&mut body, 1, comment.as_bytes());
+        option(&mut after, 1, comment.as_bytes());
     }
     // epb_flags: the two lowest bits are the direction, 1 in, 2 out.
     let flags: u32 = if message.inbound { 1 } else { 2 };
-    option(&mut body, 2, &flags.to_le_bytes());
-    option(&mut body, 0, &[]);
-    block(out, 6, &body);
+    option(&mut after, 2, &flags.to_le_bytes());
+    option(&mut after, 0, &[]);
+
+    let [whole, length] = [32 + length + after.len(), length].map(|n| (n as u32).to_le_bytes());
+    let mut before = 6u32.to_le_bytes().to_vec();
+    before.extend(whole);
+    before.extend([0; 4]);
+    before.extend(((message.unix_ns >> 32) as u32).to_le_bytes());
+    before.extend((message.unix_ns as u32).to_le_bytes());
+    before.extend(length);
+    before.extend(length);
+    before.extend(packet);
+    after.extend(whole);
+    (before, after)
 }
 
 /// Zeros up to a multiple of four.
@@ -188,9 +212,12 @@ fn block(out: &mut Vec<u8>, kind: u32, body: &[u8]) {
     out.extend(length);
 }
 
-/// 20 bytes of TCP header with ACK, PSH on the last segment of a message, and the payload.
-fn tcp(from: u16, to: u16, seq: u32, ack: u32, push: bool, payload: &[u8]) -> Vec<u8> {
-    let mut tcp = Vec::with_capacity(20 + payload.len());
+/// Bytes of a TCP header without options.
+const TCP_HEADER: usize = 20;
+
+/// A TCP header with ACK, PSH on the last segment of a message.
+fn tcp(from: u16, to: u16, seq: u32, ack: u32, push: bool) -> Vec<u8> {
+    let mut tcp = Vec::with_capacity(TCP_HEADER);
     tcp.extend(from.to_be_bytes());
     tcp.extend(to.to_be_bytes());
     tcp.extend(seq.to_be_bytes());
@@ -205,17 +232,17 @@ fn tcp(from: u16, to: u16, seq: u32, ack: u32, push: bool, payload: &[u8]) -> Ve
         0,
         0,
     ]);
-    tcp.extend(payload);
     tcp
 }
 
-fn ip(from: IpAddr, to: IpAddr, tcp: &[u8]) -> Vec<u8> {
+/// The IP header before a TCP segment of that many bytes.
+fn ip(from: IpAddr, to: IpAddr, segment: usize) -> Vec<u8> {
     const TCP: u8 = 6;
-    let mut packet = Vec::with_capacity(40 + tcp.len());
+    let mut packet = Vec::with_capacity(40 + TCP_HEADER + 24);
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             packet.extend([0x45, 0]);
-            packet.extend((tcp.len() as u16 + 20).to_be_bytes());
+            packet.extend((segment as u16 + 20).to_be_bytes());
             packet.extend([0, 0, 0x40, 0, 64, TCP, 0, 0]);
             packet.extend(from.octets());
             packet.extend(to.octets());
@@ -224,7 +251,7 @@ fn ip(from: IpAddr, to: IpAddr, tcp: &[u8]) -> Vec<u8> {
         }
         (from, to) => {
             packet.extend([0x60, 0, 0, 0]);
-            packet.extend((tcp.len() as u16).to_be_bytes());
+            packet.extend((segment as u16).to_be_bytes());
             packet.extend([TCP, 64]);
             for ip in [from, to] {
                 packet.extend(match ip {
@@ -234,7 +261,6 @@ fn ip(from: IpAddr, to: IpAddr, tcp: &[u8]) -> Vec<u8> {
             }
         }
     }
-    packet.extend(tcp);
     packet
 }
 
@@ -251,7 +277,7 @@ fn checksum(header: &[u8]) -> u16 {
 }
 
 /// The peer's address; one that is no IP address gets 80 bits of its name's SHA-256 below OnionCat's prefix.
-fn peer_address(message: &Message) -> SocketAddr {
+fn peer_address(message: &Message<'_>) -> SocketAddr {
     if let Ok(address) = message.addr.parse() {
         return address;
     }
@@ -269,7 +295,7 @@ fn peer_address(message: &Message) -> SocketAddr {
 mod tests {
     use super::*;
 
-    fn message(addr: &str, inbound: bool, payload: Vec<u8>) -> Message {
+    fn message<'p>(addr: &str, inbound: bool, payload: &'p [u8]) -> Message<'p> {
         Message {
             unix_ns: 0x1_0000_0002,
             peer_id: 7,
@@ -300,7 +326,7 @@ mod tests {
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out, CHAINS[0]).unwrap();
         writer
-            .write(&message("1.2.3.4:51000", true, vec![9; 8]))
+            .write(&message("1.2.3.4:51000", true, &[9; 8]))
             .unwrap();
         let blocks = blocks(&out);
         assert_eq!(
@@ -325,10 +351,10 @@ mod tests {
         let mut writer = Writer::new(&mut out, CHAINS[4]).unwrap();
         let payload = vec![1; 4_000_000];
         writer
-            .write(&message("abc.onion:8333", false, payload))
+            .write(&message("abc.onion:8333", false, &payload))
             .unwrap();
         writer
-            .write(&message("abc.onion:8333", false, vec![]))
+            .write(&message("abc.onion:8333", false, &[]))
             .unwrap();
         let mut next = 1u32;
         let blocks = blocks(&out);

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     runtime::{Buffering, Output, Sent},
     session::Signals,
-    sys::process::monotonic_ns,
+    sys::process::{self, monotonic_ns},
     trace::{Event, Filter},
 };
 use std::{
@@ -277,6 +277,7 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
     {
         return screen(options);
     }
+    process::give_back_large();
     let sinks = Sinks::create(&options.raw)?;
     let out = match &options.output {
         Some(path) => Output::file(path, Buffering::Line)
@@ -288,6 +289,7 @@ pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
         options.which.clone(),
         plan(tool.tracepoints, tool.payload, options),
     )?;
+    process::trim_program();
     let mut run = Run {
         tool,
         options,
@@ -388,7 +390,7 @@ impl Run<'_> {
             let _ = writeln!(io::stderr(), "warning: {problem}");
         }
         if self.options.json {
-            json::event(&mut self.out.buf, &event, self.options.raw.decode);
+            json::event(&mut self.out, &event, self.options.raw.decode);
             if self
                 .bench
                 .as_mut()

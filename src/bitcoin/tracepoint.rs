@@ -64,6 +64,10 @@ pub struct Tracepoint {
 }
 
 /// The release of Bitcoin Core in which tracepoints came, by context; those of `net` in two steps.
+///
+/// By the pull requests that brought them and the releases branched off after their merge: #22006 (July 2021), #25832,
+/// #22902, #24644 (spring 2022), #26531 (spring 2023). The unit of `block_connected`'s duration changed with #26118, first
+/// released in 25.0 (#29877 tells the story).
 const SINCE: &[(&str, &str, &str)] = &[
     ("net", "inbound_message", "22.0"),
     ("net", "outbound_message", "22.0"),

@@ -1,6 +1,6 @@
 //! Puts the chunks of one probe hit together (format: `spec::event`); whole records pass through.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Deref};
 
 use super::record::u32_at;
 use crate::spec::{BLOB_TAG, CHUNK, CHUNK_HEADER, LAST, RECORD_HEADER};
@@ -18,6 +18,35 @@ pub struct Hits {
     /// The record given out last; its memory is used again.
     whole: Vec<u8>,
     torn: Vec<u64>,
+}
+
+/// A record that is all there.
+#[derive(Debug)]
+pub enum Whole<'a> {
+    /// In the ring, as it came.
+    Ring(&'a [u8]),
+    /// Put together of chunks. Who takes it out of here saves a copy; else its memory is used again.
+    Chunks(&'a mut Vec<u8>),
+}
+
+impl Deref for Whole<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Whole::Ring(bytes) => bytes,
+            Whole::Chunks(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Whole<'_>> for Box<[u8]> {
+    fn from(whole: Whole<'_>) -> Self {
+        match whole {
+            Whole::Ring(bytes) => bytes.into(),
+            Whole::Chunks(bytes) => std::mem::take(bytes).into(),
+        }
+    }
 }
 
 /// A record whose first chunks are here.
@@ -64,9 +93,9 @@ impl Head {
 
 impl Hits {
     /// Takes what a ring delivered from `cpu`. Gives the whole record once all of it is there.
-    pub fn put<'a>(&'a mut self, cpu: u32, data: &'a [u8]) -> Option<&'a [u8]> {
+    pub fn put<'a>(&'a mut self, cpu: u32, data: &'a [u8]) -> Option<Whole<'a>> {
         let Some(head) = Head::read(data) else {
-            return Some(data);
+            return Some(Whole::Ring(data));
         };
         let len = u32_at(data, 0).unwrap_or(0) as usize;
         let Some(payload) = data.get(CHUNK_HEADER as usize..len) else {
@@ -117,7 +146,7 @@ impl Hits {
         let len = u32::try_from(self.whole.len()).unwrap_or(u32::MAX);
         let header = [len, u32::from(head.program)].map(u32::to_ne_bytes);
         self.whole[..RECORD_HEADER as usize].copy_from_slice(header.as_flattened());
-        Some(&self.whole)
+        Some(Whole::Chunks(&mut self.whole))
     }
 
     /// How many records of that program could not be put together, though its ring refused none of their chunks: two
@@ -181,7 +210,7 @@ mod tests {
     }
 
     fn put(hits: &mut Hits, cpu: u32, data: &[u8]) -> Option<Vec<u8>> {
-        hits.put(cpu, data).map(<[u8]>::to_vec)
+        hits.put(cpu, data).map(|whole| whole.to_vec())
     }
 
     #[test]
@@ -248,13 +277,13 @@ mod tests {
         let mut hits = Hits::default();
         let mut long = chunk(CHUNK, (0, 1), (0, 0), 0, 0, b"");
         long[..4].copy_from_slice(&1000u32.to_ne_bytes());
-        assert_eq!(hits.put(0, &long), None);
+        assert!(hits.put(0, &long).is_none());
         long[..4].copy_from_slice(&31u32.to_ne_bytes());
-        assert_eq!(hits.put(0, &long), None);
+        assert!(hits.put(0, &long).is_none());
         let outside = chunk(CHUNK, (0, 1), (100, 1), 0, 0, b"abc");
-        assert_eq!(hits.put(0, &outside), None);
+        assert!(hits.put(0, &outside).is_none());
         let huge = chunk(CHUNK | LAST, (0, 1), (8, u32::MAX), 0, 0, b"abcd");
-        assert_eq!(hits.put(0, &huge), None);
+        assert!(hits.put(0, &huge).is_none());
         assert_eq!(hits.torn(3), 4);
     }
 }

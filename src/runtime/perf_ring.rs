@@ -2,6 +2,10 @@
 //!
 //! A round takes `t0` before it looks at any ring. Whatever the kernel stamped before `t0` less a moment for records in
 //! the making is then in some ring, so it can be delivered in order; later records wait for the next round.
+//!
+//! The kernel zeroes a ring's memory before it can be used, about half a millisecond a megabyte. So large rings are made
+//! while small ones serve, see [`PerfMap::new_aside`], and then take their place in the programs' map ([`Rings::grow`]); the
+//! small ones go once they are empty and nothing can write to them any more.
 
 use std::{
     cmp::Reverse,
@@ -9,6 +13,7 @@ use std::{
     error, fmt, io,
     ops::ControlFlow,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    thread::{self, JoinHandle},
 };
 
 pub use super::perf_record::Stamp;
@@ -50,6 +55,10 @@ pub fn size_for(cpus: usize, longest: u64) -> usize {
     let power = burst.min(LONG_MAX).next_power_of_two();
     power.max(default_size(cpus))
 }
+
+/// How long after another ring took its place a ring may still be written to: a program that had found it runs on for
+/// microseconds, or as long as an interrupt holds it up.
+const RETIRE_NS: u64 = 1_000_000_000;
 
 /// A record as it lies in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +158,8 @@ struct Ring {
     cpu: u32,
     map: PerfMap,
     event: OwnedFd,
+    /// When another ring took its place.
+    retired: Option<u64>,
 }
 
 /// The rings of all CPUs.
@@ -159,6 +170,8 @@ pub struct Rings {
     scratch: Vec<u8>,
     lost: u64,
     broken: u64,
+    /// Larger ones in the making.
+    growing: Option<JoinHandle<Result<Rings, RingError>>>,
 }
 
 impl fmt::Debug for Rings {
@@ -180,9 +193,18 @@ impl Rings {
     /// # Errors
     /// [`RingError`].
     pub fn open(cpus: &[u32], size: usize, stamp: Stamp) -> Result<Rings, RingError> {
+        Rings::open_by(cpus, size, stamp, PerfMap::new)
+    }
+
+    fn open_by(
+        cpus: &[u32],
+        size: usize,
+        stamp: Stamp,
+        map: MapRing,
+    ) -> Result<Rings, RingError> {
         let mut size = size;
         loop {
-            match open_all(cpus, size, stamp) {
+            match open_all(cpus, size, stamp, map) {
                 Ok(rings) if rings.is_empty() => return Err(RingError::NoCpu),
                 Ok(rings) => {
                     return Ok(Rings {
@@ -192,6 +214,7 @@ impl Rings {
                         scratch: Vec::new(),
                         lost: 0,
                         broken: 0,
+                        growing: None,
                     });
                 }
                 Err(RingError::Map { source, .. })
@@ -206,6 +229,48 @@ impl Rings {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Begins to make rings of `size` bytes that are to take the place of these, in a thread: see [`Rings::take_place`].
+    pub fn grow(&mut self, size: usize) {
+        let cpus: Vec<u32> = self.rings.iter().map(|ring| ring.cpu).collect();
+        let stamp = self.stamp;
+        let open = move || Rings::open_by(&cpus, size, stamp, PerfMap::new_aside);
+        self.growing = Some(thread::spawn(open));
+    }
+
+    /// If larger rings have been made since, puts them into the programs' map. What cannot be had leaves these in use.
+    pub fn take_place(&mut self, map: &Map) {
+        let Some(made) = self.growing.take_if(|made| made.is_finished()) else {
+            return;
+        };
+        let larger = match made.join() {
+            Ok(Ok(larger)) if larger.bytes_per_cpu() > self.bytes_per_cpu() => larger,
+            Ok(_) => return,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        // If it stops half-way both are in use, and both are read.
+        if larger.install(map).is_ok() {
+            let now = monotonic_ns();
+            for old in &mut self.rings {
+                // A CPU that has gone meanwhile keeps what it had.
+                if larger.rings.iter().any(|ring| ring.cpu == old.cpu) {
+                    old.retired.get_or_insert(now);
+                }
+            }
+        }
+        // Behind the old ones: of records with the same time theirs come first.
+        self.rings.extend(larger.rings);
+    }
+
+    /// Lets go of rings that have nothing more to give.
+    fn let_go(&mut self) {
+        let now = monotonic_ns();
+        let over = |at: u64| now.saturating_sub(at) > RETIRE_NS;
+        self.rings.retain_mut(|ring| {
+            let retired = ring.retired.is_some_and(over);
+            !retired || ring.map.refresh() > 0
+        });
     }
 
     /// Descriptors to wait on: readable when a ring has filled a quarter since its reader last looked.
@@ -227,7 +292,7 @@ impl Rings {
 
     /// Bytes of one CPU's ring as it came out.
     pub fn bytes_per_cpu(&self) -> usize {
-        self.rings.first().map_or(0, |ring| ring.map.size())
+        self.rings.last().map_or(0, |ring| ring.map.size())
     }
 
     /// Records that the kernel says found no room, as far as the rings have been read. The kernel tells only once a
@@ -313,6 +378,9 @@ impl Rings {
         for ring in &mut self.rings {
             ring.map.publish();
         }
+        if self.rings.iter().any(|ring| ring.retired.is_some()) {
+            self.let_go();
+        }
         drained
     }
 
@@ -333,7 +401,14 @@ impl Rings {
     }
 }
 
-fn open_all(cpus: &[u32], size: usize, stamp: Stamp) -> Result<Vec<Ring>, RingError> {
+type MapRing = fn(BorrowedFd<'_>, usize) -> io::Result<PerfMap>;
+
+fn open_all(
+    cpus: &[u32],
+    size: usize,
+    stamp: Stamp,
+    map_ring: MapRing,
+) -> Result<Vec<Ring>, RingError> {
     let mut rings = Vec::with_capacity(cpus.len());
     let watermark = u32::try_from(size / 4).unwrap_or(u32::MAX).max(1);
     for &cpu in cpus {
@@ -345,8 +420,13 @@ fn open_all(cpus: &[u32], size: usize, stamp: Stamp) -> Result<Vec<Ring>, RingEr
             Err(source) => return Err(RingError::Open { cpu, source }),
         };
         let map =
-            PerfMap::new(event.as_fd(), size).map_err(|source| RingError::Map { size, source })?;
-        rings.push(Ring { cpu, map, event });
+            map_ring(event.as_fd(), size).map_err(|source| RingError::Map { size, source })?;
+        rings.push(Ring {
+            cpu,
+            map,
+            event,
+            retired: None,
+        });
     }
     Ok(rings)
 }

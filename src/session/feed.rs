@@ -13,11 +13,11 @@ use crate::{
     runtime::{
         MapReader,
         attach::{self, AttachOptions, Attachment},
-        hit::Hits,
+        hit::{Hits, Whole},
         perf_ring::{Drained, Record, Rings},
     },
     spec::{AttachSpec, MapRole, Object},
-    sys::{process, trace},
+    sys::{bpf::Map, process, trace},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
@@ -26,6 +26,23 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
 };
+
+/// What one hit of a probe sent.
+#[derive(Debug)]
+pub struct Hit<'a> {
+    /// CPU it was on.
+    pub cpu: u32,
+    /// `CLOCK_MONOTONIC` nanoseconds when its record was made, or the last chunk of it.
+    pub time: u64,
+    /// The record, whole.
+    pub data: Whole<'a>,
+}
+
+/// The map in which programs find each CPU's ring.
+fn ring_map<'l>(compiled: &Compiled, loaded: &'l Loaded) -> Option<&'l Map> {
+    let index = compiled.object.map_index(|role| *role == MapRole::Ring);
+    index.and_then(|index| loaded.maps.get(index))
+}
 
 /// A script that is loaded and attached. Dropping it detaches.
 #[derive(Debug)]
@@ -58,11 +75,7 @@ impl Feed {
             only_in(&mut compiled.object, pid);
         }
         let loaded = load(options, &compiled, multi)?;
-        let ring = compiled
-            .object
-            .map_index(|role| *role == MapRole::Ring)
-            .and_then(|index| loaded.maps.get(index));
-        let rings = match (ring, rings) {
+        let rings = match (ring_map(&compiled, &loaded), rings) {
             (Some(map), Some(begun)) => Some(end_rings(begun, map)?),
             _ => None,
         };
@@ -144,12 +157,23 @@ impl Feed {
     /// `maps` of the script can be read while a record is looked at.
     pub fn drain(
         &mut self,
-        mut deliver: impl FnMut(Record<'_>, &mut dyn MapReader) -> ControlFlow<()>,
+        mut deliver: impl FnMut(Hit<'_>, &mut dyn MapReader) -> ControlFlow<()>,
     ) -> Drained {
+        if let (Some(rings), Some(map)) = (&mut self.rings, ring_map(&self.compiled, &self.loaded))
+        {
+            rings.take_place(map);
+        }
         let mut maps = KernelMaps(&self.loaded);
         let hits = &mut self.hits;
         let deliver = |record: Record<'_>| match hits.put(record.cpu, record.data) {
-            Some(data) => deliver(Record { data, ..record }, &mut maps),
+            Some(data) => deliver(
+                Hit {
+                    cpu: record.cpu,
+                    time: record.time,
+                    data,
+                },
+                &mut maps,
+            ),
             None => ControlFlow::Continue(()),
         };
         match &mut self.rings {

@@ -24,7 +24,7 @@ mod wake;
 pub use compile::{Compiled, Session, named};
 pub use emit::{Stage, emit};
 pub use error::{Placed, SessionError};
-pub use feed::Feed;
+pub use feed::{Feed, Hit};
 pub use options::{Attach, Buffering, Format, Mode, Options, Script};
 pub use run::{Outcome, Record, record, run, run_exactly, watch};
 pub use settings::Settings;

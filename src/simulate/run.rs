@@ -451,7 +451,7 @@ impl<'a> Run<'a> {
             let Some(whole) = self.hits.put(record.cpu, data) else {
                 continue;
             };
-            match self.player.play(whole, about, &mut maps)? {
+            match self.player.play(&whole, about, &mut maps)? {
                 Flow::Continue => {}
                 flow => {
                     if let Flow::Exit(code) = flow {

@@ -3,7 +3,7 @@
 
 use super::trace;
 use std::{
-    io,
+    io::{self, Read},
     os::fd::{AsRawFd, BorrowedFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
@@ -91,6 +91,22 @@ impl PerfMap {
         })
     }
 
+    /// As [`PerfMap::new`], but this process runs on meanwhile.
+    ///
+    /// The kernel allocates and zeroes a ring inside mmap(2), holding the lock of the address space: a thread of this
+    /// process that takes a page fault would wait for 64 MB to be zeroed. So a child with an address space of its own maps
+    /// it first; mapping it here, too, takes no memory and little time.
+    ///
+    /// # Errors
+    /// As [`PerfMap::new`].
+    pub fn new_aside(event: BorrowedFd<'_>, size: usize) -> io::Result<PerfMap> {
+        let size = size.max(page_size()).next_power_of_two();
+        let child = Aside::map(event, page_size() + size);
+        let map = PerfMap::new(event, size);
+        drop(child);
+        map
+    }
+
     /// Bytes of data.
     pub fn size(&self) -> usize {
         self.size
@@ -152,5 +168,76 @@ impl Drop for PerfMap {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `new`, of that length, which no slice outlives.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.page + self.size) };
+    }
+}
+
+/// A child that has mapped something, and keeps it mapped until this is dropped.
+struct Aside {
+    pid: libc::c_long,
+    /// Should this process be killed, its end of the pipe goes, and the child with it.
+    _go: io::PipeWriter,
+}
+
+impl Aside {
+    /// Has a child map `len` bytes of `event`, and waits for it to have done so, or to have failed: that says nothing.
+    fn map(event: BorrowedFd<'_>, len: usize) -> io::Result<Aside> {
+        let (mut told, tell) = io::pipe()?;
+        let (wait, go) = io::pipe()?;
+        let fds = [event.as_raw_fd(), tell.as_raw_fd(), wait.as_raw_fd()];
+        let (told_fd, go_fd) = (told.as_raw_fd(), go.as_raw_fd());
+        // SAFETY: clone(2) with no flags is fork(2) without a signal at the end. The child makes async-signal-safe system
+        // calls on descriptors and a stack of its own, allocates nothing, and leaves with _exit.
+        let pid = unsafe {
+            let pid = libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0);
+            if pid == 0 {
+                libc::close(told_fd);
+                libc::close(go_fd);
+                let prot = libc::PROT_READ | libc::PROT_WRITE;
+                libc::mmap(std::ptr::null_mut(), len, prot, libc::MAP_SHARED, fds[0], 0);
+                let mut byte = 0u8;
+                libc::write(fds[1], (&raw const byte).cast(), 1);
+                libc::read(fds[2], (&raw mut byte).cast(), 1);
+                libc::_exit(0);
+            }
+            pid
+        };
+        if pid < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        drop((tell, wait));
+        let child = Aside { pid, _go: go };
+        told.read_exact(&mut [0])?;
+        Ok(child)
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        let pid = self.pid as libc::pid_t;
+        // SAFETY: a signal to a child that has not been waited for, then waiting for it.
+        unsafe {
+            libc::kill(pid, libc::SIGKILL);
+            libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::perf;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_ring_mapped_aside_is_the_same_ring() {
+        let Ok(event) = perf::open_bpf_output(0, 1, true) else {
+            return;
+        };
+        let size = 256 << 10;
+        let map = PerfMap::new_aside(event.as_fd(), size).unwrap();
+        assert_eq!(map.size(), size);
+        assert_eq!(map.unread(), (&[][..], &[][..]));
+        // Twice the size is another ring: the one there is has its size.
+        assert!(PerfMap::new(event.as_fd(), 2 * size).is_err());
     }
 }

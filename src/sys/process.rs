@@ -6,7 +6,7 @@ use std::{
     io::{self, Read, Write},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::process::CommandExt,
+        unix::{fs::FileExt, process::CommandExt},
     },
     process::{Child, Command},
     thread::{self, JoinHandle},
@@ -205,6 +205,62 @@ pub fn trim_heap() {
     // SAFETY: it takes a number, and locks the allocator by itself.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Gives back the pages of this program's own code and constants: what is used again comes from the page cache. Writable
+/// parts stay, and so does a part that somebody else has written to (a breakpoint).
+pub fn trim_program() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
+        return;
+    };
+    let Ok(pages) = File::open("/proc/self/pagemap") else {
+        return;
+    };
+    let page = super::mmap::page_size();
+    for line in maps.lines() {
+        // `START-END r-xp OFFSET DEVICE INODE PATH`. Relocated constants are `r--p` too, and have been written to.
+        let mut words = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp" | "r--p"), Some(path)) =
+            (words.next(), words.next(), words.nth(3))
+        else {
+            continue;
+        };
+        let bounds = range.split_once('-').and_then(|(start, end)| {
+            let address = |text| usize::from_str_radix(text, 16).ok();
+            Some((address(start)?, address(end)?))
+        });
+        let Some((start, end)) = bounds.filter(|_| path.starts_with('/')) else {
+            continue;
+        };
+        let mut entries = vec![0; (end - start) / page * PAGEMAP_ENTRY];
+        let at = (start / page * PAGEMAP_ENTRY) as u64;
+        if pages.read_exact_at(&mut entries, at).is_ok() && is_as_in_file(&entries) {
+            // SAFETY: a private mapping of a file, not writable, none of whose pages differ from the file: they read the
+            // same when they are mapped again.
+            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+/// Bytes of an entry of `/proc/PID/pagemap`.
+const PAGEMAP_ENTRY: usize = 8;
+
+/// Whether all pages that are there are the file's (`Documentation/admin-guide/mm/pagemap.rst`): present 63, swapped 62, of a
+/// file or shared 61.
+fn is_as_in_file(entries: &[u8]) -> bool {
+    let (entries, _) = entries.as_chunks::<PAGEMAP_ENTRY>();
+    entries
+        .iter()
+        .all(|entry| matches!(u64::from_ne_bytes(*entry) >> 61, 0b000 | 0b101))
+}
+
+/// Large pieces of memory go back to the kernel as soon as they are freed, however often they are asked for.
+pub fn give_back_large() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes numbers, and locks the allocator by itself.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
     }
 }
 

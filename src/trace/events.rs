@@ -4,10 +4,9 @@ use super::{Arg, Event, Subscription, TraceError, event::Shape, subscription::Po
 use crate::{
     runtime::{
         clock::Clock,
-        perf_ring,
         record::{Item, Record, RecordError},
     },
-    session::Feed,
+    session::{Feed, Hit},
     spec::{Action, Field, Group, Object, ProgramSpec, RECORD_HEADER},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,7 +22,7 @@ use std::{
 };
 
 /// Events taken from the rings in one go, and their bytes; what is more waits there.
-const BATCH: (usize, usize) = (1024, 1 << 20);
+const BATCH: (usize, usize) = (1024, 256 << 10);
 /// Longest and shortest wait between two looks at the rings. A full ring wakes earlier.
 const WAIT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
@@ -224,8 +223,8 @@ impl Layout {
     }
 
     /// The event that a record is; `None` for one that is no event.
-    fn read(&self, record: perf_ring::Record<'_>) -> Result<Option<Event>, RecordError> {
-        let parsed = Record::new(record.data)?;
+    fn read(&self, hit: Hit<'_>) -> Result<Option<Event>, RecordError> {
+        let parsed = Record::new(&hit.data)?;
         let Some(Some(shape)) = self.programs.get(usize::from(parsed.program())) else {
             return Ok(None);
         };
@@ -239,9 +238,9 @@ impl Layout {
                     shape: Arc::clone(shape),
                     fields: Arc::clone(fields),
                     at: at - args.len(),
-                    bytes: record.data.into(),
-                    time: record.time,
-                    cpu: record.cpu,
+                    time: hit.time,
+                    cpu: hit.cpu,
+                    bytes: hit.data.into(),
                 }));
             }
         }

@@ -205,7 +205,7 @@ impl Outputs {
                 time: record.time,
                 pid: None,
             };
-            match player.play(record.data, ctx, maps) {
+            match player.play(&record.data, ctx, maps) {
                 Ok(Flow::Continue | Flow::PipeClosed) => {}
                 Ok(Flow::Exit(_)) => exit = true,
                 Err(err) => failed = Some(err),

@@ -148,7 +148,9 @@ impl Traced {
                 pid: None,
             };
             if let Some(whole) = hits.put(record.cpu, record.data) {
-                player.play(whole, ctx, &mut NoMaps).expect("sound records");
+                player
+                    .play(&whole, ctx, &mut NoMaps)
+                    .expect("sound records");
             }
             ControlFlow::Continue(())
         });

@@ -26,6 +26,7 @@ use crate::{
         tool::{Options, ToolError, plan},
     },
     session::Signals,
+    sys::process,
     trace::{self, TraceError},
 };
 
@@ -71,6 +72,7 @@ fn watch<S: app::Screen>(
             let plan = plan(tracepoints, false, options);
             match Follow::start(options.which.clone(), plan) {
                 Ok(follow) => {
+                    process::trim_program();
                     let _ = attached.send(Ok(()));
                     trace(follow, &feed, convert, stop);
                 }

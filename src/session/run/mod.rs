@@ -609,6 +609,9 @@ impl<'a> Run<'a> {
         else {
             return Ok(false);
         };
+        if let Some(index) = self.object.map_index(|role| *role == MapRole::Ring) {
+            rings.take_place(&loaded.maps[index]);
+        }
         let mut maps = KernelMaps(loaded);
         let mut failed = None;
         let deliver = |record: perf_ring::Record<'_>| {
@@ -623,7 +626,7 @@ impl<'a> Run<'a> {
                 pid: None,
             };
             let played = match hits.put(record.cpu, record.data) {
-                Some(whole) => player.play(whole, ctx, &mut maps),
+                Some(whole) => player.play(&whole, ctx, &mut maps),
                 None => Ok(Flow::Continue),
             };
             match played {
@@ -782,10 +785,11 @@ pub(super) fn specs(object: &Object) -> impl Iterator<Item = (usize, &AttachSpec
         .flat_map(|(index, program)| program.attach.iter().map(move |spec| (index, spec)))
 }
 
-/// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified.
-pub(super) type Begun = JoinHandle<Result<Rings, RingError>>;
+/// Rings on their way: the kernel zeroes megabytes for them, while this thread has the programs verified. Then the size
+/// that they are to grow to.
+pub(super) type Begun = (JoinHandle<Result<Rings, RingError>>, Option<usize>);
 
-/// Starts to open the rings, if the script has output.
+/// Begins to make the rings, if programs send anything.
 pub(super) fn begin_rings(
     options: &Options,
     compiled: &Compiled,
@@ -798,27 +802,40 @@ pub(super) fn begin_rings(
         return Ok(None);
     }
     let cpus = cpus::online().map_err(|err| SessionError::Io("read online cpus", err))?;
-    let mut size = match compiled.settings.ring_pages {
-        Some(pages) => usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size(),
-        None => perf_ring::size_for(cpus.len(), compiled.object.events.longest()),
+    let longest = compiled.object.events.longest();
+    let (start, full) = match compiled.settings.ring_pages {
+        Some(pages) => {
+            let size = usize::try_from(pages).unwrap_or(0) * crate::sys::mmap::page_size();
+            (size, size)
+        }
+        None => (
+            perf_ring::default_size(cpus.len()),
+            perf_ring::size_for(cpus.len(), longest),
+        ),
     };
-    if options.no_loss {
-        size *= 4;
-    }
-    Ok(Some(thread::spawn(move || {
-        Rings::open(&cpus, size, Stamp::Program)
-    })))
+    // Whoever may lose nothing waits for all of it.
+    let (start, full) = match options.no_loss {
+        true => (full * 4, full * 4),
+        false => (start, full),
+    };
+    Ok(Some((
+        thread::spawn(move || Rings::open(&cpus, start, Stamp::Program)),
+        (full > start).then_some(full),
+    )))
 }
 
 /// The rings, put into the map that programs write to.
-pub(super) fn end_rings(begun: Begun, map: &Map) -> Result<Rings, SessionError> {
-    let rings = match begun.join() {
+pub(super) fn end_rings((begun, grow): Begun, map: &Map) -> Result<Rings, SessionError> {
+    let mut rings = match begun.join() {
         Ok(rings) => rings.map_err(SessionError::Ring)?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
     rings
         .install(map)
         .map_err(|err: io::Error| SessionError::Io("put rings into their map", err))?;
+    if let Some(size) = grow {
+        rings.grow(size);
+    }
     Ok(rings)
 }
 
