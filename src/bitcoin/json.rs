@@ -17,7 +17,10 @@ use crate::{
     trace::{Event, Value},
 };
 use serde_json::{Number, Value as Json, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// Bytes of a payload that become digits at once.
 const PIECE: usize = 16 << 10;
@@ -47,22 +50,44 @@ pub fn event(out: &mut Output, event: &Event, decode: bool) {
             Piece::Bytes(bytes) => digits(out, bytes),
         }
     }
+    let cpu = event.cpu();
+    out.buf
+        .extend_from_slice(format!("}},\"cpu\":{cpu},").as_bytes());
     let mut rest = json!({
-        "event": event.name(), "time": time(event.wall()), "time_ns": event.time(), "cpu": event.cpu(),
+        "event": event.name(), "time": time(event.wall()), "time_ns": event.time(),
         "pid": event.pid(), "tid": event.tid(),
     });
     if decode && let Some(message) = Message::of(event) {
-        match wire::decode(&message.msg_type, message.payload) {
-            Some(Ok(fields)) => rest["decoded"] = fields.json(),
+        match wire::decode(&message.msg_type, message.payload, usize::MAX) {
+            Some(Ok(fields)) => {
+                out.buf.extend_from_slice(b"\"decoded\":");
+                // Writing to a buffer does not fail, and what a value holds can be said in JSON.
+                let _ = serde_json::to_writer(Pieces(out), &fields);
+                out.buf.push(b',');
+            }
             Some(Err(err)) => rest["undecoded"] = err.to_string().into(),
             None => rest["undecoded"] = "unknown message type".into(),
         }
     }
-    out.buf.extend_from_slice(b"},");
-    // Without its brace: `args` come first in the order of the alphabet.
+    // Without its brace: these come later in the alphabet.
     out.buf
         .extend_from_slice(rest.to_string().trim_start_matches('{').as_bytes());
     out.buf.push(b'\n');
+}
+
+/// An output that is written out whenever it is full.
+struct Pieces<'o>(&'o mut Output);
+
+impl io::Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.buf.extend_from_slice(bytes);
+        self.0.commit();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 enum Piece<'e> {

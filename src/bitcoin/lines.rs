@@ -109,7 +109,7 @@ pub fn decoded_message(out: &mut String, e: &Event) {
     raw_head(out, e);
     let bytes = e.bytes("bytes").unwrap_or_default();
     let name = e.text("msg_type").unwrap_or_default();
-    match wire::decode(&name, bytes) {
+    match wire::decode(&name, bytes, wire::SHOWN) {
         Some(Ok(fields)) => {
             let _ = writeln!(out, "{fields}");
             return;

@@ -47,14 +47,16 @@ impl std::error::Error for Error {}
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Entries of each list that are kept.
+    pub(super) keep: usize,
 }
 
 /// What reading one thing gives; the engine adds the field's name.
 pub(super) type Read<T> = Result<T, Error>;
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0 }
+    pub(super) fn new(bytes: &'a [u8], keep: usize) -> Self {
+        Cursor { bytes, at: 0, keep }
     }
 
     /// Bytes read so far.

@@ -5,23 +5,23 @@ use std::net::Ipv6Addr;
 use super::{
     Value,
     cursor::{Cursor, Error, Read, Why},
-    double_sha256, script,
+    double_sha256, double_sha256_of, script,
     table::{self, Field, INVENTORY_TYPES, Kind, field},
 };
 
-/// Decodes the payload of a message of type `name` into a record.
+/// Decodes the payload of a message of type `name` into a record; of each list `keep` entries are kept.
 ///
 /// Bytes after the last field are kept in a field `trailing`: later versions of the protocol append. `None` if the type is
 /// not known here.
 ///
 /// # Errors
 /// [`Error`] with the field and the byte at which the payload stops being such a message.
-pub fn decode(name: &str, payload: &[u8]) -> Option<Result<Value, Error>> {
+pub fn decode<'p>(name: &str, payload: &'p [u8], keep: usize) -> Option<Result<Value<'p>, Error>> {
     let row = table::find(name)?;
-    let mut at = Cursor::new(payload);
+    let mut at = Cursor::new(payload, keep);
     Some(record(&mut at, row.fields).map(|mut fields| {
         if at.left() > 0 {
-            fields.push(("trailing", Value::Bytes(payload[at.at()..].to_vec())));
+            fields.push(("trailing", Value::Bytes(&payload[at.at()..])));
         }
         Value::Record(fields)
     }))
@@ -38,7 +38,10 @@ fn inside(mut error: Error, name: &str) -> Error {
     error
 }
 
-fn record(at: &mut Cursor, fields: &[Field]) -> Read<Vec<(&'static str, Value)>> {
+/// Named fields in order.
+type Fields<'p> = Vec<(&'static str, Value<'p>)>;
+
+fn record<'p>(at: &mut Cursor<'p>, fields: &[Field]) -> Read<Fields<'p>> {
     let mut values = Vec::with_capacity(fields.len());
     for field in fields {
         if field.optional && at.left() == 0 {
@@ -50,24 +53,33 @@ fn record(at: &mut Cursor, fields: &[Field]) -> Read<Vec<(&'static str, Value)>>
     Ok(values)
 }
 
-/// A count and that many; each takes at least a byte, so a count that lies ends at the payload's end.
-fn list<T>(at: &mut Cursor, mut one: impl FnMut(&mut Cursor) -> Read<T>) -> Read<Vec<T>> {
+/// A count and that many; each takes at least a byte, so a count that lies ends at the payload's end. The first are kept.
+fn list<'p, T>(
+    at: &mut Cursor<'p>,
+    mut one: impl FnMut(&mut Cursor<'p>) -> Read<T>,
+) -> Read<(Vec<T>, usize)> {
     let count = at.compact_size()?;
-    (0..count)
-        .map(|i| one(at).map_err(|e| inside(e, &format!("[{i}]"))))
-        .collect()
+    let (mut kept, mut all) = (Vec::new(), 0);
+    for i in 0..count {
+        let entry = one(at).map_err(|e| inside(e, &format!("[{i}]")))?;
+        if all < at.keep {
+            kept.push(entry);
+        }
+        all += 1;
+    }
+    Ok((kept, all))
 }
 
-fn var_bytes(at: &mut Cursor) -> Read<Vec<u8>> {
+fn var_bytes<'p>(at: &mut Cursor<'p>) -> Read<&'p [u8]> {
     let count = at.compact_size()?;
-    Ok(at.take(count)?.to_vec())
+    at.take(count)
 }
 
 fn named<T>(name: &str, read: Read<T>) -> Read<T> {
     read.map_err(|e| inside(e, name))
 }
 
-fn value(at: &mut Cursor, kind: &Kind) -> Read<Value> {
+fn value<'p>(at: &mut Cursor<'p>, kind: &Kind) -> Read<Value<'p>> {
     Ok(match kind {
         Kind::U8 => Value::Uint(u64::from(at.array::<1>()?[0])),
         Kind::Bool => Value::Bool(at.array::<1>()?[0] != 0),
@@ -83,15 +95,18 @@ fn value(at: &mut Cursor, kind: &Kind) -> Read<Value> {
         Kind::CompactServices => Value::Services(at.compact_size()?),
         Kind::Compact => Value::Uint(at.compact_size()?),
         Kind::Hash => Value::Hash(at.array()?),
-        Kind::Bytes(count) => Value::Bytes(at.take(u64::from(*count))?.to_vec()),
+        Kind::Bytes(count) => Value::Bytes(at.take(u64::from(*count))?),
         Kind::VarBytes => Value::Bytes(var_bytes(at)?),
-        Kind::Text => Value::Text(String::from_utf8_lossy(&var_bytes(at)?).into_owned()),
-        Kind::Ip => Value::Name(ip(at.array()?)),
+        Kind::Text => Value::Text(String::from_utf8_lossy(var_bytes(at)?).into_owned()),
+        Kind::Ip => Value::Name(ip(at.array()?).into()),
         Kind::AddrV2 => addr_v2(at)?,
         Kind::InvType => inv_type(u32::from_le_bytes(at.array()?)),
         Kind::Header => Value::Record(header(at)?),
         Kind::Tx => Value::Record(transaction(at)?),
-        Kind::List(kind) => Value::List(list(at, |at| value(at, kind))?),
+        Kind::List(kind) => {
+            let (kept, count) = list(at, |at| value(at, kind))?;
+            Value::List(kept, count)
+        }
         Kind::Record(fields) => Value::Record(record(at, fields)?),
     })
 }
@@ -106,7 +121,7 @@ fn ip(bytes: [u8; 16]) -> String {
 }
 
 /// `IPv4 1.2.3.4`; networks without a textual form here are shown in hexadecimal. Source: BIP 155.
-fn addr_v2(at: &mut Cursor) -> Read<Value> {
+fn addr_v2<'p>(at: &mut Cursor<'p>) -> Read<Value<'p>> {
     let network = at.array::<1>()?[0];
     let bytes = var_bytes(at)?;
     let (name, text) = match (network, bytes.len()) {
@@ -120,7 +135,7 @@ fn addr_v2(at: &mut Cursor) -> Read<Value> {
         ),
         (2 | 6, 16) => {
             let mut array = [0; 16];
-            array.copy_from_slice(&bytes);
+            array.copy_from_slice(bytes);
             let name = if network == 2 { "ipv6" } else { "cjdns" };
             (name, Ipv6Addr::from(array).to_string())
         }
@@ -134,14 +149,14 @@ fn addr_v2(at: &mut Cursor) -> Read<Value> {
         }
     };
     Ok(Value::Record(vec![
-        ("network", Value::Name(name.to_owned())),
-        ("address", Value::Name(text)),
+        ("network", Value::Name(name.into())),
+        ("address", Value::Name(text.into())),
     ]))
 }
 
-fn inv_type(number: u32) -> Value {
+fn inv_type(number: u32) -> Value<'static> {
     match INVENTORY_TYPES.iter().find(|(n, _)| *n == number) {
-        Some((_, name)) => Value::Name((*name).to_owned()),
+        Some((_, name)) => Value::Name((*name).into()),
         None => Value::Uint(u64::from(number)),
     }
 }
@@ -156,7 +171,7 @@ const HEADER: &[Field] = &[
     field("nonce", Kind::U32),
 ];
 
-fn header(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
+fn header<'p>(at: &mut Cursor<'p>) -> Read<Fields<'p>> {
     let start = at.at();
     let fields = record(at, HEADER)?;
     let hash = Value::Hash(double_sha256(at.since(start)));
@@ -164,7 +179,7 @@ fn header(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
 }
 
 /// Steps over the zero input count and the flag 1 of a transaction with witnesses (BIP 144); false if they are not there.
-fn marker(at: &mut Cursor) -> Read<bool> {
+fn marker(at: &mut Cursor<'_>) -> Read<bool> {
     let mut ahead = *at;
     if named("inputs", ahead.compact_size())? != 0 {
         return Ok(false);
@@ -180,31 +195,28 @@ fn marker(at: &mut Cursor) -> Read<bool> {
 }
 
 /// A transaction, with or without witnesses (BIP 144), with the hashes of both forms.
-fn transaction(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
+fn transaction<'p>(at: &mut Cursor<'p>) -> Read<Fields<'p>> {
     let start = at.at();
-    let version = named("version", at.array())?;
-    let mut bare = version.to_vec();
+    let version: [u8; 4] = named("version", at.array())?;
     let segwit = marker(at)?;
     let body = at.at();
-    let mut inputs = named("inputs", list(at, |at| record(at, INPUT)))?;
-    let outputs = named("outputs", list(at, output))?;
-    bare.extend_from_slice(at.since(body));
-    if segwit {
-        for (i, input) in inputs.iter_mut().enumerate() {
-            let witness = list(at, |at| var_bytes(at).map(Value::Bytes));
-            input.push((
-                "witness",
-                Value::List(named(&format!("witness[{i}]"), witness)?),
-            ));
+    let (mut inputs, count) = named("inputs", list(at, |at| record(at, INPUT)))?;
+    let (outputs, output_count) = named("outputs", list(at, output))?;
+    let body = at.since(body);
+    for i in 0..if segwit { count } else { 0 } {
+        let witness = list(at, |at| var_bytes(at).map(Value::Bytes));
+        let (witness, count) = named(&format!("witness[{i}]"), witness)?;
+        if let Some(input) = inputs.get_mut(i) {
+            input.push(("witness", Value::List(witness, count)));
         }
     }
     let locktime: [u8; 4] = named("locktime", at.array())?;
-    bare.extend_from_slice(&locktime);
     let all = at.since(start);
+    let bare = [&version, body, &locktime];
     // BIP 141: three times the bare size plus the whole, in quarters, rounded up.
-    let vsize = (bare.len() * 3 + all.len()).div_ceil(4);
+    let vsize = ((version.len() + body.len() + locktime.len()) * 3 + all.len()).div_ceil(4);
     Ok(vec![
-        ("txid", Value::Hash(double_sha256(&bare))),
+        ("txid", Value::Hash(double_sha256_of(&bare))),
         ("wtxid", Value::Hash(double_sha256(all))),
         ("size", Value::Uint(all.len() as u64)),
         ("vsize", Value::Uint(vsize as u64)),
@@ -212,8 +224,8 @@ fn transaction(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
             "version",
             Value::Int(i64::from(i32::from_le_bytes(version))),
         ),
-        ("inputs", records(inputs)),
-        ("outputs", records(outputs)),
+        ("inputs", records(inputs, count)),
+        ("outputs", records(outputs, output_count)),
         (
             "locktime",
             Value::Uint(u64::from(u32::from_le_bytes(locktime))),
@@ -221,8 +233,8 @@ fn transaction(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
     ])
 }
 
-fn records(fields: Vec<Vec<(&'static str, Value)>>) -> Value {
-    Value::List(fields.into_iter().map(Value::Record).collect())
+fn records(fields: Vec<Fields<'_>>, count: usize) -> Value<'_> {
+    Value::List(fields.into_iter().map(Value::Record).collect(), count)
 }
 
 const INPUT: &[Field] = &[
@@ -232,12 +244,12 @@ const INPUT: &[Field] = &[
     field("sequence", Kind::U32),
 ];
 
-fn output(at: &mut Cursor) -> Read<Vec<(&'static str, Value)>> {
+fn output<'p>(at: &mut Cursor<'p>) -> Read<Fields<'p>> {
     let sat = named("sat", at.array())?;
     let script = named("script", var_bytes(at))?;
     Ok(vec![
         ("sat", Value::Int(i64::from_le_bytes(sat))),
-        ("type", Value::Name(script::kind(&script).to_owned())),
+        ("type", Value::Name(script::kind(script).into())),
         ("script", Value::Bytes(script)),
     ])
 }
@@ -254,6 +266,15 @@ mod tests {
             .collect()
     }
 
+    /// All of it.
+    fn whole<'p>(name: &str, payload: &'p [u8]) -> Option<Result<Value<'p>, Error>> {
+        decode(name, payload, usize::MAX)
+    }
+
+    fn json(value: &Value<'_>) -> serde_json::Value {
+        serde_json::to_value(value).unwrap()
+    }
+
     /// The first block, as everybody knows it.
     const GENESIS: &str = "01000000 0000000000000000000000000000000000000000000000000000000000000000
         3ba3edfd7a7b12b27ac72c3e67768f617fc81bc3888a51323a9fb8aa4b1e5e4a 29ab5f49 ffff001d 1dac2b7c 01
@@ -265,7 +286,8 @@ mod tests {
 
     #[test]
     fn the_first_block() {
-        let block = decode("block", &bytes(GENESIS)).unwrap().unwrap();
+        let payload = bytes(GENESIS);
+        let block = whole("block", &payload).unwrap().unwrap();
         let header = block.get("header").unwrap();
         assert_eq!(
             header.to_string(),
@@ -274,7 +296,7 @@ mod tests {
              merkle_root=4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b \
              time=2009-01-03T18:15:05Z bits=0x1d00ffff nonce=2083236893}"
         );
-        let json = block.json();
+        let json = json(&block);
         let tx = &json["transactions"][0];
         assert_eq!(tx["txid"], json["header"]["merkle_root"]);
         assert_eq!(tx["wtxid"], tx["txid"]);
@@ -296,8 +318,8 @@ mod tests {
             00 02 47304402203609e17b84f6a7d30c80bfa610b5b4542f32a8a0d5447a12fb1366d7f01cc44a0220573a954c
             4518331561406f90300e8f3358f51928d43c212a8caed02de67eebee01
             21025476c2e83188368da1ff3e292e7acafcdb3566bb0ad253f62fc70f07aeee6357 11000000";
-        let tx = decode("tx", &bytes(tx)).unwrap().unwrap();
-        let json = tx.json();
+        let payload = bytes(tx);
+        let json = json(&whole("tx", &payload).unwrap().unwrap());
         assert_eq!(
             json["tx"]["txid"],
             "e8151a2af31c368a35053ddd4bdb285a8595c769a3ad83e0fa02314a602d4609"
@@ -307,6 +329,21 @@ mod tests {
             2
         );
         assert_eq!(json["tx"]["outputs"][0]["type"], "pubkeyhash");
+    }
+
+    #[test]
+    fn of_a_list_some_are_kept_and_all_are_counted() {
+        let mut inv = vec![253, 0x2c, 1];
+        for n in 0..300u32 {
+            inv.extend(1u32.to_le_bytes());
+            inv.extend([n.to_le_bytes(); 8].as_flattened());
+        }
+        let all = whole("inv", &inv).unwrap().unwrap();
+        let some = decode("inv", &inv, 4).unwrap().unwrap();
+        assert_eq!(some.to_string(), all.to_string());
+        assert!(all.to_string().contains("300["));
+        assert_eq!(json(&all)["inventory"].as_array().unwrap().len(), 300);
+        assert!(decode("inv", &inv[..inv.len() - 1], 4).unwrap().is_err());
     }
 
     #[test]
@@ -323,7 +360,7 @@ mod tests {
             &peer.concat(),
         ]
         .concat();
-        let text = decode("version", &old).unwrap().unwrap().to_string();
+        let text = whole("version", &old).unwrap().unwrap().to_string();
         assert_eq!(
             text,
             "{version=70016 services=NETWORK|WITNESS|NETWORK_LIMITED time=1970-01-01T00:00:00Z \
@@ -337,7 +374,7 @@ mod tests {
             &[5, 0, 0, 0, 1, 7],
         ]
         .concat();
-        let json = decode("version", &new).unwrap().unwrap().json();
+        let json = json(&whole("version", &new).unwrap().unwrap());
         assert_eq!(json["user_agent"], "/a\"\n\x1b[0m/\u{fffd}");
         assert_eq!(
             (&json["start_height"], &json["relay"]),
@@ -348,7 +385,7 @@ mod tests {
 
     #[test]
     fn counts_that_lie_and_messages_cut_anywhere() {
-        let lie = decode(
+        let lie = whole(
             "inv",
             &[255, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         );
@@ -356,20 +393,20 @@ mod tests {
             lie.unwrap().unwrap_err().to_string(),
             "`inventory[0].type` at byte 9: 4 bytes wanted, 1 left"
         );
-        let long = decode("inv", &[253, 1, 0]).unwrap().unwrap_err();
+        let long = whole("inv", &[253, 1, 0]).unwrap().unwrap_err();
         assert_eq!(long.why, Why::NotCanonical(1));
         let block = bytes(GENESIS);
         for length in 0..block.len() {
             assert!(
-                decode("block", &block[..length]).unwrap().is_err(),
+                whole("block", &block[..length]).unwrap().is_err(),
                 "{length}"
             );
         }
         assert_eq!(
-            decode("tx", &[1, 0, 0, 0, 0, 2]).unwrap().unwrap_err().why,
+            whole("tx", &[1, 0, 0, 0, 0, 2]).unwrap().unwrap_err().why,
             Why::Flag(2)
         );
-        assert!(decode("nosuch", &[]).is_none());
+        assert!(whole("nosuch", &[]).is_none());
     }
 
     /// Any bytes decode or are refused: no panic, no allocation beyond the payload's measure.
@@ -388,8 +425,8 @@ mod tests {
                 .map(|_| (next() >> (next() % 64)) as u8)
                 .collect();
             for row in table::MESSAGES {
-                if let Some(Ok(value)) = decode(row.name, &payload) {
-                    let _ = (value.to_string(), value.json().to_string());
+                if let Some(Ok(value)) = whole(row.name, &payload) {
+                    let _ = (value.to_string(), json(&value).to_string());
                 }
             }
         }

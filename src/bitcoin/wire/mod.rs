@@ -14,11 +14,17 @@ mod value;
 
 pub use cursor::Error;
 pub use engine::decode;
-pub use value::Value;
+pub use value::{SHOWN, Value};
 
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the SHA-256: checksums, block and transaction ids.
 pub fn double_sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(Sha256::digest(bytes)).into()
+    double_sha256_of(&[bytes])
+}
+
+/// The same of bytes in several places.
+fn double_sha256_of(parts: &[&[u8]]) -> [u8; 32] {
+    let all = parts.iter().fold(Sha256::new(), Sha256::chain_update);
+    Sha256::digest(all.finalize()).into()
 }

@@ -1,15 +1,18 @@
 //! Decoded values, and how they are printed.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde_json::{Map, Number, json};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
 
 use super::table::SERVICES;
-use crate::bitcoin::date::utc;
+use crate::bitcoin::{date::utc, lines::hex};
 
-/// A decoded field.
+/// A decoded field. Bytes stay where they are in the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum Value<'p> {
     /// A number.
     Int(i64),
     /// A number without sign.
@@ -23,67 +26,86 @@ pub enum Value {
     /// Service flags.
     Services(u64),
     /// Text of our own making: an address, a type.
-    Name(String),
+    Name(Cow<'static, str>),
     /// Text of the peer's; what is not UTF-8 is replaced, what is not printable is escaped when printed.
     Text(String),
     /// 32 bytes as they travel; printed last byte first, as explorers show hashes.
     Hash([u8; 32]),
     /// Bytes.
-    Bytes(Vec<u8>),
-    /// Several.
-    List(Vec<Value>),
+    Bytes(&'p [u8]),
+    /// Several: those that were kept, and how many there are.
+    List(Vec<Value<'p>>, usize),
     /// Named fields in order.
-    Record(Vec<(&'static str, Value)>),
+    Record(Vec<(&'static str, Value<'p>)>),
 }
 
-/// Entries of a list that the one-line form shows; JSON has all.
-const SHOWN: usize = 4;
+/// Entries of a list that the one-line form shows.
+pub const SHOWN: usize = 4;
 /// Bytes that the one-line form shows.
 const SHOWN_BYTES: usize = 40;
 
-impl Value {
+impl<'p> Value<'p> {
     /// The field of a record.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&Value<'p>> {
         match self {
             Value::Record(fields) => fields.iter().find(|(n, _)| *n == name).map(|(_, v)| v),
             _ => None,
         }
     }
+}
 
-    /// As JSON: hashes and bytes in hexadecimal, times and services as numbers, everything else as it is.
-    pub fn json(&self) -> serde_json::Value {
+/// Hashes and bytes in hexadecimal, times and services as numbers, everything else as it is; keys in the order of the
+/// alphabet.
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::Int(n) => json!(n),
-            Value::Uint(n) | Value::Time(n) | Value::Services(n) => {
-                serde_json::Value::Number(Number::from(*n))
-            }
-            Value::Hex(n) => json!(n),
-            Value::Bool(b) => json!(b),
-            Value::Name(text) | Value::Text(text) => json!(text),
-            Value::Hash(hash) => json!(hex(hash.iter().rev())),
-            Value::Bytes(bytes) => json!(hex(bytes)),
-            Value::List(values) => values.iter().map(Value::json).collect(),
-            Value::Record(fields) => serde_json::Value::Object(
-                fields
+            Value::Int(n) => to.serialize_i64(*n),
+            Value::Uint(n) | Value::Time(n) | Value::Services(n) => to.serialize_u64(*n),
+            Value::Hex(n) => to.serialize_u32(*n),
+            Value::Bool(b) => to.serialize_bool(*b),
+            Value::Name(text) => to.serialize_str(text),
+            Value::Text(text) => to.serialize_str(text),
+            Value::Hash(_) => to.collect_str(self),
+            Value::Bytes(bytes) => to.collect_str(&Hex(bytes)),
+            Value::List(values, _) => {
+                let mut list = to.serialize_seq(Some(values.len()))?;
+                values
                     .iter()
-                    .map(|(name, value)| ((*name).to_owned(), value.json()))
-                    .collect::<Map<_, _>>(),
-            ),
+                    .try_for_each(|value| list.serialize_element(value))?;
+                list.end()
+            }
+            Value::Record(fields) => {
+                let mut fields: Vec<_> = fields.iter().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                let mut map = to.serialize_map(Some(fields.len()))?;
+                fields
+                    .into_iter()
+                    .try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+                map.end()
+            }
         }
     }
 }
 
 /// Bytes in hexadecimal.
-fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
-    use fmt::Write;
-    bytes.into_iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut digits = Vec::new();
+        self.0.chunks(PIECE).try_for_each(|part| {
+            digits.clear();
+            hex(&mut digits, part);
+            f.write_str(&String::from_utf8_lossy(&digits))
+        })
+    }
 }
 
+/// Bytes that become digits at once.
+const PIECE: usize = 4096;
+
 /// One line: long lists and bytes are cut, with how many are left out.
-impl fmt::Display for Value {
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Int(n) => write!(f, "{n}"),
@@ -94,22 +116,26 @@ impl fmt::Display for Value {
             Value::Services(flags) => services(f, *flags),
             Value::Name(text) => f.write_str(text),
             Value::Text(text) => write!(f, "{text:?}"),
-            Value::Hash(hash) => f.write_str(&hex(hash.iter().rev())),
+            Value::Hash(hash) => {
+                let mut shown = *hash;
+                shown.reverse();
+                Hex(&shown).fmt(f)
+            }
             Value::Bytes(bytes) if bytes.len() > SHOWN_BYTES => write!(
                 f,
                 "{}…(+{} bytes)",
-                hex(&bytes[..SHOWN_BYTES]),
+                Hex(&bytes[..SHOWN_BYTES]),
                 bytes.len() - SHOWN_BYTES
             ),
-            Value::Bytes(bytes) => f.write_str(&hex(bytes)),
-            Value::List(values) => {
-                write!(f, "{}[", values.len())?;
+            Value::Bytes(bytes) => Hex(bytes).fmt(f),
+            Value::List(values, count) => {
+                write!(f, "{count}[")?;
                 for (i, value) in values.iter().take(SHOWN).enumerate() {
                     let comma = if i == 0 { "" } else { ", " };
                     write!(f, "{comma}{value}")?;
                 }
-                if values.len() > SHOWN {
-                    write!(f, ", …(+{})", values.len() - SHOWN)?;
+                if *count > SHOWN {
+                    write!(f, ", …(+{})", count - SHOWN)?;
                 }
                 f.write_str("]")
             }
@@ -123,7 +149,7 @@ impl fmt::Display for Value {
 }
 
 /// `name=value name=value`.
-fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[(&'static str, Value)]) -> fmt::Result {
+fn write_fields(f: &mut fmt::Formatter<'_>, fields: &[(&'static str, Value<'_>)]) -> fmt::Result {
     for (i, (name, value)) in fields.iter().enumerate() {
         let space = if i == 0 { "" } else { " " };
         write!(f, "{space}{name}={value}")?;
