@@ -167,14 +167,16 @@ fn packet_block(
     comment: &str,
 ) -> (Vec<u8>, Vec<u8>) {
     let length = packet.len() + more;
-    let mut after = vec![0; length.next_multiple_of(4) - length];
+    let mut options = Vec::new();
     if !comment.is_empty() {
-        option(&mut after, 1, comment.as_bytes());
+        option(&mut options, 1, comment.as_bytes());
     }
     // epb_flags: the two lowest bits are the direction, 1 in, 2 out.
     let flags: u32 = if message.inbound { 1 } else { 2 };
-    option(&mut after, 2, &flags.to_le_bytes());
-    option(&mut after, 0, &[]);
+    option(&mut options, 2, &flags.to_le_bytes());
+    option(&mut options, 0, &[]);
+    let mut after = vec![0; length.next_multiple_of(4) - length];
+    after.extend(options);
 
     let [whole, length] = [32 + length + after.len(), length].map(|n| (n as u32).to_le_bytes());
     let mut before = 6u32.to_le_bytes().to_vec();
@@ -343,6 +345,25 @@ mod tests {
         );
         assert_eq!(packet[60..64], double_sha256(&[9; 8])[..4]);
         assert_eq!(packet[64..72], [9; 8]);
+    }
+
+    #[test]
+    fn packets_of_any_length_make_whole_blocks() {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, CHAINS[0]).unwrap();
+        let payload = [7; 61_003];
+        for length in [0, 1, 2, 3, 5, 59_975, 59_976, 59_977, 61_001, 61_003] {
+            writer
+                .write(&message("1.2.3.4:51000", true, &payload[..length]))
+                .unwrap();
+        }
+        let packets: Vec<usize> = blocks(&out)[2..]
+            .iter()
+            .map(|(_, body)| u32::from_le_bytes(body[12..16].try_into().unwrap()) as usize)
+            .collect();
+        assert_eq!(packets[..3], [64, 65, 66]);
+        assert_eq!(packets.len(), 10 + 3);
+        assert_eq!(packets[12], 40 + 61_003 - 59_976);
     }
 
     #[test]

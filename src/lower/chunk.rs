@@ -194,6 +194,7 @@ impl Lower<'_> {
         if !self.plan.chunked {
             return Err(Restart::NeedChunks);
         }
+        self.one_position();
         self.reserve(FIRST + 4)?;
         let tag = self.record_addr(self.cursor.stat())?;
         let at = self.position();
@@ -265,6 +266,8 @@ impl Lower<'_> {
                 l.f.block(),
             );
             let (got, is_over) = (l.f.vreg(), l.f.vreg());
+            // What is left sizes the read, so the verifier would walk each turn for the number it is there.
+            l.forget(blob.left);
             let start = l.chunk_addr()?.plus(CHUNK_HEADER);
             let dst = l.addr_reg(start);
             l.read_piece(blob, dst, most, got, (over, more, bad));
