@@ -194,7 +194,6 @@ impl Lower<'_> {
         if !self.plan.chunked {
             return Err(Restart::NeedChunks);
         }
-        self.one_position();
         self.reserve(FIRST + 4)?;
         let tag = self.record_addr(self.cursor.stat())?;
         let at = self.position();

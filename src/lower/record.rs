@@ -255,27 +255,6 @@ impl Lower<'_> {
         }
     }
 
-    /// Makes one number of all that the position may be: what was appended up to here by one way or another need not be
-    /// walked on from separately.
-    pub(super) fn one_position(&mut self) {
-        let Home::Scratch { base, .. } = self.home else {
-            return;
-        };
-        if self.cursor.parked || self.cursor.dynamic.is_none() {
-            return;
-        }
-        self.close_group();
-        let (pos, most) = (self.position(), self.cursor.most());
-        self.f.store(Size::W, base, PARKED, pos);
-        let pos = self.f.load(Size::W, base, PARKED);
-        let on = self.f.block();
-        // Never true; tells the verifier that the position is in bounds.
-        self.f
-            .branch(Cond::Gt, pos, i64::from(most), self.release_block, on);
-        self.f.switch_to(on);
-        self.go_on_at(pos, most);
-    }
-
     /// Parks the position in memory, ahead of control flow that appends on some path only.
     pub(super) fn park(&mut self) -> Result<(), Restart> {
         let Home::Scratch { base, .. } = self.home else {
