@@ -196,12 +196,7 @@ impl Rings {
         Rings::open_by(cpus, size, stamp, PerfMap::new)
     }
 
-    fn open_by(
-        cpus: &[u32],
-        size: usize,
-        stamp: Stamp,
-        map: MapRing,
-    ) -> Result<Rings, RingError> {
+    fn open_by(cpus: &[u32], size: usize, stamp: Stamp, map: MapRing) -> Result<Rings, RingError> {
         let mut size = size;
         loop {
             match open_all(cpus, size, stamp, map) {
