@@ -5,3 +5,4 @@ mod generate;
 mod load;
 mod pinned;
 mod rich;
+mod same;
