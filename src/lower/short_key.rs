@@ -5,7 +5,7 @@ use super::{
     map::{Key, KeyedMap},
     program::{Lower, Restart},
     record::Addr,
-    usage::each_expr_of,
+    usage::{each_expr_of, has_loops},
     value::Val,
 };
 use crate::{
@@ -24,7 +24,8 @@ const BY_KEY: &[&str] = &["print", "clear", "zero", "delete", "has_key", "find"]
 
 /// For each map of the script that has another one for short keys: where in a key its string begins.
 ///
-/// Maps that the script walks have none, nor those of a declared kind and size.
+/// Maps that the script walks have none, nor those of a declared kind and size. Nor those that a probe with loops uses:
+/// a key that may be in either of two maps parts the verifier's way once more in each turn.
 pub(super) fn maps(checked: &Checked) -> Vec<Option<u32>> {
     let walked = walked(checked);
     let string = |(index, info): (usize, &MapInfo)| {
@@ -46,15 +47,17 @@ pub(super) fn maps(checked: &Checked) -> Vec<Option<u32>> {
     checked.maps.iter().enumerate().map(string).collect()
 }
 
-/// Maps that are named as a whole where not only their entries are meant.
+/// Maps that are named as a whole where not only their entries are meant, or in a probe with loops.
 fn walked(checked: &Checked) -> BTreeSet<usize> {
     let (mut named, mut harmless) = (Vec::new(), BTreeSet::new());
     for probe in &checked.probes {
+        let loops = has_loops(&probe.body);
         each_expr_of(
             probe,
             &mut |expr| match (&expr.kind, checked.res.get(&expr.id)) {
-                (ExprKind::Map { key: None, .. }, Some(Res::Map(map))) => {
-                    named.push((expr.id, map.0 as usize));
+                (ExprKind::Map { key, .. }, Some(Res::Map(map))) if loops || key.is_none() => {
+                    let id = (!loops).then_some(expr.id);
+                    named.push((id, map.0 as usize));
                 }
                 (ExprKind::Call { name, args, .. }, _) if BY_KEY.contains(&name.text.as_str()) => {
                     if let Some(Arg::Expr(first)) = args.first() {
@@ -65,7 +68,7 @@ fn walked(checked: &Checked) -> BTreeSet<usize> {
             },
         );
     }
-    named.retain(|(id, _)| !harmless.contains(id));
+    named.retain(|(id, _)| id.is_none_or(|id| !harmless.contains(&id)));
     named.into_iter().map(|(_, map)| map).collect()
 }
 

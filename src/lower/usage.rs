@@ -194,6 +194,26 @@ fn numeric(checked: &Checked, body: &Block) -> bool {
     numbers
 }
 
+/// Whether a block has loops, or statements that are written out several times.
+pub(super) fn has_loops(block: &Block) -> bool {
+    let in_stmt = |stmt: &Stmt| match &stmt.kind {
+        StmtKind::While { .. }
+        | StmtKind::ForMap { .. }
+        | StmtKind::ForRange { .. }
+        | StmtKind::Unroll { .. } => true,
+        StmtKind::If { then, els, .. } => has_loops(then) || els.as_ref().is_some_and(has_loops),
+        StmtKind::Block(block) => has_loops(block),
+        _ => false,
+    };
+    let mut found = block.stmts.iter().any(in_stmt);
+    each_expr(block, &mut |expr| {
+        if let ExprKind::Block(block) = &expr.kind {
+            found |= block.stmts.iter().any(in_stmt);
+        }
+    });
+    found
+}
+
 /// Calls `f` on every expression of a probe.
 pub(super) fn each_expr_of(probe: &CheckedProbe, f: &mut dyn FnMut(&Expr)) {
     if let Some(predicate) = &probe.predicate {
