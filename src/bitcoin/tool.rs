@@ -9,7 +9,7 @@ use super::{
     sinks::Sinks,
 };
 use crate::{
-    runtime::{Buffering, Output, Sent},
+    runtime::{Buffering, Output, Sent, head_start},
     session::Signals,
     sys::process::{self, monotonic_ns},
     trace::{Event, Filter},
@@ -272,6 +272,7 @@ impl From<FollowError> for ToolError {
 /// # Errors
 /// What stands in the way; a closed standard output is a quiet end.
 pub fn run(tool: &Tool, options: &Options) -> Result<(), ToolError> {
+    head_start::begin();
     if let Some(screen) = tool.screen
         && !options.json
     {

@@ -19,13 +19,21 @@ use std::{path::PathBuf, time::Duration};
 pub(super) fn args(command: clap::Command) -> clap::Command {
     let tools = TOOLS.iter().map(|tool| {
         let command = common(clap::Command::new(tool.verb).about(tool.help));
-        match tool.verb {
+        let command = match tool.verb {
             // A screen is not written to a file.
             _ if tool.screen.is_some() => command.mut_arg("output", |arg| arg.requires("json")),
-            CONNECTBLOCK => blocks(command),
+            CONNECTBLOCK => return blocks(command),
             _ if tool.payload => raw(command),
             _ => command,
-        }
+        };
+        // As Bitcoin Core's programs take it.
+        command.arg(
+            Arg::new("process")
+                .value_name("PID")
+                .value_parser(value_parser!(u32).range(1..))
+                .conflicts_with_all(["bin", "pid", "datadir"])
+                .help("As --pid"),
+        )
     });
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue);
     command
@@ -167,7 +175,9 @@ fn options(tool: &Tool, matches: &ArgMatches) -> Result<Options, CliError> {
         filter = filter.and(more);
     }
     let path = |id: &str| matches.get_one::<PathBuf>(id).cloned();
-    let which = match (path("bin"), matches.get_one("pid"), path("datadir")) {
+    let process = (tool.verb != CONNECTBLOCK).then(|| matches.get_one("process"));
+    let pid = matches.get_one("pid").or(process.flatten());
+    let which = match (path("bin"), pid, path("datadir")) {
         (Some(path), ..) => Which::File(path),
         (_, Some(pid), _) => Which::Pid(*pid),
         (.., Some(dir)) => Which::Datadir(dir),

@@ -8,6 +8,7 @@
 use std::{
     io::{self, Write},
     os::fd::{AsFd, AsRawFd},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
 };
 
@@ -18,11 +19,20 @@ use nix::sys::{
 
 use crate::{
     asm::{build, encode},
-    sys::{bpf, trace, uapi},
+    sys::{bpf, process::monotonic_ns, trace, uapi},
 };
 
-/// Begins to wait. Where it fails, attaching takes as long as it takes.
+/// When the last one began, `CLOCK_MONOTONIC` nanoseconds.
+static LAST: AtomicU64 = AtomicU64::new(0);
+/// For so long one serves all that attach in this process.
+const SERVES_NS: u64 = 20_000_000;
+
+/// Begins to wait, unless somebody has a moment ago. Where it fails, attaching takes as long as it takes.
 pub fn begin() {
+    let now = monotonic_ns();
+    if now.saturating_sub(LAST.swap(now, Ordering::Relaxed)) < SERVES_NS {
+        return;
+    }
     // Without another thread there is no head start.
     let _ = thread::Builder::new()
         .name("head start".to_owned())

@@ -237,18 +237,19 @@ impl Term {
     fn text_condition(&self, arg: &super::Arg, value: &str) -> String {
         let n = arg.index;
         let not = self.op == "!=";
+        // No more is read than tells a longer string from this one.
         let begins = |text: &str, not: bool| {
             let op = if not { "!=" } else { "==" };
+            let len = text.len();
             format!(
-                "strncmp(str(arg{n}), {}, {}) {op} 0",
-                quoted(text),
-                text.len()
+                "strncmp(str(arg{n}, {}), {}, {len}) {op} 0",
+                len + 1,
+                quoted(text)
             )
         };
         let equals = |text: &str, not: bool| {
-            // With its NUL, so that a longer string is another one.
             let op = if not { "!=" } else { "==" };
-            format!("str(arg{n}) {op} {}", quoted(text))
+            format!("str(arg{n}, {}) {op} {}", text.len() + 2, quoted(text))
         };
         match value.strip_suffix('*') {
             Some("") => (if not { "0" } else { "1" }).to_string(),
@@ -383,22 +384,22 @@ mod tests {
             (
                 "type=inv|tx",
                 "net:inbound_message",
-                "(str(arg3) == \"inv\" || str(arg3) == \"tx\")",
+                "(str(arg3, 5) == \"inv\" || str(arg3, 4) == \"tx\")",
             ),
             (
                 "type=get*",
                 "net:inbound_message",
-                "strncmp(str(arg3), \"get\", 3) == 0",
+                "strncmp(str(arg3, 4), \"get\", 3) == 0",
             ),
             (
                 "addr=1.2.3.4:8333",
                 "net:inbound_message",
-                "str(arg1) == \"1.2.3.4:8333\"",
+                "str(arg1, 14) == \"1.2.3.4:8333\"",
             ),
             (
                 "addr=::1",
                 "net:inbound_message",
-                "(str(arg1) == \"::1\" || strncmp(str(arg1), \"::1:\", 4) == 0)",
+                "(str(arg1, 5) == \"::1\" || strncmp(str(arg1, 5), \"::1:\", 4) == 0)",
             ),
             (
                 "network=onion",
@@ -410,7 +411,7 @@ mod tests {
             (
                 "type=a\"b",
                 "net:inbound_message",
-                "str(arg3) == \"a\\\"b\"",
+                "str(arg3, 5) == \"a\\\"b\"",
             ),
         ] {
             assert_eq!(
