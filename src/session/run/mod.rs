@@ -631,7 +631,6 @@ impl<'a> Run<'a> {
             };
             match played {
                 Ok(Flow::Continue) => return ControlFlow::Continue(()),
-                // What was sent before the probes were gone is still printed.
                 Ok(Flow::Exit(code)) => *stop = Stop::Exit(code),
                 Ok(Flow::PipeClosed) => *stop = Stop::PipeClosed,
                 Err(err) => failed = Some(err),
@@ -702,6 +701,7 @@ impl<'a> Run<'a> {
             };
             self.player.say(text.as_bytes());
         }
+        while matches!(self.stop, Stop::No | Stop::Done) && self.drain(false)? {}
         if matches!(self.stop, Stop::Exit(_)) {
             self.pass_over();
         }
