@@ -31,9 +31,14 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     }
     let options = args::options(matches, call)?;
     if options.named.iter().any(|(name, _)| name == "help") {
-        return super::out::print(&script_help(
-            &session::named(&options).map_err(session_error)?,
-        ));
+        let named = session::named(&options).map_err(session_error)?;
+        if call.as_bpftrace() {
+            return Err(CliError::Said {
+                text: bpftrace_help(&named),
+                code: 1,
+            });
+        }
+        return super::out::print(&script_help(&named));
     }
     if let Some(stage) = matches.get_one::<String>("emit") {
         return super::out::print(&super::check::check(&options, Some(stage))?);
@@ -68,6 +73,21 @@ pub(super) fn exit_code(code: i32) -> Result<(), CliError> {
         0 => Ok(()),
         code => Err(CliError::Exit(code)),
     }
+}
+
+/// The same in bpftrace's words, the last one first.
+fn bpftrace_help(named: &[Named]) -> String {
+    if named.is_empty() {
+        return "HINT: no custom program options defined.".to_string();
+    }
+    let rows = named.iter().rev().map(|row| match &row.help {
+        Some(help) => format!("\n--{}: {help}", row.name),
+        None => format!("\n--{}", row.name),
+    });
+    format!(
+        "HINT: expected program options:{}",
+        rows.collect::<String>()
+    )
 }
 
 /// The named parameters of a script: what `-- --help` prints.

@@ -444,6 +444,17 @@ pub enum CDef {
     },
 }
 
+impl CDef {
+    /// Its place.
+    pub fn span(&self) -> Span {
+        match self {
+            CDef::Struct(def) => def.span,
+            CDef::Enum { span, .. } => *span,
+            CDef::Typedef { name, .. } => name.span,
+        }
+    }
+}
+
 /// `struct tag { members } __attribute__((packed))`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CStruct {
@@ -470,6 +481,8 @@ pub struct CMember {
     pub ty: CType,
     /// Width of a bit-field.
     pub bits: Option<u8>,
+    /// What its attributes say: 1 for `packed`, or at least that of `aligned(n)`.
+    pub align: Option<u32>,
     /// Its place.
     pub span: Span,
 }

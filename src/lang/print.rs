@@ -157,6 +157,11 @@ impl Printer {
             if let Some(bits) = member.bits {
                 let _ = write!(self.out, " : {bits}");
             }
+            match member.align {
+                None => {}
+                Some(1) => self.put(" __attribute__((packed))"),
+                Some(n) => self.put(&format!(" __attribute__((aligned({n})))")),
+            }
             self.put(";\n");
         }
         self.indent -= 1;

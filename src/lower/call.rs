@@ -331,18 +331,7 @@ impl Lower<'_> {
                 ) {
                     return Ok(None);
                 }
-                let (ptr, mut max, mut bound) = self.str_source(expr, size)?;
-                let all = match args_of(expr).get(1) {
-                    None => true,
-                    Some(n) => {
-                        matches!(self.checked.res.get(&n.id), Some(Res::Int(n)) if *n > i64::from(size))
-                    }
-                };
-                if all && size == self.checked.config.max_strlen {
-                    // As many characters as that are printed: the NUL does not count.
-                    max = Opnd::Imm(i64::from(size) + 1);
-                    bound += 1;
-                }
+                let (ptr, max, bound) = self.str_source(expr, size)?;
                 self.read_blob(helper::PROBE_READ_USER_STR, max, bound, ptr)
                     .map(Some)
             }

@@ -2,11 +2,13 @@
 
 use super::{
     program::{Lower, Restart},
-    value::{Val, is_comparison, is_scalar, is_signed},
+    record::Addr,
+    store::parts_of,
+    value::{Val, is_comparison, is_number, is_scalar, is_signed, shape},
 };
 use crate::{
     asm::{Cond, Size},
-    ir::{Opnd, Term},
+    ir::{BlockId, Opnd, Term},
     lang::{
         ast::{BinOp, Expr, ExprKind, UnOp},
         checked::Res,
@@ -32,18 +34,35 @@ impl Lower<'_> {
     }
 
     /// Jumps to `yes` or `no` by the truth of `expr`. The current block is closed afterwards.
-    pub(super) fn cond(
-        &mut self,
-        expr: &Expr,
-        yes: crate::ir::BlockId,
-        no: crate::ir::BlockId,
-    ) -> Result<(), Restart> {
+    pub(super) fn cond(&mut self, expr: &Expr, yes: BlockId, no: BlockId) -> Result<(), Restart> {
         if !matches!(self.checked.res.get(&expr.id), Some(Res::Int(_))) {
             match &expr.kind {
                 ExprKind::Unary {
                     op: UnOp::Not,
                     expr: inner,
                 } => return self.cond(inner, no, yes),
+                ExprKind::Binary {
+                    op: op @ (BinOp::LogAnd | BinOp::LogOr),
+                    left,
+                    right,
+                } if self.output_inside(right) => {
+                    let (first, next) = (self.truth(left)?, self.f.block());
+                    // What the right side prints is there on one path only.
+                    self.park()?;
+                    let cursor = self.cursor.clone();
+                    let (on, off) = match op {
+                        BinOp::LogAnd => (next, no),
+                        _ => (yes, next),
+                    };
+                    self.f.branch(Cond::Ne, first, 0, on, off);
+                    self.f.switch_to(next);
+                    let cache = self.arg_cache.clone();
+                    let second = self.truth(right)?;
+                    self.park()?;
+                    self.f.branch(Cond::Ne, second, 0, yes, no);
+                    (self.cursor, self.arg_cache) = (cursor, cache);
+                    return Ok(());
+                }
                 ExprKind::Binary {
                     op: BinOp::LogAnd,
                     left,
@@ -95,8 +114,8 @@ impl Lower<'_> {
         op: BinOp,
         left: &Expr,
         right: &Expr,
-        yes: crate::ir::BlockId,
-        no: crate::ir::BlockId,
+        yes: BlockId,
+        no: BlockId,
     ) -> Result<(), Restart> {
         let (lt, rt) = (
             self.checked.ty(left).clone(),
@@ -156,8 +175,8 @@ impl Lower<'_> {
         expr: &Expr,
         left: &Expr,
         right: &Expr,
-        same: crate::ir::BlockId,
-        differ: crate::ir::BlockId,
+        same: BlockId,
+        differ: BlockId,
     ) -> Result<(), Restart> {
         let (lt, rt) = (
             self.checked.ty(left).clone(),
@@ -176,13 +195,62 @@ impl Lower<'_> {
             };
         }
         let size = lt.size(&self.checked.structs);
-        if size != rt.size(&self.checked.structs) {
+        let parts = matches!(lt, Type::Tuple(_) | Type::Record(_));
+        if size != rt.size(&self.checked.structs) && !parts {
             return self.fail(expr, "values of these types cannot be compared");
         }
         let (a, b) = (self.in_memory(l, &lt)?, self.in_memory(r, &rt)?);
+        if parts && lt != rt {
+            self.compare_parts((a, &lt), (b, &rt), differ)?;
+            self.f.end(Term::Goto(same));
+            return Ok(());
+        }
         if size > 256 {
             return self.same_bytes(a, b, size, same, differ);
         }
+        self.compare_pieces(a, b, size, differ);
+        self.f.end(Term::Goto(same));
+        Ok(())
+    }
+
+    /// Compares tuples or records whose parts are of other sizes or stand in another order, part by part; goes on in
+    /// the current block where they are the same.
+    fn compare_parts(
+        &mut self,
+        (a, at): (Addr, &Type),
+        (b, bt): (Addr, &Type),
+        differ: BlockId,
+    ) -> Result<(), Restart> {
+        let structs = &self.checked.structs;
+        let (from_a, from_b) = (at.offsets(structs), bt.offsets(structs));
+        for (i, j, x, y) in parts_of(at, bt) {
+            let (a, b) = (a.plus(from_a[i]), b.plus(from_b[j]));
+            let next = self.f.block();
+            match (x, y) {
+                (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(_), Type::Record(_)) => {
+                    self.compare_parts((a, x), (b, y), differ)?;
+                    continue;
+                }
+                (Type::Str { size: sa }, Type::Str { size: sb }) => {
+                    self.same_strings(a, b, (*sa).min(*sb), next, differ)?;
+                }
+                _ if is_number(x) && is_number(y) => {
+                    let ((sa, signed_a), (sb, signed_b)) = (shape(x), shape(y));
+                    let (x, y) = (self.load_at(a, sa, signed_a), self.load_at(b, sb, signed_b));
+                    self.f.branch(Cond::Eq, x, y, next, differ);
+                }
+                _ => {
+                    let size = x.size(&self.checked.structs);
+                    self.same_bytes(a, b, size, next, differ)?;
+                }
+            }
+            self.f.switch_to(next);
+        }
+        Ok(())
+    }
+
+    /// Compares bytes, as many at a time as their places allow; goes on in the current block where they are the same.
+    fn compare_pieces(&mut self, a: Addr, b: Addr, size: u32, differ: BlockId) {
         let mut at = 0;
         while at < size {
             let step = self.piece(a.plus(at), size - at);
@@ -196,8 +264,6 @@ impl Lower<'_> {
             self.f.switch_to(next);
             at += step.bytes();
         }
-        self.f.end(Term::Goto(same));
-        Ok(())
     }
 
     /// Compares a string with a literal, eight bytes at a time.
@@ -207,8 +273,8 @@ impl Lower<'_> {
         val: Val,
         ty: &Type,
         lit: &[u8],
-        same: crate::ir::BlockId,
-        differ: crate::ir::BlockId,
+        same: BlockId,
+        differ: BlockId,
     ) -> Result<(), Restart> {
         let Type::Str { size } = ty else {
             return self.fail(expr, "this is not a string");
@@ -243,8 +309,8 @@ impl Lower<'_> {
         expr: &Expr,
         a: (Val, &Type),
         b: (Val, &Type),
-        same: crate::ir::BlockId,
-        differ: crate::ir::BlockId,
+        same: BlockId,
+        differ: BlockId,
     ) -> Result<(), Restart> {
         let (Type::Str { size: sa }, Type::Str { size: sb }) = (a.1, b.1) else {
             return self.fail(expr, "these are not strings");

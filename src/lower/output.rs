@@ -9,7 +9,7 @@ use super::{
     value::{Val, is_number, shape},
 };
 use crate::{
-    asm::Size,
+    asm::{AluOp, Size},
     ir::Opnd,
     lang::{
         ast::{Expr, ExprKind},
@@ -375,13 +375,21 @@ impl Lower<'_> {
         let base = self.num(array)?;
         let size = self.checked.config.max_strlen.min(1024);
         let mut blobs = Vec::new();
+        // The array ends at its first null pointer: what comes behind it is read as null, too.
+        let mut going = None;
         for i in 0..MOST {
             let at = if i == 0 {
                 base
             } else {
-                self.f.alu(crate::asm::AluOp::Add, base, 8 * i).into()
+                self.f.alu(AluOp::Add, base, 8 * i).into()
             };
-            let ptr = self.read_user(at, Size::DW, false)?;
+            let mut ptr = self.read_user(at, Size::DW, false)?;
+            if let Some(mask) = going {
+                ptr = self.f.alu(AluOp::And, ptr, mask);
+            }
+            let negated = self.f.alu(AluOp::Sub, 0, ptr);
+            let either = self.f.alu(AluOp::Or, ptr, negated);
+            going = Some(self.f.alu(AluOp::Arsh, either, 63));
             let max = Opnd::Imm(i64::from(size));
             blobs.push(self.read_blob(helper::PROBE_READ_USER_STR, max, size, ptr.into())?);
         }

@@ -174,15 +174,17 @@ impl Lower<'_> {
             }
             Val::Mem(addr) => {
                 let from_size = from.size(&self.checked.structs);
-                if let (Type::Tuple(a), Type::Tuple(b)) = (from, ty)
-                    && a != b
-                {
+                let parts = matches!(
+                    (from, ty),
+                    (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(_), Type::Record(_))
+                );
+                if parts && from != ty {
                     let (oa, ob) = (
                         from.offsets(&self.checked.structs),
                         ty.offsets(&self.checked.structs),
                     );
                     self.clear_padding(ty, to);
-                    for (i, (ta, tb)) in a.iter().zip(b).enumerate() {
+                    for (i, j, ta, tb) in parts_of(from, ty) {
                         let part = addr.plus(oa[i]);
                         let val = if is_number(ta) {
                             let (size, signed) = shape(ta);
@@ -190,7 +192,7 @@ impl Lower<'_> {
                         } else {
                             Val::Mem(part)
                         };
-                        self.store_val(val, ta, tb, to.plus(ob[i]))?;
+                        self.store_val(val, ta, tb, to.plus(ob[j]))?;
                     }
                     return Ok(());
                 }
@@ -267,5 +269,24 @@ impl Lower<'_> {
             helper: helper::PROBE_READ_KERNEL_STR,
             args: vec![dst.into(), Opnd::Imm(i64::from(size)), src.into()],
         });
+    }
+}
+
+/// The parts of two tuples or records that belong together, with their places: those of records go by name.
+pub(super) fn parts_of<'t>(a: &'t Type, b: &'t Type) -> Vec<(usize, usize, &'t Type, &'t Type)> {
+    match (a, b) {
+        (Type::Tuple(x), Type::Tuple(y)) => std::iter::zip(x, y)
+            .enumerate()
+            .map(|(i, (x, y))| (i, i, x, y))
+            .collect(),
+        (Type::Record(x), Type::Record(y)) => x
+            .iter()
+            .enumerate()
+            .filter_map(|(i, (name, x))| {
+                let j = y.iter().position(|(n, _)| n == name)?;
+                Some((i, j, x, &y[j].1))
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }

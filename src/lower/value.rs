@@ -402,12 +402,8 @@ impl Lower<'_> {
                 let up = self
                     .f
                     .alu(AluOp::Lsh, number, i64::from(64 - first - width));
-                let down = if is_signed(&ty) {
-                    AluOp::Arsh
-                } else {
-                    AluOp::Rsh
-                };
-                self.f.alu(down, up, i64::from(64 - width)).into()
+                // As in bpftrace, without a sign whatever the type says.
+                self.f.alu(AluOp::Rsh, up, i64::from(64 - width)).into()
             }
         }))
     }

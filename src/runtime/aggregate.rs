@@ -25,6 +25,8 @@ pub enum Total {
         count: u64,
         /// Their sum.
         total: u64,
+        /// Their mean; divided, where that is asked for.
+        average: u64,
         /// Two's complement.
         signed: bool,
     },
@@ -77,6 +79,7 @@ pub fn combine(agg: &Agg, cpus: &[Vec<u8>]) -> Total {
         Agg::Stats { signed } => Total::Stats {
             count: sum(8),
             total: sum(0),
+            average: divide(sum(0), sum(8), signed),
             signed,
         },
         Agg::Min { signed } | Agg::Max { signed } => {
@@ -197,7 +200,9 @@ impl Total {
         if div > 1 {
             match &mut self {
                 Total::Number { value, signed } => *value = divide(*value, div, *signed),
-                Total::Stats { total, signed, .. } => *total = divide(*total, div, *signed),
+                Total::Stats {
+                    average, signed, ..
+                } => *average = divide(*average, div, *signed),
                 Total::Buckets { rows, .. } => rows.iter_mut().for_each(|(_, n)| *n /= div),
                 Total::Series { points, signed } => {
                     points
@@ -218,12 +223,13 @@ impl Total {
             Total::Stats {
                 count,
                 total,
+                average,
                 signed,
             } => {
                 out.extend_from_slice(b"{ .count = ");
                 int::push_u64(out, *count);
                 out.extend_from_slice(b", .average = ");
-                push(out, divide(*total, *count, *signed), *signed);
+                push(out, *average, *signed);
                 out.extend_from_slice(b", .total = ");
                 push(out, *total, *signed);
                 out.extend_from_slice(b" }");

@@ -83,14 +83,10 @@ pub fn total(out: &mut Vec<u8>, total: &Total) {
         Total::Stats {
             count,
             total,
+            average,
             signed,
         } => {
-            let total = order(*total, *signed);
-            let average = if *count == 0 {
-                0
-            } else {
-                total / i128::from(*count)
-            };
+            let (total, average) = (order(*total, *signed), order(*average, *signed));
             for (name, n) in [
                 ("{\"count\": ", i128::from(*count)),
                 (", \"average\": ", average),

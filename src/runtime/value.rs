@@ -46,7 +46,7 @@ pub fn string<'a>(raw: Raw<'a>, size: u32, max_strlen: u32) -> (&'a [u8], bool) 
     let text = CStr::from_bytes_until_nul(raw.bytes).map_or(raw.bytes, CStr::to_bytes);
     // A fixed place as large as its literal is always full, and who names a length knows it: only the largest size
     // tells of a cut.
-    let cut = text.len() + 1 >= size as usize && size > 1 && size == max_strlen;
+    let cut = size == max_strlen.saturating_add(1) && text.len() >= max_strlen as usize;
     (text, cut)
 }
 
@@ -108,17 +108,10 @@ pub fn member<'a>(raw: Raw<'a>, field: &crate::spec::StructField, size: u32) -> 
     match field.bits {
         None => Member::Plain(place),
         Some((first, width)) => {
-            let signed = matches!(field.ty, Type::Int { signed: true, .. });
+            // As in bpftrace, without a sign whatever the type says.
             let unit = int::read(place.bytes, false) >> first.min(63);
             let unused = 64 - u32::from(width.clamp(1, 64));
-            let shifted = unit << unused;
-            Member::Bits(if signed {
-                (shifted.cast_signed() >> unused)
-                    .cast_unsigned()
-                    .to_ne_bytes()
-            } else {
-                (shifted >> unused).to_ne_bytes()
-            })
+            Member::Bits((unit << unused >> unused).to_ne_bytes())
         }
     }
 }

@@ -65,6 +65,7 @@ impl<'a> Session<'a> {
     /// Missing rights; errors of the script's syntax and of the binaries that it names.
     pub fn for_kernel(options: &'a Options, child: Option<u32>) -> Result<Self, SessionError> {
         let script = parse(options)?;
+        check_named(&script, options)?;
         let (features, multi) = attach_multi(options)?;
         let features = Features {
             uprobe_multi: multi,
@@ -79,7 +80,9 @@ impl<'a> Session<'a> {
     /// Errors of the script's syntax and of the binaries that it names.
     pub fn for_any(options: &'a Options) -> Result<Self, SessionError> {
         let features = Features::all().without(&options.without);
-        Session::new(options, parse(options)?, features, None)
+        let script = parse(options)?;
+        check_named(&script, options)?;
+        Session::new(options, script, features, None)
     }
 
     fn new(
@@ -148,7 +151,7 @@ impl<'a> Session<'a> {
     pub fn compile(&self) -> Result<Compiled, SessionError> {
         let Options { script: text, .. } = self.options;
         let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
-            .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
+            .map_err(|diagnostics| self.wrong(&diagnostics))?;
         self.filter(&mut checked)?;
         let object = compile::object(&checked, &self.target, &text.name, &text.text)
             .map_err(|err| self.compile_error(err))?;
@@ -160,6 +163,16 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Errors of the script; those of its C definitions are Clang's for who calls this bpftrace.
+    fn wrong(&self, diagnostics: &[Diagnostic]) -> SessionError {
+        let definitions: Vec<Span> = self.script.defs.iter().map(lang::ast::CDef::span).collect();
+        let text = &self.options.script.text;
+        match lang::diag::bpftrace::clang(diagnostics, &definitions, text) {
+            Some(said) if self.options.as_bpftrace => SessionError::Setup(said),
+            _ => script_error(diagnostics, self.options),
+        }
+    }
+
     /// Checks and compiles, so that the programs keep what they learn.
     ///
     /// # Errors
@@ -167,7 +180,7 @@ impl<'a> Session<'a> {
     pub(super) fn compile_tapped(&self, mute: bool) -> Result<(Compiled, Kept), SessionError> {
         let Options { script: text, .. } = self.options;
         let (mut checked, warnings) = lang::check(self.script.clone(), &text.text, &self.target)
-            .map_err(|diagnostics| script_error(&diagnostics, self.options))?;
+            .map_err(|diagnostics| self.wrong(&diagnostics))?;
         self.filter(&mut checked)?;
         let tapped = record::object(&checked, &self.target, &text.name, &text.text, mute)
             .map_err(|err| self.compile_error(err))?;
@@ -345,6 +358,25 @@ impl Compiled {
 /// Errors of the script's syntax; imports that cannot be read.
 pub fn named(options: &Options) -> Result<Vec<lang::Named>, SessionError> {
     parse(options).map(|script| lang::named(&script))
+}
+
+/// Refuses named parameters that the script does not ask for.
+fn check_named(script: &Script, options: &Options) -> Result<(), SessionError> {
+    let known = lang::named(script);
+    let unknown: Vec<String> = options
+        .named
+        .iter()
+        .filter(|(name, _)| known.iter().all(|row| row.name != *name))
+        .map(|(name, _)| format!("--{name}"))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = known.iter().map(|row| format!("--{}", row.name)).collect();
+    Err(SessionError::Options {
+        unknown: unknown.join(", "),
+        known: names,
+    })
 }
 
 fn parse(options: &Options) -> Result<Script, SessionError> {

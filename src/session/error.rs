@@ -21,6 +21,13 @@ pub enum SessionError {
     Script(String),
     /// The environment sets something wrongly, or a C header is wrong: the whole text.
     Setup(String),
+    /// Named parameters were given that the script does not ask for.
+    Options {
+        /// They, comma-separated.
+        unknown: String,
+        /// Those that it asks for.
+        known: Vec<String>,
+    },
     /// A probe is not in the binary that the script names: the diagnostic as text.
     Missing(String),
     /// A binary that the script names cannot be read.
@@ -139,6 +146,7 @@ impl SessionError {
             self,
             SessionError::Script(_)
                 | SessionError::Setup(_)
+                | SessionError::Options { .. }
                 | SessionError::Missing(_)
                 | SessionError::Compile(_)
                 | SessionError::DryRun(_)
@@ -159,6 +167,12 @@ impl SessionError {
             SessionError::Rights(_) => Some(
                 "run it as root; without rights there are `check`, `-l`, `disasm`, `exec` and `demo`".to_string(),
             ),
+            SessionError::Options { known, .. } if known.is_empty() => {
+                Some("the script has no named parameters".to_string())
+            }
+            SessionError::Options { known, .. } => {
+                Some(format!("the script asks for {}", known.join(", ")))
+            }
             SessionError::Lost(_) => Some(
                 "raise the config variable `perf_rb_pages`, or print less".to_string(),
             ),
@@ -182,6 +196,9 @@ impl fmt::Display for SessionError {
             SessionError::Script(text)
             | SessionError::Setup(text)
             | SessionError::Missing(text) => f.write_str(text.trim_end()),
+            SessionError::Options { unknown, .. } => {
+                write!(f, "the script does not ask for {unknown}")
+            }
             SessionError::Binary(err) => err.fmt(f),
             SessionError::Compile(err) => err.fmt(f),
             SessionError::Record(err) => err.fmt(f),
@@ -258,6 +275,7 @@ impl std::error::Error for SessionError {
             | SessionError::Io(_, err) => Some(err),
             SessionError::Script(_)
             | SessionError::Setup(_)
+            | SessionError::Options { .. }
             | SessionError::NoneAttached
             | SessionError::Missing(_)
             | SessionError::Rights(_)

@@ -30,6 +30,14 @@ impl SessionError {
     pub fn bpftrace_words(&self) -> Option<String> {
         Some(match self {
             SessionError::Setup(text) => text.clone(),
+            SessionError::Options { unknown, known } => {
+                let named: Vec<&str> = known.iter().rev().map(String::as_str).collect();
+                let hint = match named.is_empty() {
+                    true => "no custom program options defined.".to_string(),
+                    false => format!("expected program options: {}", named.join(": ")),
+                };
+                format!("error: unexpected program command line options: {unknown}\nHINT: {hint}")
+            }
             SessionError::NoProbes(Some(_)) => format!("error: {self}"),
             SessionError::Attach { probe, .. } => unattached(probe),
             SessionError::Binary(BinaryError::Place(path, error)) => {

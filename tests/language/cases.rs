@@ -234,6 +234,19 @@ const BODIES: &[(&str, &str)] = &[
         "let $s: string = \"hello\"; print(sizeof($s)); $s = \"hi\"; print($s)",
         "6|hi",
     ),
+    // Records go by name; tuples are compared element by element; what prints on one side of `||`.
+    (
+        "$a = (a=1, b=\"x\"); $b = (b=\"x\", a=1); print($a == $b); $a = $b; print($a); @r = $b; @r = $a; print(@r.b); clear(@r)",
+        "true|{ .a = 1, .b = x }|x",
+    ),
+    (
+        "$a = (1, \"abc\"); $b = ((uint64)1, \"abcdef\"); print($a == $b); $b = (1, \"abc\"); print($a == $b); print($a != $b)",
+        "false|true|false",
+    ),
+    (
+        "$x = 0; $y = $x && { print(\"no\"); 1 }; $z = $x || { print(\"yes\"); 1 } || { print(\"no\"); 0 }; print(($y, $z))",
+        "yes|(false, true)",
+    ),
     // Values of user space.
     (
         "printf(\"%s\\n\", macaddr(\"\\x01\\x02\\x03\\x04\\x05\\x06\"))",

@@ -278,7 +278,7 @@ impl Checker<'_> {
         }
         self.lets.insert(id);
         if given.is_none() {
-            self.unassigned.insert(id, (self.stmt, name.clone()));
+            self.unassigned.insert(id, (head, name.clone()));
         }
         if let Some((ty, literals, value)) = given {
             self.give_var(id, name, &ty, literals, value);

@@ -68,8 +68,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Something that is true or false.
-    pub(super) fn condition(&mut self, e: &Expr) -> Type {
+    /// Something that is true or false; `whole`: what bpftrace shows of it.
+    pub(super) fn condition(&mut self, e: &Expr, whole: Span) -> Type {
         let ty = self.number_of(e);
         if let Some(text) = self.konst_str(e) {
             return self.set_int(e, i128::from(!text.is_empty()), Type::Bool);
@@ -81,7 +81,7 @@ impl Checker<'_> {
                 let said = format!("Invalid condition: {}", words::kind(&ty));
                 self.say(
                     Diagnostic::error(e.span, format!("condition wants a number, this is {shown}"))
-                        .said(said),
+                        .said_at(whole, said),
                 );
             }
         }

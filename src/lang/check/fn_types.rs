@@ -79,6 +79,9 @@ impl Checker<'_> {
                     Type::Enum { .. } => 8,
                     // A string whose length is not written has none; a buffer only the word of its length.
                     Type::Str { .. } if unsized_word(arg, "string") => 0,
+                    Type::Str { size } if size == self.config.max_strlen.saturating_add(1) => {
+                        i128::from(size - 1)
+                    }
                     Type::Buf { .. } if unsized_word(arg, "buffer") => 4,
                     _ => i128::from(ty.size(&self.structs.defs)),
                 };
@@ -97,7 +100,7 @@ impl Checker<'_> {
             return Type::Void;
         };
         let kind = words::kind(&ty).into_bytes();
-        let full = words::plain(&ty, &self.structs.defs).into_bytes();
+        let full = self.plain(&ty).into_bytes();
         let string = |bytes: &[u8]| Type::Str {
             size: u32::try_from(bytes.len() + 1).unwrap_or(u32::MAX),
         };

@@ -1,7 +1,6 @@
 //! Functions that make values: strings, buffers, stacks, addresses, parameters of the command line.
 
 use super::{Checker, words};
-use crate::spec::Type;
 use crate::{
     lang::{
         ast::{Arg, Expr, ExprKind, UnOp},
@@ -12,6 +11,7 @@ use crate::{
     },
     suggest,
 };
+use crate::{span::Span, spec::Type};
 
 /// Frames of a stack where the script names no limit.
 const STACK_DEPTH: u32 = 127;
@@ -79,7 +79,8 @@ impl Checker<'_> {
 
     pub(super) fn str(&mut self, e: &Expr, args: &[&Expr]) -> Type {
         let most = self.config.max_strlen;
-        let mut size = most;
+        // As many characters as `max_strlen` says are kept: the NUL does not count, so that a cut can be told.
+        let mut size = most.saturating_add(1);
         if let Some(length) = args.get(1) {
             self.argument_of("str", Want::Int, length);
             if let Some(n) = self.konst(length) {
@@ -89,7 +90,7 @@ impl Checker<'_> {
                             .said_at(self.call, format!("strcannot use negative length ({n})")),
                     );
                 }
-                size = u32::try_from(n).unwrap_or(most).clamp(1, most);
+                size = u32::try_from(n).map_or(size, |n| n.clamp(1, size));
             }
         }
         // Of what is known the length counts characters, of memory it counts the NUL too.
@@ -97,9 +98,7 @@ impl Checker<'_> {
             Some(length) => self.konst(length).and_then(|n| usize::try_from(n).ok()),
             None => None,
         };
-        let chars = chars
-            .unwrap_or(usize::MAX)
-            .min(most.saturating_sub(1) as usize);
+        let chars = chars.unwrap_or(usize::MAX).min(most as usize);
         // `str($1)` and `str($1 + n)` take the parameter's text.
         let (param, skip) = match &args[0].kind {
             ExprKind::Binary {
@@ -235,6 +234,7 @@ impl Checker<'_> {
             .target
             .named
             .iter()
+            .rev()
             .find(|(n, _)| *n == name)
             .map(|(_, v)| v.clone());
         let default = match args.get(1) {
@@ -253,13 +253,17 @@ impl Checker<'_> {
                     Some(Some("0" | "false")) => 0,
                     Some(Some(other)) => {
                         let text = format!("`--{name}` is `true` or `false`, not `{other}`");
-                        self.error(e.span, text);
+                        self.wrong_option(e, text, &name, "expects a boolean (e.g. 'true')", other);
                         0
                     }
                 };
                 self.set_int(e, value, Type::Bool)
             }
             Type::Int { .. } => {
+                if given == Some(None) {
+                    let text = format!("`--{name}` lacks its number");
+                    self.wrong_option(e, text, &name, "expects an integer", "true");
+                }
                 let text = given.flatten();
                 let value = match text.as_deref() {
                     None => args.get(1).and_then(|d| self.konst(d)),
@@ -272,7 +276,8 @@ impl Checker<'_> {
                             Some(digits).filter(|d| d.starts_with(|c: char| c.is_ascii_digit()));
                         let n = digits.and_then(|d| crate::lang::number::parse(d).ok());
                         if n.is_none() {
-                            self.error(e.span, format!("`--{name}` wants a number, not `{text}`"));
+                            let why = format!("`--{name}` wants a number, not `{text}`");
+                            self.wrong_option(e, why, &name, "invalid integer", text);
                         }
                         n.map(|n| sign * i128::from(n))
                     }
@@ -294,6 +299,10 @@ impl Checker<'_> {
                 }
             }
             Type::Str { .. } => {
+                if given == Some(None) {
+                    let text = format!("`--{name}` lacks its text");
+                    self.wrong_option(e, text, &name, "expects a string", "true");
+                }
                 let bytes = match given.flatten() {
                     Some(text) => Some(text.into_bytes()),
                     None => args.get(1).and_then(|d| self.konst_str(d)),
@@ -311,6 +320,12 @@ impl Checker<'_> {
                 Type::Void
             }
         }
+    }
+
+    /// A named parameter that was given something else than it takes.
+    fn wrong_option(&mut self, e: &Expr, text: String, name: &str, takes: &str, value: &str) {
+        let said = format!("program command line option --{name} {takes} (value: {value})");
+        self.say(Diagnostic::error(e.span, text).said_at(Span::default(), said));
     }
 
     pub(super) fn ntop(&mut self, args: &[&Expr]) -> Type {

@@ -298,7 +298,11 @@ impl<'a> Checker<'a> {
             self.points = points;
             self.scopes = vec![HashMap::new()];
             if let Some(predicate) = &probe.predicate {
-                self.condition(predicate);
+                let slashes = Span::new(
+                    predicate.span.start.saturating_sub(1),
+                    predicate.span.end + 1,
+                );
+                self.condition(predicate, slashes);
             }
             self.block(&probe.body);
         }
@@ -445,7 +449,13 @@ impl<'a> Checker<'a> {
 
     /// The type as bpftrace writes it.
     fn plain(&self, ty: &Type) -> String {
-        words::plain(ty, &self.structs.defs)
+        // bpftrace does not count the NUL of a string of any length.
+        let most = self.config.max_strlen;
+        let text = words::plain(ty, &self.structs.defs);
+        text.replace(
+            &format!("string[{}]", most.saturating_add(1)),
+            &format!("string[{most}]"),
+        )
     }
 
     fn set(&mut self, expr: &Expr, ty: Type) -> Type {

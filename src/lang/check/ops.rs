@@ -151,7 +151,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn ternary(&mut self, e: &Expr, cond: &Expr, then: &Expr, els: &Expr) -> Type {
-        self.condition(cond);
+        self.condition(cond, e.span);
         if let Some(v) = self.konst(cond) {
             let taken = if v != 0 { then } else { els };
             let ty = self.expr(taken);
@@ -255,12 +255,12 @@ impl Checker<'_> {
     }
 
     fn logical(&mut self, e: &Expr, op: BinOp, left: &Expr, right: &Expr) -> Type {
-        self.condition(left);
+        self.condition(left, left.span);
         let a = self.konst(left).map(|v| v != 0);
         if a == Some(op == BinOp::LogOr) {
             return self.set_int(e, i128::from(op == BinOp::LogOr), Type::Bool);
         }
-        self.condition(right);
+        self.condition(right, right.span);
         if let (Some(_), Some(b)) = (a, self.konst(right)) {
             return self.set_int(e, i128::from(b != 0), Type::Bool);
         }
@@ -425,6 +425,7 @@ impl Checker<'_> {
             }
             return self.set_literal(e, v);
         }
+        self.signed_division(e, op, (left, a), (right, b));
         // What is computed has 64 bits; it is unsigned when no signed number takes part. A positive literal takes the
         // other side's sign, a difference always has one.
         let signed = match (la, lb) {
@@ -442,6 +443,48 @@ impl Checker<'_> {
             return self.set_int(e, v, ty);
         }
         ty
+    }
+}
+
+impl Checker<'_> {
+    /// Warns as bpftrace does: of a division of signed numbers for which one side is cast.
+    fn signed_division(
+        &mut self,
+        e: &Expr,
+        op: BinOp,
+        (left, a): (&Expr, &Type),
+        (right, b): (&Expr, &Type),
+    ) {
+        let (Type::Int { signed: x, .. }, Type::Int { signed: y, .. }) = (a, b) else {
+            return;
+        };
+        let (la, lb) = (self.literal(left), self.literal(right));
+        let signed = match (la, lb) {
+            (Some(range), None) if range.0 >= 0 => *y,
+            (None, Some(range)) if range.0 >= 0 => *x,
+            _ => *x || *y,
+        };
+        let computed =
+            |of: &Expr| matches!(of.kind, ExprKind::Binary { op, .. } if op != BinOp::Sub);
+        let bends = computed(left) && lb.is_some() || computed(right) && la.is_some();
+        if !matches!(op, BinOp::Div | BinOp::Mod) || !signed || a == b || bends {
+            return;
+        }
+        let symbol = crate::lang::print::symbol(op);
+        // Of `x /= y` as far as the operator.
+        let place = if e.id == left.id {
+            Span::new(e.span.start, e.span.end + 2)
+        } else {
+            e.span
+        };
+        self.say(
+            Diagnostic::warning(e.span, format!("`{symbol}` of signed numbers"))
+                .help("what is negative is divided as a large number; cast it to an unsigned type if that is meant")
+                .said_at(
+                    place,
+                    format!("signed operands for '{symbol}' can lead to undefined behavior (cast to unsigned to silence warning)"),
+                ),
+        );
     }
 }
 

@@ -1,11 +1,12 @@
-//! What bpftrace says of calls that are written wrongly.
+//! What bpftrace and Clang say of calls and definitions that are written wrongly.
 
 use super::words;
 use crate::lang::{
     ast::{Expr, ExprKind},
     builtin::{Row, Want, Where},
+    diag::Diagnostic,
 };
-use crate::spec::Type;
+use crate::{span::Span, spec::Type};
 
 /// `strncmp` wants its length known.
 pub(super) const STRNCMP: &str = "Builtin strncmp requires a non-negative literal";
@@ -125,5 +126,30 @@ pub(super) fn given(e: &Expr) -> &'static str {
         ExprKind::Var(_) => "a variable",
         ExprKind::Map { key: None, .. } => "a map",
         _ => "an expression",
+    }
+}
+
+/// What is written behind a keyword at the start of `span`.
+pub(super) fn behind(span: Span, keyword: &str) -> Span {
+    let skip = u32::try_from(keyword.len()).unwrap_or(0);
+    Span::new(span.start.saturating_add(skip).min(span.end), span.end)
+}
+
+/// A type that a C definition does not know is no word of bpftrace's but of Clang's.
+pub(super) fn by_clang(diag: Diagnostic) -> Diagnostic {
+    let Some(said) = &diag.said else {
+        return diag;
+    };
+    let unknown = said
+        .message
+        .strip_prefix("Cannot resolve unknown type \"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    match unknown {
+        Some(name) if !name.contains(' ') => {
+            let text = format!("unknown type name '{name}'");
+            let span = diag.span;
+            diag.said_by_clang(span, text)
+        }
+        _ => diag,
     }
 }

@@ -7,7 +7,7 @@ use crate::lang::{
     checked::Res,
     diag::Diagnostic,
 };
-use crate::spec::Type;
+use crate::{span::Span, spec::Type};
 use std::collections::HashMap;
 
 /// Most copies that `unroll` makes.
@@ -24,9 +24,32 @@ impl Checker<'_> {
     }
 
     pub(super) fn stmts(&mut self, block: &Block) {
-        for stmt in &block.stmts {
+        let mut ended = false;
+        for (i, stmt) in block.stmts.iter().enumerate() {
+            if std::mem::take(&mut ended) {
+                let last = i + 1 == block.stmts.len() && block.value.is_none();
+                self.unreachable(stmt, last.then_some(block.span));
+            }
+            ended = ends(stmt);
             self.stmt(stmt);
         }
+    }
+
+    /// Warns of a statement behind `return` and its like; `block`: of which it is the last.
+    fn unreachable(&mut self, stmt: &Stmt, block: Option<Span>) {
+        // bpftrace takes a last statement without `;` for the block's value and shows the block.
+        let place = match block {
+            Some(block)
+                if matches!(stmt.kind, StmtKind::Expr(_)) && block.end - stmt.span.end < 3 =>
+            {
+                block
+            }
+            _ => stmt.span,
+        };
+        self.say(
+            Diagnostic::warning(stmt.span, "nothing reaches this statement")
+                .said_at(place, "Unreachable statement."),
+        );
     }
 
     fn stmt(&mut self, stmt: &Stmt) {
@@ -47,7 +70,7 @@ impl Checker<'_> {
             StmtKind::Assign { target, op, value } => self.assign(target, *op, value),
             StmtKind::Let { var, ty, value } => self.let_var(var, ty.as_ref(), value.as_ref()),
             StmtKind::If { cond, then, els } => {
-                self.condition(cond);
+                self.condition(cond, stmt.span);
                 // What is merely known is checked on both sides; `comptime` takes one of them away.
                 let comptime =
                     matches!(&cond.kind, ExprKind::Call { name, .. } if name.text == "comptime");
@@ -71,7 +94,7 @@ impl Checker<'_> {
                         .said("While loops are deprecated and may be removed in the future.")
                         .said_hint("For loops support ranges (e.g. `for ($x : $start..$end) { ... }`), and can be used in place of while. These are more easily proven to be bounded by the verifier."),
                 );
-                self.condition(cond);
+                self.condition(cond, stmt.span);
                 self.looped(body);
             }
             StmtKind::ForMap { var, map, body } => self.for_map(var, map, body),
@@ -299,5 +322,19 @@ impl Checker<'_> {
                     .said("Return value discarded."),
             );
         }
+    }
+}
+
+/// Whether nothing behind this statement runs.
+fn ends(stmt: &Stmt) -> bool {
+    match &stmt.kind {
+        StmtKind::Return(_) | StmtKind::Break | StmtKind::Continue => true,
+        StmtKind::Expr(e) => match &e.kind {
+            ExprKind::Call { name, .. } => name.text == "exit",
+            ExprKind::Ident(name) => name == "exit",
+            _ => false,
+        },
+        StmtKind::Block(block) => block.stmts.last().is_some_and(ends),
+        _ => false,
     }
 }

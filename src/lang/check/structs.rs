@@ -1,6 +1,6 @@
 //! The script's C types with their layout (System V), and types as written in scripts.
 
-use super::{constant, words};
+use super::{constant, said, words};
 use crate::{
     btf::Btf,
     span::Span,
@@ -92,7 +92,7 @@ impl Structs {
         }
         for def in defs {
             if let Err(diag) = structs.take(def) {
-                diags.push(diag);
+                diags.push(said::by_clang(diag));
             }
         }
         structs
@@ -204,6 +204,10 @@ impl Structs {
                 return Err(Diagnostic::error(
                     name.span,
                     format!("enumerator `{}` is defined twice", name.text),
+                )
+                .said_by_clang(
+                    name.span,
+                    format!("redefinition of enumerator '{}'", name.text),
                 ));
             }
             list.push((next, name.text.clone()));
@@ -220,10 +224,12 @@ impl Structs {
             values: list,
         };
         if self.enums.insert(tag.to_string(), ty).is_some() && !tag.is_empty() {
-            return Err(Diagnostic::error(
-                span,
-                format!("`enum {tag}` is defined twice"),
-            ));
+            return Err(
+                Diagnostic::error(span, format!("`enum {tag}` is defined twice")).said_by_clang(
+                    said::behind(span, "enum "),
+                    format!("redefinition of '{tag}'"),
+                ),
+            );
         }
         Ok(())
     }
@@ -273,10 +279,12 @@ impl Structs {
         };
         let id = self.id(key.clone());
         if self.is_defined(id) {
-            return Err(Diagnostic::error(
-                def.span,
-                format!("`{key}` is defined twice"),
-            ));
+            return Err(
+                Diagnostic::error(def.span, format!("`{key}` is defined twice")).said_by_clang(
+                    said::behind(def.span, &format!("{keyword} ")),
+                    format!("redefinition of '{}'", def.name),
+                ),
+            );
         }
         let mut layout = Layout {
             union: def.tag == Tag::Union,
@@ -286,7 +294,13 @@ impl Structs {
             align: def.align.max(1),
             fields: Vec::new(),
         };
-        for member in &def.members {
+        for (i, member) in def.members.iter().enumerate() {
+            let before = &def.members[..i];
+            if !member.name.is_empty() && before.iter().any(|m| m.name == member.name) {
+                let text = format!("`{key}` has two members `{}`", member.name);
+                return Err(Diagnostic::error(member.span, text)
+                    .said_by_clang(member.span, format!("duplicate member '{}'", member.name)));
+            }
             let ty = self.c_type(&member.ty, member.span)?;
             if let Type::Struct(inner) = ty
                 && (inner == id || !self.is_complete(inner))
@@ -295,7 +309,11 @@ impl Structs {
                     member.span,
                     format!("`{}` is not known here", self.name_of(inner)),
                 )
-                .help("a struct can hold pointers to what is not defined yet, not the thing"));
+                .help("a struct can hold pointers to what is not defined yet, not the thing")
+                .said_by_clang(
+                    member.span,
+                    format!("field has incomplete type '{}'", self.name_of(inner)),
+                ));
             }
             layout.place(member, ty, &self.defs)?;
         }
@@ -596,10 +614,15 @@ impl Layout {
             self.bit = 0;
         }
         let size = u64::from(ty.size(defs));
-        let align = if self.packed {
+        let own = if self.packed {
             1
         } else {
             ty.align(defs).max(1)
+        };
+        let align = match member.align {
+            Some(1) => 1,
+            Some(least) => own.max(least),
+            None => own,
         };
         match member.bits {
             Some(width) => return self.bit_field(member, ty, width, align),

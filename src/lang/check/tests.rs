@@ -161,7 +161,7 @@ interval:s:1 { @[comm, pid] = count(); }
     );
     assert_eq!(
         checked.vars,
-        [Type::I64, Type::Str { size: 1024 }, Type::I64]
+        [Type::I64, Type::Str { size: 1025 }, Type::I64]
     );
     assert_eq!(checked.maps[0].value, Type::Agg(Agg::Count));
     assert_eq!(

@@ -15,6 +15,8 @@ pub struct Said {
     pub more: Vec<(Span, String)>,
     /// Its `HINT:`.
     pub hint: Option<String>,
+    /// It is Clang that says it, of the script's C definitions.
+    pub clang: bool,
 }
 
 /// The diagnostics as bpftrace prints them.
@@ -90,6 +92,44 @@ impl Head<'_> {
         };
         out.push_str(&excerpt(span, source));
     }
+}
+
+/// What Clang says of wrong C definitions, which it reads one to a line from `definitions.h`; nothing where none is.
+pub fn clang(diags: &[Diagnostic], definitions: &[Span], source: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut unknown = false;
+    for diag in diags {
+        let Some(said) = diag.said.as_ref().filter(|said| said.clang) else {
+            continue;
+        };
+        let at = said.span.unwrap_or(diag.span).start;
+        let inside = |def: &&Span| def.start <= at && at <= def.end;
+        let def = definitions.iter().find(inside).copied().unwrap_or_default();
+        let text = |from: u32, to: u32| source.get(from as usize..to as usize).unwrap_or("");
+        let before = definitions.iter().take_while(|d| d.start < def.start);
+        let lines: usize = before
+            .map(|d| 1 + text(d.start, d.end).matches('\n').count())
+            .sum();
+        let head = text(def.start, at);
+        let line = 2 + lines + head.matches('\n').count();
+        let column = 1 + head.len() - head.rfind('\n').map_or(0, |i| i + 1);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            out,
+            "definitions.h:{line}:{column}: error: {}",
+            said.message
+        );
+        unknown |= said.message.starts_with("unknown type name");
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push_str(if unknown {
+        "ERROR: Include headers with missing type definitions or install BTF information to your system."
+    } else {
+        "Clang parse error"
+    });
+    Some(out)
 }
 
 /// First and last position of a span.

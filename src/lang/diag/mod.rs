@@ -81,7 +81,18 @@ impl Diagnostic {
             message: message.into(),
             more: Vec::new(),
             hint: None,
+            clang: false,
         }));
+        self
+    }
+
+    /// Clang's words for it, which bpftrace passes on.
+    #[must_use]
+    pub fn said_by_clang(mut self, span: Span, message: impl Into<String>) -> Self {
+        self = self.said_at(span, message);
+        if let Some(said) = &mut self.said {
+            said.clang = true;
+        }
         self
     }
 

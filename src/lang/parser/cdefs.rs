@@ -127,11 +127,11 @@ impl Parser<'_> {
         }
     }
 
-    /// Attributes of a member or typedef: none that change its layout.
+    /// Attributes of a typedef: none that change its layout.
     fn plain_attributes(&mut self, start: Span) -> Parsed<()> {
         let attrs = self.attributes()?;
         if attrs.packed || attrs.align > 8 {
-            return self.fail(start, "attributes of one member are not supported");
+            return self.fail(start, "attributes of a typedef are not supported");
         }
         Ok(())
     }
@@ -236,6 +236,7 @@ impl Parser<'_> {
                             name: String::new(),
                             ty: base,
                             bits: None,
+                            align: None,
                             span,
                         });
                     }
@@ -251,7 +252,11 @@ impl Parser<'_> {
                 } else {
                     None
                 };
-                self.plain_attributes(start)?;
+                let attrs = self.attributes()?;
+                let align = match attrs.align {
+                    0 => attrs.packed.then_some(1),
+                    align => Some(align),
+                };
                 if name.is_none() && bits.is_none() {
                     return self.expected("a member's name");
                 }
@@ -259,6 +264,7 @@ impl Parser<'_> {
                     name: name.map_or(String::new(), |n| n.text),
                     ty,
                     bits,
+                    align,
                     span: start.to(self.last_span()),
                 });
                 if !self.eat(",") {
