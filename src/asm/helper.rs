@@ -59,6 +59,14 @@ pub enum Arg {
     Timer,
     /// A `struct bpf_spin_lock` inside a map value.
     SpinLock,
+    /// A number (kernel functions, which take pointers for nothing else).
+    Number,
+    /// A kernel structure of that name that the program took; the call ends its life.
+    Given(&'static str),
+    /// Room on the stack for a count that the function begins.
+    IterNew,
+    /// A count on the stack.
+    Iter,
     /// A dynamic pointer on the stack.
     Dynptr,
     /// Room on the stack for a dynamic pointer that the helper makes.
@@ -86,6 +94,10 @@ pub enum Ret {
     RecordOrNull,
     /// Memory behind a dynamic pointer, or 0.
     DynptrMemOrNull,
+    /// As `DynptrMemOrNull`, to be read alone.
+    SliceOrNull,
+    /// That many bytes of a count's next number, or 0 at its end.
+    NextOrNull(u32),
     /// A kernel structure of that name.
     Btf(&'static str),
     /// A kernel structure of that name, or 0.

@@ -7,6 +7,7 @@ mod encode;
 pub mod forms;
 pub mod helper;
 mod insn;
+pub mod kfunc;
 mod label;
 mod map_decl;
 pub mod object;

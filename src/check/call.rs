@@ -3,8 +3,9 @@
 use super::{
     alu::MAX_OFF,
     error::{Thing, What},
+    objects::Place,
     state::{Entry, Held},
-    value::{Kind, Sock, Value},
+    value::{Dyn, Kind, Sock, Value},
     walk::{Next, Walk},
 };
 use crate::{
@@ -57,7 +58,7 @@ fn is_percpu(kind: MapKind) -> bool {
 fn takes(id: u32, kind: MapKind) -> bool {
     match kind {
         MapKind::PerfEventArray => matches!(id, 22 | 25 | 55),
-        MapKind::Ringbuf => matches!(id, 130 | 131 | 134),
+        MapKind::Ringbuf => matches!(id, 130 | 131 | 134 | 198),
         MapKind::StackTrace => id == 27,
         MapKind::ProgArray => id == TAIL_CALL,
         MapKind::Devmap | MapKind::DevmapHash => matches!(id, 1 | REDIRECT_MAP),
@@ -90,17 +91,32 @@ const SOCKETS: &[(u32, Sock, Gives)] = &[
     (99, Sock::Common, Gives::Held),
 ];
 
+/// What is to be called.
+pub(super) struct Signature {
+    /// Of a helper; 0 for a kernel function.
+    pub(super) id: u32,
+    pub(super) name: &'static str,
+    pub(super) args: &'static [Arg],
+    pub(super) ret: Ret,
+    /// Whether memory may be that of a packet.
+    pub(super) takes_packet: bool,
+}
+
 /// What the arguments of one call have shown.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     map: Option<u16>,
     size: Option<u64>,
     max: Option<u64>,
-    record: u32,
+    pub(super) record: u32,
     function: Option<usize>,
     context: Option<Value>,
     /// What the socket handed in is part of.
     cast: u32,
+    /// The dynamic pointer handed in.
+    dynptr: Option<(Dyn, Value)>,
+    /// The object on the stack that the call may end.
+    pub(super) object: Option<Place>,
 }
 
 impl Walk<'_> {
@@ -108,11 +124,21 @@ impl Walk<'_> {
         let helper = helper::by_id(id).ok_or(What::NoHelper(id))?;
         self.allowed(helper)?;
         let mut seen = Seen::default();
+        let signature = Signature {
+            id,
+            name: helper.name,
+            args: helper.args,
+            ret: helper.ret,
+            takes_packet: helper.takes_packet(),
+        };
         for (at, arg) in helper.args.iter().enumerate() {
-            self.argument(helper, at, *arg, &mut seen)?;
+            self.argument(&signature, at, *arg, &mut seen)?;
         }
         if seen.record != 0 {
             self.release(seen.record);
+        }
+        if let (199 | 200, Some(place)) = (id, seen.object) {
+            self.end_object(place, 2);
         }
         if id == TAIL_CALL {
             self.tail_call()?;
@@ -121,9 +147,10 @@ impl Walk<'_> {
             self.call_back(id, function, &seen)?;
         }
         self.clobber();
-        let result = self.result(helper, &seen)?;
+        let result = self.result(&signature, &seen)?;
         *self.reg_mut(Reg::R0) = result;
-        if helper.moves_packet() {
+        let writes_packet = id == 202 && matches!(seen.dynptr, Some((Dyn::Packet, _)));
+        if helper.moves_packet() || writes_packet {
             self.packet_moves();
         }
         Ok(Next::At(self.at + 1))
@@ -149,7 +176,8 @@ impl Walk<'_> {
         if helper.gpl_only && !self.env.license_gpl {
             return Err(What::GplOnly { helper: name });
         }
-        if helper.may_sleep() && !self.env.sleepable {
+        let atomic = self.holds(Thing::Rcu) || self.holds(Thing::Preempt);
+        if helper.may_sleep() && (atomic || !self.env.sleepable) {
             return Err(What::Sleeps { helper: name });
         }
         if NOT_MODELLED.contains(&helper.id) {
@@ -164,9 +192,9 @@ impl Walk<'_> {
         }
     }
 
-    fn argument(
+    pub(super) fn argument(
         &mut self,
-        helper: &'static Helper,
+        helper: &Signature,
         at: usize,
         arg: Arg,
         seen: &mut Seen,
@@ -243,6 +271,10 @@ impl Walk<'_> {
                 if empty {
                     return Err(wrong());
                 }
+                // Dynamic pointers are made to values of maps alone.
+                if helper.id == 197 && !matches!(value.kind, Kind::MapValue(_)) {
+                    return Err(wrong());
+                }
                 self.memory_kind(helper, reg, &value, wrong())
             }
             Arg::Size | Arg::SizeOrZero => self.length(helper, at, arg, &value, seen),
@@ -256,10 +288,10 @@ impl Walk<'_> {
                 };
                 self.facts.decides(self.at, reg);
                 seen.size = Some(size);
-                Ok(())
+                self.buffer(helper, at, size)
             }
             Arg::Record => {
-                if value.record == 0 || !matches!(value.kind, Kind::Mem(_)) {
+                if value.record == 0 || value.is_slice() || !matches!(value.kind, Kind::Mem(_)) {
                     return Err(wrong());
                 }
                 if value.fixed_off() != Some(0) {
@@ -299,15 +331,76 @@ impl Walk<'_> {
                 seen.cast = value.record;
                 Ok(())
             }
+            Arg::Number => match value.is_number() {
+                true => Ok(()),
+                false => Err(wrong()),
+            },
+            Arg::Given(name) => match value.kind {
+                Kind::Btf(has) if has == name && value.fixed_off() == Some(0) => {
+                    if value.record == 0 {
+                        return Err(What::NotHeld { reg });
+                    }
+                    seen.record = value.record;
+                    Ok(())
+                }
+                _ => Err(wrong()),
+            },
+            Arg::IterNew => {
+                let place = self.object_place(&value, 8)?.ok_or_else(wrong)?;
+                if self.count(place).is_some() {
+                    return Err(wrong());
+                }
+                self.begin_count(place)
+            }
+            Arg::Iter => {
+                let place = self.object_place(&value, 8)?.ok_or_else(wrong)?;
+                let count = self.count(place).ok_or_else(wrong)?;
+                (seen.record, seen.object) = (count.record, Some(place));
+                Ok(())
+            }
+            Arg::DynptrOut => {
+                let place = self.object_place(&value, 16)?.ok_or_else(wrong)?;
+                let dynptr = match helper.id {
+                    197 => Dyn::Local,
+                    198 => Dyn::Ring,
+                    _ => Dyn::Packet,
+                };
+                self.make_dynptr(place, dynptr)
+            }
+            Arg::Dynptr => {
+                let place = self.object_place(&value, 16)?.ok_or_else(wrong)?;
+                let dynptr = self.dynptr(place).ok_or_else(wrong)?;
+                let ends = matches!(helper.id, 199 | 200);
+                if ends {
+                    if dynptr.0 != Dyn::Ring {
+                        return Err(wrong());
+                    }
+                    (seen.record, seen.object) = (dynptr.1.record, Some(place));
+                }
+                seen.dynptr = Some(dynptr);
+                Ok(())
+            }
             Arg::ConstStr
             | Arg::Timer
             | Arg::SpinLock
-            | Arg::Dynptr
-            | Arg::DynptrOut
             | Arg::Percpu
             | Arg::Kptr
             | Arg::KptrValue => Err(What::NotModelled(helper.name)),
         }
+    }
+
+    /// The memory that a kernel function may copy to, as long as the constant behind it says.
+    fn buffer(&mut self, helper: &Signature, at: usize, size: u64) -> Result<(), What> {
+        let before = at.saturating_sub(1);
+        if helper.args.get(before) != Some(&Arg::MemOrNull) {
+            return Ok(());
+        }
+        let base = self.read(ARGS[before])?;
+        if base.is_zero() {
+            return Ok(());
+        }
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        self.helper_memory(ARGS[before], &base, size, true, false, true)
     }
 
     fn aligned_argument(&self, value: &Value, size: u32) -> Result<(), What> {
@@ -319,36 +412,40 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn zero_length_follows(&self, helper: &Helper, at: usize) -> bool {
+    fn zero_length_follows(&self, helper: &Signature, at: usize) -> bool {
         helper.args.get(at + 1) != Some(&Arg::SizeOrZero)
     }
 
     /// Whether a helper takes memory of that kind.
     fn memory_kind(
         &self,
-        helper: &'static Helper,
+        helper: &Signature,
         reg: Reg,
         value: &Value,
         wrong: What,
     ) -> Result<(), What> {
         match value.kind {
-            Kind::Packet | Kind::PacketMeta if helper.takes_packet() => Ok(()),
+            Kind::Packet | Kind::PacketMeta if helper.takes_packet => Ok(()),
             Kind::Packet | Kind::PacketMeta => Err(What::PacketArgument {
                 helper: helper.name,
                 reg,
             }),
-            Kind::Stack(_) | Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) => Ok(()),
+            Kind::Stack(_)
+            | Kind::MapValue(_)
+            | Kind::MapKey(_)
+            | Kind::Mem(_)
+            | Kind::ConstMem(_) => Ok(()),
             _ => Err(wrong),
         }
     }
 
-    fn map_argument(&self, helper: &'static Helper, map: u16) -> Result<(), What> {
+    fn map_argument(&self, helper: &Signature, map: u16) -> Result<(), What> {
         let spec = &self.env.maps[usize::from(map)];
         // Writes through helpers to a map that programs may only read.
         if matches!(helper.id, 2 | 3) && spec.flags & (1 << 7) != 0 {
             return Err(What::ReadOnly);
         }
-        if !takes(helper.id, spec.kind) {
+        if helper.id != 0 && !takes(helper.id, spec.kind) {
             return Err(What::MapKind {
                 helper: helper.name,
                 map: map.into(),
@@ -360,7 +457,7 @@ impl Walk<'_> {
     /// A length, and the memory in the argument before it.
     fn length(
         &mut self,
-        helper: &'static Helper,
+        helper: &Signature,
         at: usize,
         arg: Arg,
         value: &Value,
@@ -404,7 +501,7 @@ impl Walk<'_> {
     }
 
     /// Ends a record's life: what pointed to it are numbers now.
-    fn release(&mut self, record: u32) {
+    pub(super) fn release(&mut self, record: u32) {
         let lost = Value::lost(self.at);
         self.state.held.retain(|held| held.id != record);
         self.state.each(|value| {
@@ -453,7 +550,7 @@ impl Walk<'_> {
         id
     }
 
-    fn result(&mut self, helper: &'static Helper, seen: &Seen) -> Result<Value, What> {
+    pub(super) fn result(&mut self, helper: &Signature, seen: &Seen) -> Result<Value, What> {
         Ok(match helper.ret {
             Ret::Int => {
                 let mut value = Value::UNKNOWN;
@@ -496,12 +593,27 @@ impl Walk<'_> {
                 };
                 value
             }
+            Ret::DynptrMemOrNull | Ret::SliceOrNull => {
+                let dynptr = seen.dynptr.ok_or(What::NotModelled(helper.name))?;
+                let size = seen.size.unwrap_or(0);
+                let size = u32::try_from(size).unwrap_or(u32::MAX);
+                let kind = match helper.ret {
+                    Ret::SliceOrNull => Kind::ConstMem(size),
+                    _ => Kind::Mem(size),
+                };
+                let id = self.new_id();
+                Value::slice(kind, id, dynptr)
+            }
+            Ret::BtfOrNull(name) if helper.id == 0 => {
+                let id = self.new_id();
+                Value::nullable(Kind::Btf(name), id)
+            }
             Ret::MapValue
             | Ret::BtfOrNull(_)
             | Ret::Percpu
             | Ret::PercpuOrNull
-            | Ret::KptrOrNull
-            | Ret::DynptrMemOrNull => return Err(What::NotModelled(helper.name)),
+            | Ret::NextOrNull(_)
+            | Ret::KptrOrNull => return Err(What::NotModelled(helper.name)),
         })
     }
 }

@@ -52,12 +52,29 @@ pub enum Thing {
     Record,
     /// A socket.
     Socket,
+    /// A record with a dynamic pointer to it.
+    Dynptr,
+    /// A count.
+    Count,
+    /// A kernel structure of that name.
+    Object(&'static str),
+    /// An RCU read-side section.
+    Rcu,
+    /// Preemption turned off.
+    Preempt,
 }
 
 impl Thing {
     /// What is not done with it.
     fn kept(self) -> &'static str {
         match self {
+            Thing::Dynptr => {
+                "the record reserved at insn {}, with its dynamic pointer, is neither submitted nor discarded"
+            }
+            Thing::Count => "the count begun at insn {} is not ended",
+            Thing::Object(_) => "what insn {} took is not released",
+            Thing::Rcu => "the RCU section begun at insn {} is not ended",
+            Thing::Preempt => "preemption, turned off at insn {}, is not turned on again",
             Thing::Record => "the record reserved at insn {} is neither submitted nor discarded",
             Thing::Socket => "the socket found at insn {} is not released",
         }
@@ -65,6 +82,12 @@ impl Thing {
 
     fn why(self) -> &'static str {
         match self {
+            Thing::Dynptr => {
+                "the record blocks the ring until then, even if there was no room for it"
+            }
+            Thing::Count => "every count is ended, also one that came to its end",
+            Thing::Object(_) => "what is never released stays for ever",
+            Thing::Rcu | Thing::Preempt => "the kernel would wait for it for ever",
             Thing::Record => "a record that is never handed over blocks the ring",
             Thing::Socket => "a socket that is never released stays for ever",
         }
@@ -72,6 +95,17 @@ impl Thing {
 
     fn help(self) -> &'static str {
         match self {
+            Thing::Dynptr => {
+                "call `bpf_ringbuf_submit_dynptr` or `bpf_ringbuf_discard_dynptr` on every path"
+            }
+            Thing::Count => "call `bpf_iter_num_destroy` on every path",
+            Thing::Object("task_struct") => {
+                "call `bpf_task_release` on every path where it is not 0"
+            }
+            Thing::Object("cgroup") => "call `bpf_cgroup_release` on every path where it is not 0",
+            Thing::Object(_) => "call its release function on every path where it is not 0",
+            Thing::Rcu => "call `bpf_rcu_read_unlock` on every path",
+            Thing::Preempt => "call `bpf_preempt_enable` on every path",
             Thing::Record => "call `bpf_ringbuf_submit` or `bpf_ringbuf_discard` on every path",
             Thing::Socket => "call `bpf_sk_release` on every path where it is not 0",
         }
@@ -339,6 +373,23 @@ pub enum What {
         /// The register.
         reg: Reg,
     },
+    /// Bytes of a dynamic pointer or a count on the stack.
+    StackObject {
+        /// The byte, from the frame pointer.
+        off: i64,
+    },
+    /// A store over a dynamic pointer that holds a record.
+    OverwritesDynptr {
+        /// The byte, from the frame pointer.
+        off: i64,
+    },
+    /// The end of a section that was not begun.
+    Unmatched {
+        /// The function that ends it.
+        name: &'static str,
+    },
+    /// An RCU section inside another.
+    Nested,
     /// A field that a socket does not have.
     Socket {
         /// Byte in the structure.
@@ -452,6 +503,12 @@ impl What {
             What::SleepableMap { .. } => "sleepable programs may use few kinds of maps",
             What::Kept { thing, .. } => thing.why(),
             What::NotHeld { .. } => "only what the program took itself is its to give back",
+            What::StackObject { .. } => {
+                "dynamic pointers and counts are the kernel's; only calls use them"
+            }
+            What::OverwritesDynptr { .. } => "the record could not be given back any more",
+            What::Unmatched { .. } => "every end has its begin on the same path",
+            What::Nested => "one RCU section is as good as two",
             What::Socket { .. } => {
                 "programs see a socket as `struct bpf_sock` or `struct bpf_tcp_sock`"
             }
@@ -540,6 +597,10 @@ impl What {
             What::MapKind { .. } | What::SleepableMap { .. } => "use another kind of map",
             What::Kept { thing, .. } => thing.help(),
             What::NotHeld { .. } => "leave it, or take it with a lookup first",
+            What::StackObject { .. } => "use another place of the stack, or the functions for it",
+            What::OverwritesDynptr { .. } => "submit or discard it first",
+            What::Unmatched { .. } => "begin it on every path that leads here",
+            What::Nested => "end the first one before",
             What::Socket { .. } => {
                 "see `include/uapi/linux/bpf.h` for offset and size of its fields"
             }
@@ -726,6 +787,16 @@ impl fmt::Display for What {
                 f.write_str(&thing.kept().replacen("{}", &at.to_string(), 1))
             }
             What::NotHeld { reg } => write!(f, "{reg} is given back and was not taken"),
+            What::StackObject { off } => write!(
+                f,
+                "touches the byte at r10 {off:+}, part of a dynamic pointer or a count"
+            ),
+            What::OverwritesDynptr { off } => write!(
+                f,
+                "writes over the dynamic pointer at r10 {off:+}, which holds a record"
+            ),
+            What::Unmatched { name } => write!(f, "{name} ends what was not begun"),
+            What::Nested => f.write_str("begins an RCU section inside another"),
             What::Socket { off, size } => {
                 write!(
                     f,
@@ -770,6 +841,10 @@ fn words(arg: Arg) -> &'static str {
         Arg::Sock | Arg::SockOrNull => "a socket",
         Arg::Timer => "a timer in a map value",
         Arg::SpinLock => "a spin lock in a map value",
+        Arg::Number => "a number",
+        Arg::Given(_) => "a kernel structure that was taken",
+        Arg::IterNew => "room on the stack for a count",
+        Arg::Iter => "a count on the stack",
         Arg::Dynptr | Arg::DynptrOut => "a dynamic pointer on the stack",
         Arg::Percpu => "a per-CPU variable",
         Arg::Kptr | Arg::KptrValue => "a kernel pointer",

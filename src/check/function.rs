@@ -48,7 +48,7 @@ impl Walk<'_> {
         match callee {
             Callee::Helper(id) => self.helper(id),
             Callee::Local(_) => self.local_call(),
-            Callee::Kfunc { .. } => Err(What::NotModelled("a kernel function")),
+            Callee::Kfunc { id, off } => self.kfunc(id, off),
         }
     }
 

@@ -79,7 +79,12 @@ impl Walk<'_> {
         };
         let valid = matches!(
             pointer.kind,
-            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) | Kind::Map(_) | Kind::Sock(_)
+            Kind::MapValue(_)
+                | Kind::MapKey(_)
+                | Kind::Mem(_)
+                | Kind::ConstMem(_)
+                | Kind::Map(_)
+                | Kind::Sock(_)
         ) && !pointer.nullable;
         if !valid || number.var.constant_of(width) != Some(0) {
             return None;

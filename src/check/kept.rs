@@ -77,6 +77,7 @@ impl Walk<'_> {
         let mut add =
             keep || self.jumps - self.since.0 >= 2 && self.report.processed - self.since.1 >= 8;
         let matters = self.matters(&self.state, at);
+        let goes_on = self.shape.counts[at] && self.counts_on();
         let list = std::mem::take(&mut self.lists[at]);
         let mut left = Vec::with_capacity(list.len() + 1);
         let mut hit = false;
@@ -90,8 +91,13 @@ impl Walk<'_> {
             let kept = &self.kept[index];
             if kept.open > 0 {
                 let may_goto = matches!(self.insns[at], Insn::MayGoto { .. });
-                if may_goto || self.shape.calls_back[at] {
-                    let turned = !may_goto || kept.state.may_goto != self.state.may_goto;
+                let counts = self.shape.counts[at];
+                if may_goto || counts || self.shape.calls_back[at] {
+                    let turned = if counts {
+                        goes_on
+                    } else {
+                        !may_goto || kept.state.may_goto != self.state.may_goto
+                    };
                     hit = turned && kept.state.covers(&self.state, Exact::Within, &matters);
                 } else if kept.state.may_goto == self.state.may_goto
                     && kept.state.unrolled == self.state.unrolled

@@ -249,7 +249,7 @@ impl Walk<'_> {
                 }
                 self.stack_bounds(base, off, size.into()).map(|_| ())
             }
-            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) => {
+            Kind::MapValue(_) | Kind::MapKey(_) | Kind::Mem(_) | Kind::ConstMem(_) => {
                 self.region(base, off, size.into(), write, false)
             }
             Kind::Packet | Kind::PacketMeta => {
@@ -307,7 +307,8 @@ impl Walk<'_> {
                 }
                 (Region::MapKey, map(index).key_size)
             }
-            Kind::Mem(size) => (Region::Memory, size),
+            Kind::ConstMem(_) if write => return Err(What::ReadOnly),
+            Kind::Mem(size) | Kind::ConstMem(size) => (Region::Memory, size),
             _ => return Err(What::NotModelled("this kind of memory")),
         };
         let off = off + i64::from(base.off);
@@ -366,7 +367,7 @@ impl Walk<'_> {
     }
 
     /// Notes that bytes of a frame's stack are read here.
-    fn note_read(&mut self, frame: u8, from: i64, size: i64) {
+    pub(super) fn note_read(&mut self, frame: u8, from: i64, size: i64) {
         let bits = slots(from, size);
         match self.call_in(frame) {
             Some(call) => {
@@ -396,6 +397,7 @@ impl Walk<'_> {
         let number = usize::from(frame);
         self.deepen(number, min);
         self.note_read(frame, min, max + bytes - min);
+        self.no_objects(number, min, max + bytes)?;
         if min != max {
             self.stack_readable(number, min, max + bytes)?;
             let zero = (min..max + bytes).all(|b| self.state.frames[number].byte(b) == Byte::Zero);
@@ -483,6 +485,7 @@ impl Walk<'_> {
         let (min, max) = self.stack_bounds(base, off, bytes)?;
         let number = usize::from(frame);
         self.deepen(number, min);
+        self.overwrite(number, min, max + bytes)?;
         let away = self.call_in(frame).is_some();
         let value = match stored {
             Stored::Reg(_, value) | Stored::Imm(value) => Some(value),
@@ -586,6 +589,7 @@ impl Walk<'_> {
         let (min, max) = self.stack_bounds(base, 0, size)?;
         let number = usize::from(frame);
         self.deepen(number, min);
+        self.no_objects(number, min, max + size)?;
         if !write {
             self.note_read(frame, min, max + size - min);
             return self.stack_readable(number, min, max + size);

@@ -23,8 +23,10 @@ mod error;
 mod function;
 mod jump;
 mod kept;
+mod kfunc;
 mod live;
 mod memory;
+mod objects;
 mod packet;
 mod scalar;
 mod shape;
@@ -36,7 +38,7 @@ mod walk;
 pub use error::{CheckError, Region, Thing, What};
 
 use crate::{
-    asm::{Insn, helper::ProgType},
+    asm::{Insn, helper::ProgType, kfunc::Known},
     spec::{AttachSpec, Features, MapSpec, Object, ProgramKind, ProgramSpec},
 };
 
@@ -60,6 +62,8 @@ pub struct Env<'a> {
     pub limit: usize,
     /// Keep [`Report::states`].
     pub trace: bool,
+    /// What the kernel's BTF has at an id: which function a call means.
+    pub kfunc: fn(i32) -> Option<Known>,
 }
 
 impl<'a> Env<'a> {
@@ -74,6 +78,7 @@ impl<'a> Env<'a> {
             uninit_stack: true,
             limit: walk::MAX_PROCESSED,
             trace: false,
+            kfunc: |_| None,
         }
     }
 }

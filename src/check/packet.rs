@@ -144,7 +144,7 @@ impl Walk<'_> {
     pub(super) fn packet_moves(&mut self) {
         let lost = Value::lost(self.at);
         self.state.each(|value| {
-            if value.is_packet() {
+            if value.is_packet() || value.is_packet_slice() {
                 *value = lost;
             }
         });

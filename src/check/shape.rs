@@ -1,7 +1,11 @@
 //! The program's shape: functions, jump targets, what can be reached, and where paths are compared.
 
 use super::error::What;
-use crate::asm::{Callee, Imm64, Insn, helper, helper::Arg};
+use crate::asm::{
+    Callee, Imm64, Insn, helper,
+    helper::{Arg, Ret},
+    kfunc::Known,
+};
 
 /// Most instructions of a program, in slots.
 const MAX_SLOTS: usize = 1_000_000;
@@ -21,6 +25,8 @@ pub(super) struct Shape {
     pub(super) compare: Vec<bool>,
     /// Whether the state is always kept here: loops that the kernel bounds by itself.
     pub(super) keep: Vec<bool>,
+    /// Whether the instruction asks a count for its next number.
+    pub(super) counts: Vec<bool>,
     /// Whether the instruction calls a helper that calls back.
     pub(super) calls_back: Vec<bool>,
 }
@@ -40,7 +46,10 @@ impl Shape {
     ///
     /// # Errors
     /// The instruction to blame and why.
-    pub(super) fn of(insns: &[Insn]) -> Result<Shape, (usize, What)> {
+    pub(super) fn of(
+        insns: &[Insn],
+        kfunc: fn(i32) -> Option<Known>,
+    ) -> Result<Shape, (usize, What)> {
         if insns.is_empty() {
             return Err((0, What::Empty));
         }
@@ -71,6 +80,7 @@ impl Shape {
             function: vec![0; insns.len()],
             compare: vec![false; insns.len()],
             keep: vec![false; insns.len()],
+            counts: vec![false; insns.len()],
             calls_back: vec![false; insns.len()],
         };
         let mut called = vec![None; insns.len()];
@@ -91,6 +101,12 @@ impl Shape {
                     // The distance counts from the slot after the first of the two.
                     let distance = i64::from(distance) - 1;
                     called[at] = Some(find(at, distance).map_err(fail)?);
+                }
+                Insn::Call {
+                    callee: Callee::Kfunc { id, .. },
+                } => {
+                    let next = |known| matches!(known, Known::Row(row) if matches!(row.ret, Ret::NextOrNull(_)));
+                    shape.counts[at] = kfunc(id).is_some_and(next);
                 }
                 Insn::Call {
                     callee: Callee::Helper(id),
@@ -158,7 +174,7 @@ impl Shape {
             if local && at + 1 < insns.len() {
                 self.compare[at + 1] = true;
             }
-            if matches!(insn, Insn::MayGoto { .. }) || self.calls_back[at] {
+            if matches!(insn, Insn::MayGoto { .. }) || self.calls_back[at] || self.counts[at] {
                 self.compare[at] = true;
                 self.keep[at] = true;
             }

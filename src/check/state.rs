@@ -20,6 +20,10 @@ pub(super) enum Byte {
     Zero,
     /// Part of the slot's spilled register.
     Spill,
+    /// Part of a dynamic pointer, which the slot's value describes.
+    Dynptr,
+    /// Part of a count.
+    Count,
 }
 
 /// Eight bytes of stack.
@@ -32,13 +36,18 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Slot = Slot {
+    pub(super) const EMPTY: Slot = Slot {
         bytes: [Byte::Uninit; 8],
         value: Value::NOT_INIT,
     };
 
     pub(super) fn is_spilled(&self) -> bool {
         self.bytes[0] == Byte::Spill
+    }
+
+    /// Whether a dynamic pointer or a count is here.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.bytes[0], Byte::Dynptr | Byte::Count)
     }
 
     /// How many bytes of a spilled register are here.
@@ -49,7 +58,7 @@ impl Slot {
     /// Forgets the spilled register but not that there are bytes.
     pub(super) fn scrub(&mut self) {
         for byte in &mut self.bytes {
-            if *byte == Byte::Spill {
+            if matches!(byte, Byte::Spill | Byte::Dynptr | Byte::Count) {
                 *byte = Byte::Misc;
             }
         }
@@ -243,6 +252,7 @@ fn value_covers(old: &Value, new: &Value, exact: Exact, precise: bool, ids: &mut
         return same
             && old.var == new.var
             && old.range == new.range
+            && (old.is_number() || old.is_slice() == new.is_slice())
             && ids.same(old.id, new.id)
             && ids.same(old.record, new.record);
     }
@@ -263,7 +273,13 @@ fn value_covers(old: &Value, new: &Value, exact: Exact, precise: bool, ids: &mut
     } else {
         old.range <= new.range
     };
-    range
+    // Slices of one dynamic pointer end together.
+    let slice = (old.is_slice() == new.is_slice())
+        && (!old.is_slice()
+            || old.is_packet_slice() == new.is_packet_slice()
+                && ids.same(old.slice_of(), new.slice_of()));
+    slice
+        && range
         && old.off == new.off
         && old.var.holds(&new.var)
         && ids.same(old.id, new.id)
@@ -292,7 +308,12 @@ fn stack_covers(old: &Frame, new: &Frame, exact: Exact, matters: &Matters, ids: 
 fn slot_covers(old: &Slot, new: &Slot, exact: Exact, precise: bool, ids: &mut Ids) -> bool {
     if exact == Exact::Same {
         return old.bytes == new.bytes
-            && (!old.is_spilled() || value_covers(&old.value, &new.value, exact, true, ids));
+            && (!(old.is_spilled() || old.is_object())
+                || value_covers(&old.value, &new.value, exact, true, ids));
+    }
+    if old.is_object() || new.is_object() && old.bytes.contains(&Byte::Misc) {
+        return old.bytes == new.bytes
+            && value_covers(&old.value, &new.value, Exact::Same, true, ids);
     }
     let new_pointer = new.is_spilled() && !new.value.is_number();
     if old.is_spilled() {
@@ -314,7 +335,7 @@ fn slot_covers(old: &Slot, new: &Slot, exact: Exact, precise: bool, ids: &mut Id
         Byte::Uninit => exact == Exact::No || *b == Byte::Uninit,
         Byte::Misc => *b != Byte::Uninit && !(new_pointer && *b == Byte::Spill),
         Byte::Zero => *b == Byte::Zero || *b == Byte::Spill && zero,
-        Byte::Spill => true,
+        Byte::Spill | Byte::Dynptr | Byte::Count => true,
     })
 }
 

@@ -23,10 +23,16 @@ pub(super) enum Kind {
     MapKey(u16),
     /// Memory of that many bytes, e.g. a ring buffer record.
     Mem(u32),
+    /// As `Mem`, to be read alone.
+    ConstMem(u32),
     /// A kernel structure of that name.
     Btf(&'static str),
     /// A function of the program, by number.
     Func(u16),
+    /// A dynamic pointer: of its slots on the stack alone.
+    Dynptr(Dyn),
+    /// A count, and whether it came to its end: of its slot on the stack alone.
+    Count { ended: bool },
     /// A socket.
     Sock(Sock),
     /// A packet's bytes.
@@ -36,6 +42,20 @@ pub(super) enum Kind {
     /// The end of a packet.
     PacketEnd,
 }
+
+/// What a dynamic pointer points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dyn {
+    /// Memory of the program.
+    Local,
+    /// A ring buffer record.
+    Ring,
+    /// A packet.
+    Packet,
+}
+
+/// Of [`Value::link`]: the slice is of a packet.
+const OF_PACKET: u32 = 1 << 31;
 
 /// How much of a socket is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +84,9 @@ pub(super) struct Value {
     pub(super) record: u32,
     /// Packet pointers: bytes known to be inside, from offset 0 on; negative at or behind the end (`packet`).
     pub(super) range: i32,
-    /// Numbers: the instruction after the one that made it worthless as the pointer it was; 0 for none.
-    pub(super) lost: u32,
+    /// Numbers: the instruction after the one that made it worthless as the pointer it was; 0 for none. Memory: the id
+    /// of the dynamic pointer that it is a slice of.
+    pub(super) link: u32,
 }
 
 impl Value {
@@ -77,7 +98,7 @@ impl Value {
         id: 0,
         record: 0,
         range: 0,
-        lost: 0,
+        link: 0,
     };
 
     pub(super) const UNKNOWN: Value = Value::number(Scalar::UNKNOWN);
@@ -91,7 +112,7 @@ impl Value {
             id: 0,
             record: 0,
             range: 0,
-            lost: 0,
+            link: 0,
         }
     }
 
@@ -108,7 +129,7 @@ impl Value {
             id: 0,
             record: 0,
             range: 0,
-            lost: 0,
+            link: 0,
         }
     }
 
@@ -121,21 +142,48 @@ impl Value {
             id,
             record: 0,
             range: 0,
-            lost: 0,
+            link: 0,
         }
     }
 
     /// A number that was a pointer until that instruction.
     pub(super) fn lost(insn: usize) -> Value {
         Value {
-            lost: u32::try_from(insn + 1).unwrap_or(0),
+            link: u32::try_from(insn + 1).unwrap_or(0),
             ..Value::UNKNOWN
         }
     }
 
     /// The instruction that made the pointer that this was worthless.
     pub(super) fn lost_at(&self) -> Option<usize> {
-        usize::try_from(self.lost).ok()?.checked_sub(1)
+        let link = if self.is_number() { self.link } else { 0 };
+        usize::try_from(link).ok()?.checked_sub(1)
+    }
+
+    /// A slice of what a dynamic pointer points to.
+    pub(super) fn slice(kind: Kind, id: u32, dynptr: (Dyn, Value)) -> Value {
+        let of_packet = if dynptr.0 == Dyn::Packet {
+            OF_PACKET
+        } else {
+            0
+        };
+        Value {
+            record: dynptr.1.record,
+            link: dynptr.1.id | of_packet,
+            ..Value::nullable(kind, id)
+        }
+    }
+
+    pub(super) const fn is_slice(&self) -> bool {
+        matches!(self.kind, Kind::Mem(_) | Kind::ConstMem(_)) && self.link != 0
+    }
+
+    pub(super) const fn slice_of(&self) -> u32 {
+        self.link & !OF_PACKET
+    }
+
+    pub(super) const fn is_packet_slice(&self) -> bool {
+        self.is_slice() && self.link & OF_PACKET != 0
     }
 
     pub(super) const fn is_packet(&self) -> bool {
@@ -173,6 +221,10 @@ impl Value {
             (Kind::MapKey(_), _) => "map_key",
             (Kind::Mem(_), false) => "mem",
             (Kind::Mem(_), true) => "mem_or_null",
+            (Kind::ConstMem(_), false) => "rdonly_mem",
+            (Kind::ConstMem(_), true) => "rdonly_mem_or_null",
+            (Kind::Dynptr(_), _) => "dynptr",
+            (Kind::Count { .. }, _) => "iter_num",
             (Kind::Btf(_), false) => "ptr_",
             (Kind::Btf(_), true) => "ptr_or_null_",
             (Kind::Func(_), _) => "func",
@@ -200,6 +252,9 @@ impl fmt::Display for Value {
             Kind::MapValue(map) => write!(f, "pointer to a value of map {map}")?,
             Kind::MapKey(map) => write!(f, "pointer to a key of map {map}")?,
             Kind::Mem(size) => write!(f, "pointer to {size} bytes of memory")?,
+            Kind::ConstMem(size) => write!(f, "pointer to {size} bytes that may only be read")?,
+            Kind::Dynptr(_) => f.write_str("dynamic pointer")?,
+            Kind::Count { .. } => f.write_str("count")?,
             Kind::Btf(name) => write!(f, "pointer to `struct {name}`")?,
             Kind::Func(number) => write!(f, "function {number}")?,
             Kind::Sock(Sock::Common) => f.write_str("pointer to a socket of any state")?,

@@ -55,7 +55,8 @@ pub(super) struct Walk<'a> {
 
 /// Checks a program: walks until a walk learns nothing new.
 pub(super) fn check(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError> {
-    let shape = Shape::of(insns).map_err(|(at, what)| CheckError::new(insns, at, what))?;
+    let shape =
+        Shape::of(insns, env.kfunc).map_err(|(at, what)| CheckError::new(insns, at, what))?;
     let mut facts = Facts::new(insns.len());
     let mut walks = 0;
     loop {

@@ -117,6 +117,15 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
         }
     };
     let program = source.assemble(dialect(matches))?;
+    if let (Format::Elf, Some((_, name))) = (format, program.kfuncs.first()) {
+        return Err(CliError::with_help(
+            format!(
+                "assemble `{}`: an object would hold the id that `{name}` has in this kernel alone",
+                source.name
+            ),
+            "use --format raw or hex for this kernel",
+        ));
+    }
     let bytes = match format {
         Format::Elf => object(&source, &program, matches)?,
         Format::Raw | Format::Hex => {

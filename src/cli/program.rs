@@ -8,6 +8,8 @@ use crate::{
         object::{self, LinkError, Object},
         text::{self, Dialect, Problem, TextError},
     },
+    btf,
+    kernel::kfuncs,
     lang::{Diagnostic, diag},
     span::Span,
     spec::MapSpec,
@@ -148,7 +150,19 @@ impl Source {
             dialect,
             fragment: false,
         };
-        text::assemble(&self.text, options).map_err(|errors| self.text_errors(&errors))
+        let mut program =
+            text::assemble(&self.text, options).map_err(|errors| self.text_errors(&errors))?;
+        kfuncs::link(&mut program.insns, &program.kfuncs).map_err(|name| {
+            let place = |(at, of): &(usize, &str)| (*of == name).then(|| program.spans.get(*at));
+            let span = program.kfuncs.iter().find_map(place).flatten();
+            let message = format!("the running kernel's BTF has no function `{name}`");
+            let said = Diagnostic::error(span.copied().unwrap_or_default(), message);
+            self.error(said.help(format!(
+                "see {}; or give the function's id there: `call kernel-function#123`",
+                btf::VMLINUX
+            )))
+        })?;
+        Ok(program)
     }
 
     /// The bytes that these digits stand for: two a byte, with or without blanks between bytes and `0x` before them.

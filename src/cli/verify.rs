@@ -10,6 +10,7 @@ use crate::{
     asm::{disasm, helper::ProgType},
     audit::counted,
     check::{self, CheckError, Env, Report},
+    kernel::kfuncs,
 };
 use clap::{Arg, ArgAction, ArgMatches, builder::PossibleValuesParser};
 use std::{ffi::OsString, fmt::Write};
@@ -116,6 +117,7 @@ pub(super) fn run(matches: &ArgMatches, _: &Call) -> Result<(), CliError> {
     let mut env = Env::new(row.2, &program.maps);
     env.sleepable |= row.2 == ProgType::Kprobe && named.is_some_and(|named| named.1);
     env.license_gpl = check::is_gpl(program.license.as_deref().unwrap_or_default());
+    env.kfunc = kfuncs::by_id;
     env.trace = matches.get_flag("verbose");
     match check::program(&program.insns, &env) {
         Ok(report) => out::print(&accepted(&program, row.0, &report)),

@@ -3,6 +3,7 @@
 pub mod cpus;
 pub mod detect;
 pub mod features;
+pub mod kfuncs;
 pub mod lockdown;
 pub mod rights;
 pub mod tracefs;

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     asm::{self, Callee, EncodeError, Imm64, Insn, Reg, Size, build::*, helper::ProgType},
     check::{self, CheckError, Env},
+    kernel::kfuncs,
     spec::{AttachSpec, MapKind, MapRole, MapSpec, Object, ProgramSpec},
     sys::{
         bpf::{self, Map, MapCreate, ProgLoad, TestRun},
@@ -198,6 +199,7 @@ pub fn check_exec(
     let (code, origins) = whole(insns, memory, len, value(result));
     let mut env = Env::new(ProgType::Syscall, &maps);
     env.limit = QUICK;
+    env.kfunc = kfuncs::by_id;
     let Err(error) = check::program(&code, &env) else {
         return Ok(());
     };

@@ -94,3 +94,46 @@ fn the_type_decides() {
     );
     assert!(said.contains("--type"), "{said}");
 }
+
+/// A loop whose turns the kernel counts.
+const COUNTED: &str = "\
+.section kprobe/x
+  r1 = r10
+  r1 += -8
+  r2 = 0
+  r3 = 5
+  call bpf_iter_num_new
+next:
+  r1 = r10
+  r1 += -8
+  call bpf_iter_num_next
+  if r0 != 0 goto next
+  r1 = r10
+  r1 += -8
+  call bpf_iter_num_destroy
+  r0 = 0
+  exit
+";
+
+#[test]
+fn kernel_functions_are_called_by_name() {
+    if !std::path::Path::new("/sys/kernel/btf/vmlinux").exists() {
+        eprintln!("skipped: the kernel has no BTF");
+        return;
+    }
+    let out = verify(&[], COUNTED);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let out = verify(&[], &COUNTED.replace("  call bpf_iter_num_destroy\n", ""));
+    let said = text(&out.stderr);
+    assert!(
+        said.contains("the count begun at insn 4 is not ended"),
+        "{said}"
+    );
+    assert!(
+        said.contains("call `bpf_iter_num_destroy` on every path"),
+        "{said}"
+    );
+    let out = verify(&[], &COUNTED.replace("num_next", "nun_next"));
+    let said = text(&out.stderr);
+    assert!(said.contains("did you mean `bpf_iter_num_next`?"), "{said}");
+}

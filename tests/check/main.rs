@@ -5,6 +5,7 @@ mod compiled;
 mod context;
 mod generate;
 mod kernel;
+mod kfuncs;
 mod packets;
 mod table;
 
@@ -38,7 +39,8 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, judge: &Judge, maps: &[MapSpec], insns: &[Insn], kind: ProgType, tag: &str) {
-        let env = Env::new(kind, maps);
+        let mut env = Env::new(kind, maps);
+        env.kfunc = baretrace::kernel::kfuncs::by_id;
         let ours = program(insns, &env);
         let theirs = judge.verdict(insns, kind, env.sleepable, true);
         if let Err(said) = &theirs
@@ -189,16 +191,17 @@ fn compiled_programs_and_changed_ones() {
     assert_eq!(good.both_refuse, 0);
 }
 
-/// Programs on packets, each changed in a few ways.
+/// Programs on packets and with kernel functions, each changed in a few ways.
 #[test]
-fn changed_packet_programs() {
+fn changed_programs_of_tables() {
     let maps = packets::specs();
     let Some(judge) = Judge::new(&maps) else {
         return;
     };
-    let (base, count) = (number("SEED", 1), number("COUNT", 3));
+    let (base, count) = (number("SEED", 1), number("COUNT", 2));
     let mut tally = Tally::default();
-    for (at, (kind, right)) in packets::programs().into_iter().enumerate() {
+    let programs = packets::programs().into_iter().chain(kfuncs::programs());
+    for (at, (kind, right)) in programs.enumerate() {
         for seed in base..base + count {
             let mut rng = rng(seed * 1000 + at as u64);
             let mut insns = right.clone();
@@ -211,7 +214,7 @@ fn changed_packet_programs() {
             tally.add(&judge, &maps, &insns, kind, &tag);
         }
     }
-    tally.finish("packets, changed");
+    tally.finish("tables, changed");
 }
 
 /// Branches on unknown numbers that come together again, with numbers that differ: 4,096 instructions.

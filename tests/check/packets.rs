@@ -3,13 +3,14 @@
 use baretrace::{
     asm::{Insn, helper::ProgType},
     check::{Env, program},
+    kernel::kfuncs,
     spec::{MapKind, MapSpec},
 };
 
 use super::{kernel::Judge, table};
 
 /// The rule, a program that keeps it, one that breaks it, and what the checker says to that.
-type Row = (
+pub(crate) type Row = (
     ProgType,
     &'static str,
     &'static str,
@@ -133,7 +134,7 @@ const ROWS: &[Row] = &[
     (FILTER, "bytes copied out", "r2 = 0 ~ r3 = r10 ~ r3 += -4 ~ r4 = 4 ~ call bpf_skb_load_bytes ~ r0 = *(u32 *)(r10 -4) ~ exit", "r2 = 0 ~ r3 = r10 ~ r3 += -4 ~ r4 = 5 ~ call bpf_skb_load_bytes ~ r0 = 0 ~ exit", "5 bytes at r10 -4 are not inside the stack of 512 bytes"),
 ];
 
-const MAPS: [&str; 8] = [
+pub(crate) const MAPS: [&str; 8] = [
     "hash", "array", "progs", "devices", "cpus", "routes", "queue", "ring",
 ];
 
@@ -160,14 +161,15 @@ pub(crate) fn programs() -> Vec<(ProgType, Vec<Insn>)> {
     ROWS.iter().flat_map(both).collect()
 }
 
-#[test]
-fn each_rule_of_packets_takes_one_program_and_refuses_another() {
+/// Compares what the checker and the kernel say to both programs of each row.
+pub(crate) fn compare(rows: &[Row], words: &[(&str, &str)]) {
     let maps = specs();
     let judge = Judge::new(&maps);
     let mut wrong = Vec::new();
-    for &(kind, rule, good, bad, message) in ROWS {
-        let env = Env::new(kind, &maps);
-        let insns = |text| table::insns(&table::expand(text, WORDS), &MAPS);
+    for &(kind, rule, good, bad, message) in rows {
+        let mut env = Env::new(kind, &maps);
+        env.kfunc = kfuncs::by_id;
+        let insns = |text| table::insns(&table::expand(text, words), &MAPS);
         let (good, bad) = (insns(good), insns(bad));
         if let Err(e) = program(&good, &env) {
             wrong.push(format!("{kind:?} {rule}: refused: {e}"));
@@ -180,12 +182,17 @@ fn each_rule_of_packets_takes_one_program_and_refuses_another() {
         let Some(judge) = &judge else {
             continue;
         };
-        if let Err(e) = judge.verdict(&good, kind, false, true) {
+        if let Err(e) = judge.verdict(&good, kind, env.sleepable, true) {
             wrong.push(format!("{kind:?} {rule}: the kernel refuses: {e}"));
         }
-        if judge.verdict(&bad, kind, false, true).is_ok() {
+        if judge.verdict(&bad, kind, env.sleepable, true).is_ok() {
             wrong.push(format!("{kind:?} {rule}: the kernel takes the wrong one"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_rule_of_packets_takes_one_program_and_refuses_another() {
+    compare(ROWS, WORDS);
 }

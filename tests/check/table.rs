@@ -8,7 +8,7 @@ use baretrace::{
         text::{self, Dialect},
     },
     check::{self, program},
-    kernel::detect,
+    kernel::{detect, kfuncs},
     loader::{self, LoadError, LoadOptions},
     spec::{AttachSpec, MapKind, MapSpec, Object, ProgramKind, ProgramSpec},
 };
@@ -176,7 +176,8 @@ pub(crate) fn insns(text: &str, maps: &[&str]) -> Vec<Insn> {
     // Names are numbered as they appear.
     let all = maps.iter().map(|name| format!("r0 = map[{name}]\n"));
     let read = text::assemble(&(all.collect::<String>() + text), options);
-    let read = read.unwrap_or_else(|e| panic!("{text}: {e:?}"));
+    let mut read = read.unwrap_or_else(|e| panic!("{text}: {e:?}"));
+    kfuncs::link(&mut read.insns, &read.kfuncs).expect("functions of the kernel");
     read.insns[maps.len()..].to_vec()
 }
 

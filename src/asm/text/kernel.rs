@@ -4,7 +4,9 @@ use super::cursor::{Cursor, imm32_of, letter};
 use super::mnemonic::{kfunc, wide_of};
 use super::{Parsed, Problem, Stmt, helper_named};
 use crate::asm::table::{ALU, ATOMICS, CONDS, ENDIANS, SIZES};
-use crate::asm::{AluOp, AtomicOp, Callee, Imm64, Insn, Reg, Size, Src, Width, helper};
+use crate::asm::{
+    AluOp, AtomicOp, Callee, Imm64, Insn, Reg, Size, Src, Width, helper, kfunc::known_name,
+};
 use crate::{span::Span, suggest::closest};
 
 const WORDS: &[&str] = &[
@@ -215,6 +217,9 @@ fn call<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
         let callee = Callee::Helper(number);
         return Ok(Stmt::plain(Insn::Call { callee }));
     }
+    if let Some(name) = known_name(name) {
+        return Ok(Stmt::kfunc(name));
+    }
     if helper::by_name(name).is_some() || name.starts_with("bpf_") {
         let callee = Callee::Helper(helper_named(name, span)?);
         return Ok(Stmt::plain(Insn::Call { callee }));
@@ -395,6 +400,7 @@ fn value<'a>(c: &mut Cursor<'a>, width: Width, dst: Reg) -> Parsed<Stmt<'a>> {
         insn: Insn::LoadImm64 { dst, imm },
         target: found.target,
         map: found.name,
+        kfunc: None,
     })
 }
 

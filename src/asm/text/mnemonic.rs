@@ -3,7 +3,9 @@
 use super::cursor::{Cursor, imm32_of};
 use super::{Parsed, Problem, Stmt, helper_named};
 use crate::asm::table::{ALU, ATOMICS, AluRow, CONDS, CondRow, ENDIANS, SIZES};
-use crate::asm::{AtomicOp, Callee, EndianOp, Imm64, Insn, Reg, Size, Src, Width, helper};
+use crate::asm::{
+    AtomicOp, Callee, EndianOp, Imm64, Insn, Reg, Size, Src, Width, helper, kfunc::known_name,
+};
 use crate::{span::Span, suggest::closest};
 
 /// What the first word of a line stands for.
@@ -383,6 +385,7 @@ fn wide<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
             insn: Insn::LoadImm64 { dst, imm },
             target: found.target,
             map: found.name,
+            kfunc: None,
         });
     }
     let imm = Imm64::Value(wide_number(c)?);
@@ -472,6 +475,9 @@ fn call<'a>(c: &mut Cursor<'a>) -> Parsed<Stmt<'a>> {
     }
     let span = c.span();
     if let Some(name) = c.word() {
+        if let Some(name) = known_name(name) {
+            return Ok(Stmt::kfunc(name));
+        }
         // A bare name is a helper if there is one; `call local` names a label.
         let id = match helper::by_name(name) {
             Some(helper) => helper.id,

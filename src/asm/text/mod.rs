@@ -13,6 +13,7 @@
 //!
 //! A map may be declared, by kind, size of key and value, and number of entries: `.map hits hash 4 8 1024`. Flags of its
 //! making and what is in an array of one entry from the start may follow: `.map seen array 4 8 1 flags 0x400 = 0x0700`.
+//! Kernel functions are called by name as helpers are; their ids come from the kernel's BTF ([`Program::kfuncs`]).
 //! For objects, `.section NAME` and `.license TEXT` say what the program is for.
 //!
 //! Lines of a verifier log, of `bpftool prog dump xlated` and of `llvm-objdump -d` may be pasted as they are: the slot
@@ -26,7 +27,7 @@ mod structure;
 
 pub use error::{Problem, TextError};
 
-use super::{Assembler, Imm64, Insn, Label, LabelError, MAP_KINDS, MapDecl, helper};
+use super::{Assembler, Callee, Imm64, Insn, Label, LabelError, MAP_KINDS, MapDecl, helper, kfunc};
 use crate::{span::Span, suggest::closest};
 use cursor::Cursor;
 use std::collections::HashMap;
@@ -81,6 +82,8 @@ pub struct Program {
     pub declared: Vec<Option<MapDecl>>,
     /// Labels and the index of the instruction each stands before.
     pub labels: Vec<(String, usize)>,
+    /// Kernel functions that it calls by name, by the call's index: their ids are those of a kernel's BTF, 0 until then.
+    pub kfuncs: Vec<(usize, &'static str)>,
     /// The dialect it is written in.
     pub dialect: Dialect,
     /// The section it is for, in an object.
@@ -129,6 +132,8 @@ struct Stmt<'a> {
     target: Option<(&'a str, Span)>,
     /// A map it names; its index is filled in later.
     map: Option<&'a str>,
+    /// A kernel function it names; its id is the kernel's.
+    kfunc: Option<&'static str>,
 }
 
 impl Stmt<'_> {
@@ -137,6 +142,16 @@ impl Stmt<'_> {
             insn,
             target: None,
             map: None,
+            kfunc: None,
+        }
+    }
+
+    /// A call of a kernel function by its name.
+    const fn kfunc(name: &'static str) -> Self {
+        let callee = Callee::Kfunc { id: 0, off: 0 };
+        Stmt {
+            kfunc: Some(name),
+            ..Stmt::plain(Insn::Call { callee })
         }
     }
 }
@@ -269,6 +284,7 @@ struct Reader<'a> {
     exit: Option<(usize, Span)>,
     maps: Vec<String>,
     map_index: HashMap<&'a str, i32>,
+    kfuncs: Vec<(usize, &'static str)>,
     section: Option<String>,
     license: Option<String>,
     errors: Vec<(Span, Problem)>,
@@ -400,6 +416,9 @@ impl<'a> Reader<'a> {
                 };
             }
         }
+        if let Some(name) = stmt.kfunc {
+            self.kfuncs.push((self.asm.len(), name));
+        }
         match stmt.target {
             None => self.asm.push(stmt.insn, Some(span)),
             Some((name, at)) => {
@@ -530,6 +549,7 @@ impl<'a> Reader<'a> {
             maps: self.maps,
             declared: self.declared,
             labels,
+            kfuncs: self.kfuncs,
             dialect,
             section: self.section,
             license: self.license,
@@ -557,7 +577,8 @@ fn helper_named(name: &str, span: Span) -> Parsed<u32> {
         Some(helper) => Ok(helper.id),
         None => {
             let full = format!("bpf_{}", name.strip_prefix("bpf_").unwrap_or(name));
-            let names = helper::HELPERS.iter().map(|helper| helper.name);
+            let helpers = helper::HELPERS.iter().map(|helper| helper.name);
+            let names = helpers.chain(kfunc::KFUNCS.iter().map(|row| row.name));
             let near = closest(&full, names).map(str::to_owned);
             let name = name.to_owned();
             Err((span, Problem::UnknownHelper { name, near }))
