@@ -9,6 +9,7 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::Path,
+    thread,
 };
 
 use crate::{
@@ -65,8 +66,9 @@ pub struct AttachOptions<'a> {
     pub pid: Option<u32>,
 }
 
-/// A program attached somewhere; dropping detaches it. A link goes at once, however many its sites; each perf uprobe waits
-/// for a grace period of about 0.1 s, one after the other (closing them from several threads is no faster).
+/// A program attached somewhere; dropping detaches it. A link with user probes waits for grace periods of 20 to 50 ms, however
+/// many its sites; several wait together ([`detach`]). Each perf uprobe waits about 0.1 s, one after the other (closing
+/// them from several threads is no faster).
 #[derive(Debug, Default)]
 pub struct Attachment {
     links: Vec<OwnedFd>,
@@ -96,6 +98,25 @@ impl Attachment {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Threads that detach at once, at most.
+const DETACHING: usize = 16;
+
+/// Detaches all of them, the links at the same time: five take 60 ms instead of 155.
+pub fn detach(attached: &mut Vec<Attachment>) {
+    let many = attached.len().div_ceil(DETACHING).max(1);
+    thread::scope(|scope| {
+        // The last ones are this thread's own, as are those for which there is no thread.
+        while attached.len() > many {
+            let some = attached.split_off(attached.len() - many);
+            let begun = thread::Builder::new().spawn_scoped(scope, move || drop(some));
+            if begun.is_err() {
+                break;
+            }
+        }
+        attached.clear();
+    });
 }
 
 /// What is known of a failure beyond its errno.
@@ -631,6 +652,22 @@ mod tests {
         assert!(!AttachMode::Perf.multi(&new).unwrap());
         let refused = AttachMode::Multi.multi(&old).unwrap_err();
         assert!(refused.help().unwrap().contains("6.6"));
+    }
+
+    #[test]
+    fn detaching_lets_go_of_all() {
+        for count in [0, 1, 5, 40] {
+            let pipes = (0..count).map(|_| io::pipe().unwrap());
+            let (ends, mut attached): (Vec<_>, Vec<_>) = pipes
+                .map(|(end, held)| (end, Attachment::of_link(held.into())))
+                .unzip();
+            detach(&mut attached);
+            assert!(attached.is_empty());
+            for mut end in ends {
+                // The other end is closed.
+                assert_eq!(io::Read::read(&mut end, &mut [0]).unwrap(), 0);
+            }
+        }
     }
 
     #[test]

@@ -212,7 +212,7 @@ impl Feed {
     /// # Errors
     /// The kernel's.
     pub fn end(&mut self) -> Result<(), SessionError> {
-        self.attached.clear();
+        attach::detach(&mut self.attached);
         self.timers.clear();
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());

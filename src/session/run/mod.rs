@@ -689,7 +689,7 @@ impl<'a> Run<'a> {
 
     /// Detaches, runs `end`, prints what is left.
     fn finish(mut self, compiled: &Compiled) -> Result<Outcome, SessionError> {
-        self.attached.clear();
+        attach::detach(&mut self.attached);
         if matches!(self.stop, Stop::PipeClosed) {
             return Ok(Outcome::PipeClosed);
         }
