@@ -29,6 +29,7 @@ pub mod suggest;
 pub mod symbols;
 pub mod sys;
 pub mod trace;
+pub mod unwind;
 pub mod usdt;
 pub mod vm;
 pub mod wildcard;

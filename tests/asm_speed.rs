@@ -117,6 +117,7 @@ fn object(script: &str) -> Object {
         allow_unsafe: false,
         debug: DebugInfo::default(),
         kernel: Default::default(),
+        unwound: Vec::new(),
         helper_errors: false,
         features: Features::all(),
     };

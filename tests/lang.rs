@@ -43,6 +43,7 @@ fn target() -> Target {
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,
+        unwound: Vec::new(),
         helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
         kernel: baretrace::spec::Kernel::default(),

@@ -21,6 +21,8 @@ enum Takes {
     Path(&'static str),
     /// A number.
     Number(&'static str),
+    /// Numbers, repeatable.
+    Numbers(&'static str),
     /// One of these words.
     OneOf(&'static str, &'static [&'static str]),
     /// Some of these words, separated by commas, repeatable.
@@ -28,7 +30,7 @@ enum Takes {
     /// Paths, repeatable.
     Paths(&'static str),
 }
-use Takes::{Count, Nothing, Number, OneOf, Path, Paths, SomeOf, Value};
+use Takes::{Count, Nothing, Number, Numbers, OneOf, Path, Paths, SomeOf, Value};
 
 /// One flag: long name, short name, what it takes, help (empty: not shown).
 struct Flag(&'static str, Option<char>, Takes, &'static str);
@@ -79,6 +81,12 @@ const FLAGS: &[Flag] = &[
         Some('p'),
         Number("PID"),
         "Trace only this process; end when it ends",
+    ),
+    Flag(
+        "dwarf-pid",
+        None,
+        Numbers("PID"),
+        "Besides -p and -c: dw_ustack() walks this process's stacks; may be given several times",
     ),
     Flag(
         "cmd",
@@ -283,6 +291,10 @@ fn flag(row: &Flag) -> Arg {
         Value(word) => arg.value_name(*word).allow_hyphen_values(true),
         Path(word) => arg.value_name(*word).value_parser(ValueParser::path_buf()),
         Number(word) => arg.value_name(*word).value_parser(clap::value_parser!(u32)),
+        Numbers(word) => arg
+            .value_name(*word)
+            .action(ArgAction::Append)
+            .value_parser(clap::value_parser!(u32).range(1..)),
         OneOf(word, of) => arg
             .value_name(*word)
             .value_parser(PossibleValuesParser::new(*of)),
@@ -427,6 +439,12 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliErr
             .filter(|(name, _)| !call.as_bpftrace() || crate::lang::is_setting(name))
             .collect(),
         pid: matches.get_one("pid").copied(),
+        dwarf_pids: matches
+            .get_many("dwarf-pid")
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect(),
         output: matches.get_one::<PathBuf>("output").cloned(),
         format: match word("format") {
             Some("json") => Format::Json,

@@ -22,6 +22,7 @@ pub(super) const STAGES: &[&str] = &[
 const SHOWN: &[&str] = &[
     "program",
     "pid",
+    "dwarf-pid",
     "unsafe",
     "no-feature",
     "probe-filter",

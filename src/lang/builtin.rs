@@ -359,9 +359,9 @@ pub const ROWS: &[Row] = &[
         &[Any, Any],
         0,
         Special,
-        "user stack by DWARF unwinding",
+        "user stack of programs without frame pointers, by their `.eh_frame`",
     )
-    .no("stacks are walked by frame pointers; use `ustack`"),
+    .only(Registers),
     f(
         "elapsed",
         "uint64 elapsed",

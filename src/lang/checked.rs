@@ -194,6 +194,8 @@ pub struct Config {
     pub unstable_typeinfo: u8,
     /// As `unstable_typeinfo`.
     pub unstable_tseries: u8,
+    /// `unstable_dw_ustack`: likewise.
+    pub unstable_dw_ustack: u8,
     /// Bytes that cannot be read are zeros, not missing.
     pub unreadable_is_zeros: bool,
 }

@@ -95,7 +95,12 @@ const VARIABLES: &[(&str, Take)] = &[
         Take::Word(&["zeros", "none"], |c, i| c.unreadable_is_zeros = i == 0),
     ),
     ("unstable_addr", Take::Nothing),
-    ("unstable_dw_ustack", Take::Nothing),
+    (
+        "unstable_dw_ustack",
+        Take::Word(&["error", "warn", "enable"], |c, i| {
+            c.unstable_dw_ustack = i
+        }),
+    ),
     ("unstable_import", Take::Nothing),
     ("unstable_macro", Take::Nothing),
     ("unstable_map_decl", Take::Nothing),
@@ -149,6 +154,7 @@ impl Default for Config {
             lazy_symbolication: false,
             unstable_typeinfo: 0,
             unstable_tseries: 1,
+            unstable_dw_ustack: 1,
             unreadable_is_zeros: true,
         }
     }
@@ -243,11 +249,9 @@ fn set(
         }
         Take::Text(put) => return put(config, value.to_string()),
         Take::Nothing => {
-            if key != "unstable_dw_ustack" {
-                let text = format!("config variable `{key}` sets nothing any more");
-                let said = format!("{name} is deprecated and has no effect");
-                diags.push(Diagnostic::warning(span, text).said_at(whole, said));
-            }
+            let text = format!("config variable `{key}` sets nothing any more");
+            let said = format!("{name} is deprecated and has no effect");
+            diags.push(Diagnostic::warning(span, text).said_at(whole, said));
             return;
         }
     };

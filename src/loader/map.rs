@@ -31,7 +31,11 @@ fn purpose(spec: &MapSpec) -> String {
             format!("map `{name}`: counts of what went wrong, by place in the script")
         }
         MapRole::Data => format!("map `{name}`: what programs and this process share"),
-        MapRole::Stacks => format!("map `{name}`: stack traces by number"),
+        MapRole::Stacks | MapRole::WalkedStacks => {
+            format!("map `{name}`: stack traces by number")
+        }
+        MapRole::UnwindRows => format!("map `{name}`: from each instruction the way to the caller"),
+        MapRole::UnwindProcesses => format!("map `{name}`: where processes have their code"),
     }
 }
 

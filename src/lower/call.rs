@@ -498,6 +498,17 @@ impl Lower<'_> {
                 self.store_at(to.plus(12), Size::W, Opnd::Imm(index));
                 Ok(true)
             }
+            ("dw_ustack", Type::Stack { depth, .. }) => {
+                let (id, depth) = self.walked_stack(expr, *depth)?;
+                self.store_at(to, Size::W, id);
+                let both = self.f.call(helper::GET_CURRENT_PID_TGID, &[]);
+                let pid = self.f.alu(AluOp::Rsh, both, 32);
+                self.store_at(to.plus(4), Size::W, pid.into());
+                let index = i64::try_from(self.index).unwrap_or(0);
+                self.store_at(to.plus(8), Size::W, Opnd::Imm(index));
+                self.store_at(to.plus(STACK_DEPTH), Size::W, depth);
+                Ok(true)
+            }
             ("ustack" | "kstack", Type::Stack { user, .. }) => {
                 let (ctx, map) = (self.ctx(), self.f.vreg());
                 let index = self.shared.stacks(self.checked.config.max_map_keys);

@@ -25,6 +25,7 @@ mod short_key;
 mod stmt;
 mod store;
 mod text;
+mod unwind;
 mod usage;
 mod value;
 

@@ -6,6 +6,7 @@ use crate::{
     span::Span,
     spec::{
         FAULT_SIZE, Fault, Group, MapKind, MapRole, MapSpec, SHORT_STRING, ShortKeys, Target, Type,
+        UNWIND_BLOCK, UNWIND_PROCESS, UNWIND_ROW,
     },
 };
 
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) faults: Vec<(Span, Fault)>,
     fault_map: Option<u32>,
     stacks: Option<u32>,
+    walked: Option<u32>,
+    unwind: [Option<u32>; 2],
     start: Option<u32>,
     zero: Option<u32>,
     slots: u32,
@@ -32,6 +35,12 @@ pub(super) struct Shared {
 
 /// `BPF_F_MMAPABLE`, for arrays from 5.5 on (`include/uapi/linux/bpf.h`).
 const MMAPABLE: u32 = 1 << 10;
+
+/// Blocks of rows that there is room for: half a million rows, which a program and its libraries rarely have.
+const ROW_BLOCKS: u32 = 128;
+
+/// Processes whose stacks are walked at most.
+const PROCESSES: u32 = 64;
 
 /// Whether a map without keys is a one-element array with a `present` word, whose address programs know.
 pub(super) fn is_cell(key: Option<&Type>, value: &Type) -> bool {
@@ -111,6 +120,8 @@ impl Shared {
             faults: Vec::new(),
             fault_map: None,
             stacks: None,
+            walked: None,
+            unwind: [None; 2],
             start: None,
             zero: None,
             slots,
@@ -197,6 +208,41 @@ impl Shared {
                     MapRole::Stacks,
                 ),
             )
+        })
+    }
+
+    /// The stacks that programs walk themselves.
+    pub(super) fn walked_stacks(&mut self, entries: u32) -> u32 {
+        *self.walked.get_or_insert_with(|| {
+            let size = super::unwind::WALKED_STACK;
+            let role = MapRole::WalkedStacks;
+            let spec = plain("walked", MapKind::Hash, size, entries, role);
+            Self::add(&mut self.maps, spec)
+        })
+    }
+
+    /// The rows that they are walked by. How many there are is known when the processes are.
+    pub(super) fn unwind_rows(&mut self) -> u32 {
+        *self.unwind[0].get_or_insert_with(|| {
+            let size = UNWIND_BLOCK * UNWIND_ROW;
+            let role = MapRole::UnwindRows;
+            let spec = plain("unwind_rows", MapKind::Array, size, ROW_BLOCKS, role);
+            Self::add(&mut self.maps, spec)
+        })
+    }
+
+    /// Where processes have their code.
+    pub(super) fn unwind_processes(&mut self) -> u32 {
+        *self.unwind[1].get_or_insert_with(|| {
+            let role = MapRole::UnwindProcesses;
+            let spec = plain(
+                "unwind_code",
+                MapKind::Hash,
+                UNWIND_PROCESS,
+                PROCESSES,
+                role,
+            );
+            Self::add(&mut self.maps, spec)
         })
     }
 

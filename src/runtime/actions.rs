@@ -147,6 +147,7 @@ struct Core {
     /// For each map of the object: bytes of a key.
     key_sizes: Vec<usize>,
     stacks: Option<usize>,
+    walked: Option<usize>,
     structs: Vec<StructDef>,
     symbols: Box<dyn Symbols + Send>,
     common: Common,
@@ -193,6 +194,7 @@ impl Player {
             arrays: object.maps.iter().map(|m| array(m.kind)).collect(),
             key_sizes: object.maps.iter().map(|m| m.key_size as usize).collect(),
             stacks: object.map_index(|role| *role == MapRole::Stacks),
+            walked: object.map_index(|role| *role == MapRole::WalkedStacks),
             structs: object.events.structs.clone(),
             symbols: Box::new(NoSymbols),
             common: Common {
@@ -319,6 +321,7 @@ impl Player {
                 symbols: &mut *self.core.symbols,
                 maps,
                 stacks: self.core.stacks,
+                walked: self.core.walked,
                 common: &mut self.core.common,
             };
             let how = How {
@@ -437,6 +440,7 @@ impl Core {
             symbols: &mut *self.symbols,
             maps,
             stacks: self.stacks,
+            walked: self.walked,
             common: &mut self.common,
         };
         let (out, scratch) = (&mut self.output.buf, &mut self.scratch);

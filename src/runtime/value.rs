@@ -14,6 +14,9 @@ use super::{
 };
 use crate::spec::{Agg, StructDef, StructId, Type};
 
+/// Frames of a stack; what is behind them in a walked one is no frame.
+const MOST_FRAMES: usize = 127;
+
 /// What formatting looks at besides the bytes.
 pub struct Env<'a> {
     /// Structs that types refer to.
@@ -24,6 +27,8 @@ pub struct Env<'a> {
     pub maps: &'a mut dyn MapReader,
     /// Index of the stack trace map.
     pub stacks: Option<usize>,
+    /// Index of the map of stacks that programs walked.
+    pub walked: Option<usize>,
     /// Options and caches.
     pub common: &'a mut Common,
 }
@@ -206,7 +211,15 @@ impl Env<'_> {
                 members(structs, *id, raw, &mut fields);
                 self.fields(out, fields.into_iter());
             }
-            Type::Stack { user, mode, depth } => self.stack(out, raw, *user, *mode, *depth),
+            Type::Stack {
+                user,
+                mode,
+                depth,
+                walked,
+            } => {
+                let map = if *walked { self.walked } else { self.stacks };
+                self.stack(out, raw, map, *user, *mode, *depth);
+            }
             Type::Sym { user } => {
                 let addr = u64_at(raw.bytes, 0).unwrap_or(0);
                 let pid = user.then(|| u32_at(raw.bytes, 8).unwrap_or(0));
@@ -297,17 +310,26 @@ impl Env<'_> {
     }
 
     /// Appends a stack trace: a line break, then a line a frame.
-    pub fn stack(&mut self, out: &mut Vec<u8>, raw: Raw<'_>, user: bool, mode: u8, depth: u32) {
+    pub fn stack(
+        &mut self,
+        out: &mut Vec<u8>,
+        raw: Raw<'_>,
+        map: Option<usize>,
+        user: bool,
+        mode: u8,
+        depth: u32,
+    ) {
         let id = u32_at(raw.bytes, 0).unwrap_or(0);
         let pid = u32_at(raw.bytes, 4).unwrap_or(0);
         out.push(b'\n');
-        let found = self
-            .stacks
-            .and_then(|map| self.maps.lookup(map, &id.to_ne_bytes()).ok().flatten());
+        let found = map.and_then(|map| self.maps.lookup(map, &id.to_ne_bytes()).ok().flatten());
         let Some(frames) = found.and_then(|values| values.into_iter().next()) else {
             return;
         };
-        let frames = frames.chunks_exact(8).map(|f| int::read(f, false));
+        let frames = frames
+            .chunks_exact(8)
+            .take(MOST_FRAMES)
+            .map(|f| int::read(f, false));
         for addr in frames.take_while(|a| *a != 0).take(depth as usize) {
             let address = Address {
                 addr,

@@ -117,6 +117,7 @@ impl<'a> Session<'a> {
             params: options.params.clone(),
             named: options.named.clone(),
             pid: options.pid,
+            unwound: options.dwarf_pids.clone(),
             cpid: child,
             config: options.config.clone(),
             allow_unsafe: options.allow_unsafe,

@@ -71,6 +71,8 @@ pub struct Options {
     pub config: Vec<(String, String)>,
     /// `-p`.
     pub pid: Option<u32>,
+    /// `--dwarf-pid`: processes besides that `dw_ustack` is for.
+    pub dwarf_pids: Vec<u32>,
     /// `-c`, split into words.
     pub command: Option<Vec<String>>,
     /// `-o`.

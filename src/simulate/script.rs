@@ -74,6 +74,7 @@ impl Script {
             params: self.params.clone(),
             named: self.named.clone(),
             pid: self.pid,
+            unwound: Vec::new(),
             cpid: None,
             config: self.config.clone(),
             allow_unsafe: self.allow_unsafe,

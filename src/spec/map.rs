@@ -80,6 +80,12 @@ pub enum MapRole {
     Data,
     /// Stack traces by id.
     Stacks,
+    /// Stack traces that programs walked themselves, by id: return addresses, then a `u64` that tells them apart.
+    WalkedStacks,
+    /// Blocks of rows that stacks are walked by.
+    UnwindRows,
+    /// The code of processes by pid: which rows are for which addresses.
+    UnwindProcesses,
 }
 
 /// Where entries with short keys are kept, for the kernel hashes and compares all bytes of a key: a second map beside

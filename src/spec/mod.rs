@@ -11,6 +11,7 @@ mod map;
 mod object;
 mod target;
 mod types;
+mod unwind;
 
 pub use attach::{AttachSpec, Interval, UserSite};
 pub use debug::{DebugInfo, Param, Signature, SymbolAddress};
@@ -26,3 +27,7 @@ pub use target::{
     Arch, ArgLoc, ArgMeans, ArgName, Binary, Features, IndexExt, Site, Target, UsdtArg, UsdtProbe,
 };
 pub use types::{Agg, Field as StructField, StructDef, StructId, Type, hist_buckets};
+pub use unwind::{
+    Caller, Saved, UNWIND_BLOCK, UNWIND_HEAD, UNWIND_PROCESS, UNWIND_RANGE, UNWIND_RANGES,
+    UNWIND_ROW, UnwindRow,
+};

@@ -260,6 +260,8 @@ pub struct Target {
     pub named: Vec<(String, Option<String>)>,
     /// `-p`.
     pub pid: Option<u32>,
+    /// `--dwarf-pid`: processes whose stacks are walked by the program.
+    pub unwound: Vec<u32>,
     /// Pid of the `-c` child.
     pub cpid: Option<u32>,
     /// `BPFTRACE_*` settings from the environment, which win over the script's config block: lower-case name, value.

@@ -112,6 +112,9 @@ pub enum Type {
         mode: u8,
         /// Most frames.
         depth: u32,
+        /// Walked by the program, with the tables of `.eh_frame`.
+        #[serde(default)]
+        walked: bool,
     },
     /// `usym`/`ksym`: `u64` address, `u32` pid, `u32` probe id.
     Sym {

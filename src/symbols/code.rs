@@ -113,6 +113,12 @@ fn build(bytes: &[u8]) -> String {
     format!("{} bytes {first:08x} {last:08x}", bytes.len())
 }
 
+/// Opens the file that a running process has mapped there.
+pub fn open_mapped(pid: u32, file: &CodeFile, range: &CodeRange) -> Option<FileMap> {
+    let paths = process::paths(pid, (range.start, range.end), &file.path);
+    paths.iter().find_map(|path| FileMap::open(path).ok())
+}
+
 /// Opens a file of that build: where it was, or at one of the other paths whose file has the same name.
 pub(super) fn open(file: &CodeFile, also: &[PathBuf]) -> Option<FileMap> {
     let named = also

@@ -18,7 +18,7 @@ mod process;
 mod symbolizer;
 mod table;
 
-pub use code::{CodeFile, CodeRange, CodeReader, ProcessCode};
+pub use code::{CodeFile, CodeRange, CodeReader, ProcessCode, open_mapped};
 pub use debug::debug_file;
 pub use demangle::demangle;
 pub use function::{Function, FunctionError, Language, Pattern, Want, functions};

@@ -127,11 +127,12 @@ fn line(line: &str) -> Option<Mapping<MappedFile>> {
 
 /// Where the file of a mapping can be opened: by the kernel's own link to it, or by its path as the process sees it.
 pub(super) fn open_paths(pid: u32, mapping: &Mapping<MappedFile>) -> Vec<PathBuf> {
-    let link = format!(
-        "/proc/{pid}/map_files/{:x}-{:x}",
-        mapping.start, mapping.end
-    );
-    let path = &mapping.file.path;
+    paths(pid, (mapping.start, mapping.end), &mapping.file.path)
+}
+
+/// The same of a range of addresses and a path.
+pub(super) fn paths(pid: u32, (start, end): (u64, u64), path: &Path) -> Vec<PathBuf> {
+    let link = format!("/proc/{pid}/map_files/{start:x}-{end:x}");
     let mut all = vec![PathBuf::from(link)];
     all.extend(crate::elf::process::in_process(pid, path));
     // The process may have ended since: most files are the same for all.

@@ -13,6 +13,7 @@ mod scripts;
 mod support;
 mod symbols;
 mod talk;
+mod walked;
 mod words;
 
 #[path = "../elf/writer.rs"]

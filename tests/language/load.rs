@@ -31,6 +31,7 @@ fn target(features: Features) -> Target {
         cpid: None,
         config: Default::default(),
         allow_unsafe: false,
+        unwound: Vec::new(),
         helper_errors: false,
         debug: baretrace::spec::DebugInfo::default(),
         kernel: baretrace::spec::Kernel::default(),

@@ -562,6 +562,10 @@ impl Checker<'_> {
                 Type::U32
             }
             "ustack" | "kstack" => self.stack(row, &args),
+            "dw_ustack" => {
+                self.walked_stack(e);
+                self.stack(row, &args)
+            }
             "str" => self.str(e, &args),
             "buf" => self.buf(&args),
             "getopt" => self.getopt(e, &args),

@@ -77,7 +77,7 @@ impl Checker<'_> {
             ("unstable_import_statement", unstable(0)),
             ("unstable_tseries", unstable(c.unstable_tseries)),
             ("unstable_typeinfo", unstable(c.unstable_typeinfo)),
-            ("unstable_dw_ustack", unstable(1)),
+            ("unstable_dw_ustack", unstable(c.unstable_dw_ustack)),
             ("missing_probes", text(missing)),
             (
                 "stack_mode",

@@ -120,16 +120,21 @@ impl Checker<'_> {
 
     /// Whether a feature may be used: 0 no, 1 with a warning, 2 yes.
     pub(super) fn unstable(&mut self, e: &Expr, name: &str, how: u8) -> bool {
+        self.unstable_as(e, name, name, how)
+    }
+
+    /// The same of a feature that bpftrace calls `long`.
+    pub(super) fn unstable_as(&mut self, e: &Expr, name: &str, long: &str, how: u8) -> bool {
         match how {
             0 => self.say(
                 Diagnostic::error(e.span, format!("`{name}` is unstable"))
                     .help(format!("allow it with `config = {{ unstable_{name} = enable }}`"))
-                    .said(format!("{name} feature is not enabled by default. To enable this unstable feature, set the config flag to enable. unstable_{name}=enable")),
+                    .said(format!("{long} feature is not enabled by default. To enable this unstable feature, set the config flag to enable. unstable_{name}=enable")),
             ),
             1 => self.say(
                 Diagnostic::warning(e.span, format!("`{name}` is unstable"))
                     .help(format!("say so with `config = {{ unstable_{name} = enable }}`"))
-                    .said_at(Span::default(), format!("Script is using an unstable feature: {name}. To prevent this warning you must explicitly enable it in the config e.g. unstable_{name}=enable")),
+                    .said_at(Span::default(), format!("Script is using an unstable feature: {long}. To prevent this warning you must explicitly enable it in the config e.g. unstable_{name}=enable")),
             ),
             _ => {}
         }

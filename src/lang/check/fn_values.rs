@@ -9,9 +9,10 @@ use crate::{
         diag::Diagnostic,
         points,
     },
+    span::Span,
+    spec::{Arch, Type},
     suggest,
 };
-use crate::{span::Span, spec::Type};
 
 /// Frames of a stack where the script names no limit.
 const STACK_DEPTH: u32 = 127;
@@ -25,6 +26,25 @@ impl Checker<'_> {
             return u8::try_from(n.min(3)).unwrap_or(1);
         }
         1
+    }
+
+    /// `dw_ustack` needs the tables of processes that are known when tracing begins.
+    pub(super) fn walked_stack(&mut self, e: &Expr) {
+        let how = self.config.unstable_dw_ustack;
+        if !self.unstable_as(e, "dw_ustack", "dw_ustack (DWARF stack unwinding)", how) {
+            return;
+        }
+        let target = self.target;
+        if target.arch != Arch::X86_64 {
+            let text = "`dw_ustack` is for x86-64";
+            self.say(Diagnostic::error(e.span, text));
+        } else if target.pid.or(target.cpid).is_none() && target.unwound.is_empty() {
+            self.say(
+                Diagnostic::error(e.span, "`dw_ustack` is for processes that are known before")
+                    .help("name one: -p PID, -c COMMAND or --dwarf-pid PID")
+                    .said_at(Span::default(), "dw_ustack requires a target process. Use -p, -c, or --dwarf-pid to specify one."),
+            );
+        }
     }
 
     pub(super) fn stack(&mut self, row: &Row, args: &[&Expr]) -> Type {
@@ -71,9 +91,10 @@ impl Checker<'_> {
             }
         }
         Type::Stack {
-            user: row.name == "ustack",
+            user: row.name != "kstack",
             mode,
             depth,
+            walked: row.name == "dw_ustack",
         }
     }
 

@@ -76,6 +76,7 @@ fn target() -> Target {
             ("on".to_string(), None),
         ],
         pid: None,
+        unwound: Vec::new(),
         cpid: None,
         config: Vec::new(),
         allow_unsafe: false,

@@ -92,7 +92,9 @@ pub(super) fn plain(ty: &Type, structs: &[StructDef]) -> String {
         }
         Type::Buf { size } => format!("buffer[{}]", size + 4),
         Type::Inet => "inet[24]".to_string(),
-        Type::Stack { user, mode, depth } => {
+        Type::Stack {
+            user, mode, depth, ..
+        } => {
             let mode = crate::lang::config::STACK_MODES
                 .get(usize::from(*mode))
                 .unwrap_or(&"");

@@ -3,6 +3,7 @@
 mod iterate;
 mod manual;
 mod record;
+mod unwind;
 
 pub use record::{Record, record};
 
@@ -42,6 +43,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     thread::{self, JoinHandle},
 };
+use unwind::Unwinding;
 
 /// Longest and shortest wait between two looks at the rings, in milliseconds. A full ring wakes earlier.
 const WAIT_MS: (u16, u16) = (1, 16);
@@ -188,6 +190,8 @@ fn go_on(
     if let Some(child) = &child {
         only_in(&mut compiled.object, child.pid());
     }
+    let child_pid = child.as_ref().map(Child::pid);
+    let unwinding = Unwinding::new(options, &mut compiled.object, child_pid);
     let rings = begin_rings(options, &compiled)?;
     let loaded = load(options, &compiled, multi)?;
     verify(options, &compiled.object, &loaded, exactly)?;
@@ -199,6 +203,7 @@ fn go_on(
     };
     let mut run = Run::new(options, &compiled, &loaded, rings, recorder.as_mut())?;
     run.player.set_clock(clock);
+    run.unwinding = unwinding;
     let result = to_the_end(options, &compiled, run, multi, child.as_mut(), target);
     let (Some(recorder), Some(lost)) = (recorder, lost) else {
         return Ok((result?, None));
@@ -218,6 +223,7 @@ fn to_the_end(
     mut child: Option<&mut Child>,
     target: Option<&OwnedFd>,
 ) -> Result<Outcome, SessionError> {
+    run.unwind()?;
     // A dry run attaches, and runs nothing.
     if !options.dry_run {
         run.call(|spec| matches!(spec, AttachSpec::Begin))?;
@@ -358,6 +364,7 @@ struct Run<'a> {
     measured: Vec<(String, manual::Measured)>,
     mode: Mode,
     recorder: Option<&'a mut Recorder>,
+    unwinding: Option<Unwinding>,
 }
 
 impl<'a> Run<'a> {
@@ -405,6 +412,7 @@ impl<'a> Run<'a> {
             measured: Vec::new(),
             mode: options.mode,
             recorder,
+            unwinding: None,
         })
     }
 
@@ -508,6 +516,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Tells the programs where the processes have their code now, if they walk stacks.
+    fn unwind(&mut self) -> Result<(), SessionError> {
+        match &mut self.unwinding {
+            Some(unwinding) => unwinding.refresh(self.loaded),
+            None => Ok(()),
+        }
+    }
+
     /// Reads events until something ends the run. In the first `learn` rounds it is noted what the child has mapped.
     fn events(
         &mut self,
@@ -522,6 +538,7 @@ impl<'a> Run<'a> {
                 self.player.preload_symbols(child.pid());
                 learn -= 1;
             }
+            self.unwind()?;
             let busy = self.drain(false)?;
             if !matches!(self.stop, Stop::No) {
                 return Ok(());
@@ -554,10 +571,11 @@ impl<'a> Run<'a> {
             fds.extend(rings.fds().map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         }
         // Without rings and counters there is nothing to look at in between.
-        let timeout = match (&self.rings, &self.faults) {
-            (Some(_), _) => PollTimeout::from(ms),
-            (None, Some(_)) => PollTimeout::from(FAULTS_MS),
-            (None, None) => PollTimeout::NONE,
+        let timeout = match (&self.rings, &self.faults, &self.unwinding) {
+            (Some(_), ..) => PollTimeout::from(ms),
+            (None, _, Some(_)) => PollTimeout::from(WAIT_MS.0),
+            (None, Some(_), None) => PollTimeout::from(FAULTS_MS),
+            (None, None, None) => PollTimeout::NONE,
         };
         match poll(&mut fds, timeout) {
             Ok(0) | Err(nix::Error::EINTR) => return Ok(false),

@@ -33,6 +33,15 @@ pub fn record(options: &Options, record: &Record) -> Result<(Outcome, End, u64),
     let session = Session::for_kernel(options, child.as_ref().map(Child::pid))?;
     session.no_kernel_probes("recorded")?;
     let (mut compiled, kept) = session.compile_tapped(record.probes)?;
+    if compiled
+        .object
+        .map_index(|role| *role == MapRole::WalkedStacks)
+        .is_some()
+    {
+        return Err(SessionError::Setup(
+            "stacks that the program walks (`dw_ustack`) are not recorded; use `ustack`".to_owned(),
+        ));
+    }
     // Other scripts may ask for names that this one does not print.
     compiled.settings.user_names = true;
     compiled.settings.kernel_names = true;
