@@ -36,7 +36,7 @@ const SIZED: &[u32] = &[45, 67, 114, 115, 141];
 const NOT_MODELLED: &[u32] = &[180, 209];
 
 /// `bpf_tail_call`.
-const TAIL_CALL: u32 = 12;
+pub(super) const TAIL_CALL: u32 = 12;
 /// `bpf_sk_release`.
 const SK_RELEASE: u32 = 86;
 /// `bpf_redirect_map`.
@@ -141,7 +141,7 @@ impl Walk<'_> {
             self.end_object(place, 2);
         }
         if id == TAIL_CALL {
-            self.tail_call()?;
+            return self.tail_call();
         }
         if let Some(function) = seen.function {
             self.call_back(id, function, &seen)?;
@@ -156,13 +156,19 @@ impl Walk<'_> {
         Ok(Next::At(self.at + 1))
     }
 
-    /// The other program ends this one, so nothing may be held (`check_resource_leak`). It is like a helper otherwise,
-    /// since it may come back; what it does to the stack of callers is not modelled.
-    fn tail_call(&self) -> Result<(), What> {
-        if self.shape.starts.len() > 1 {
-            return Err(What::NotModelled("a tail call beside local functions"));
+    /// The other program ends the function that calls, so nothing may be held (`check_resource_leak`). If there is none,
+    /// the function goes on; if there is, its caller does, with what the other program returned, and the packet may have
+    /// moved.
+    fn tail_call(&mut self) -> Result<Next, What> {
+        self.nothing_held()?;
+        self.clobber();
+        if self.state.frames.len() == 1 {
+            return Ok(Next::At(self.at + 1));
         }
-        self.nothing_held()
+        self.push(self.state.clone(), self.at + 1)?;
+        self.packet_moves();
+        *self.reg_mut(Reg::R0) = Value::UNKNOWN;
+        self.exit()
     }
 
     fn allowed(&self, helper: &'static Helper) -> Result<(), What> {

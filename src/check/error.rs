@@ -408,6 +408,15 @@ pub enum What {
         /// Bytes of the longest chain of calls.
         bytes: i64,
     },
+    /// A tail call from a function whose callers take much stack.
+    TailStack {
+        /// Bytes of their frames.
+        bytes: i64,
+    },
+    /// A cast between address spaces in a program without an arena.
+    NoArena,
+    /// An instruction that no kernel takes.
+    NoInsn(&'static str),
     /// Legacy packet loads in a program of another type.
     PacketLoad,
     /// Something that is not modelled here; the kernel may take it.
@@ -515,6 +524,11 @@ impl What {
             What::CallbackReturn => "0 goes on, 1 stops, other values have no meaning",
             What::TooDeep => "eight frames are the most",
             What::StackTooBig { .. } => "all frames of a chain of calls share 512 bytes",
+            What::TailStack { .. } => {
+                "the other program gets a stack of its own on top, and 33 may follow each other"
+            }
+            What::NoArena => "the other address space is the arena's",
+            What::NoInsn(_) => "compilers may write it, the verifier does not know it",
             What::PacketLoad => "only socket filters have a packet",
             What::NotModelled(_) => "this checker does not know the rules for it",
         }
@@ -607,6 +621,11 @@ impl What {
             What::CallbackReturn => "return a constant 0 or 1",
             What::TooDeep => "make the chain of calls shorter",
             What::StackTooBig { .. } => "keep large things in a per-CPU array",
+            What::TailStack { .. } => {
+                "keep callers' frames below 256 bytes, or call it from the program itself"
+            }
+            What::NoArena => "arenas are not modelled here; without one leave the cast out",
+            What::NoInsn(_) => "call the function by its label, or compile with optimization",
             What::PacketLoad => "use `bpf_skb_load_bytes` where there is a packet",
             What::NotModelled(_) => "load it to see what the kernel says",
         }
@@ -811,6 +830,12 @@ impl fmt::Display for What {
             What::StackTooBig { bytes } => {
                 write!(f, "a chain of calls takes {bytes} bytes of stack")
             }
+            What::TailStack { bytes } => write!(
+                f,
+                "a tail call from a function whose callers take {bytes} bytes of stack"
+            ),
+            What::NoArena => f.write_str("casts an address of an arena, and the program has none"),
+            What::NoInsn(name) => write!(f, "{name} is no instruction of the kernel's"),
             What::PacketLoad => f.write_str("loads from a packet, and this program type has none"),
             What::NotModelled(name) => write!(f, "{name}: not modelled"),
         }

@@ -1,12 +1,17 @@
 //! Functions of the program: calls, returns, and the stack that a chain of calls takes.
 
 use super::{
+    call::TAIL_CALL,
     error::What,
     state::{Entry, Frame, STACK, State},
     value::{Kind, Value},
     walk::{Next, Walk, empty},
 };
 use crate::asm::{Callee, Insn, Reg};
+
+/// Frames that wait for one that goes over to another program are smaller than this together
+/// (`check_max_stack_depth_subprog`): each program called so has a stack of its own on top.
+const TAIL_STACK: i64 = 256;
 
 impl Walk<'_> {
     /// Where the program ends, or another takes its place, everything taken was given back (`check_resource_leak`).
@@ -127,6 +132,13 @@ impl Walk<'_> {
         own: &[i64],
         best: &mut i64,
     ) -> Result<(), What> {
+        let tail = |at: usize| {
+            let callee = Callee::Helper(TAIL_CALL);
+            self.shape.function[at] == function && self.insns[at] == Insn::Call { callee }
+        };
+        if function != 0 && above >= TAIL_STACK && (0..self.insns.len()).any(tail) {
+            return Err(What::TailStack { bytes: above });
+        }
         let bytes = above + ((own[function].max(1) + 15) & !15);
         *best = (*best).max(bytes);
         if bytes > STACK {

@@ -323,9 +323,9 @@ impl Walk<'_> {
             Insn::Exit => return self.exit(),
             Insn::LoadAbs { size, .. } => self.packet_load(size, None)?,
             Insn::LoadInd { size, src, .. } => self.packet_load(size, Some(src))?,
-            Insn::AddrSpaceCast { .. } => return Err(What::NotModelled("addr_space_cast")),
-            Insn::Jx { .. } => return Err(What::NotModelled("gotox")),
-            Insn::Callx { .. } => return Err(What::NotModelled("callx")),
+            Insn::AddrSpaceCast { .. } => return Err(What::NoArena),
+            Insn::Jx { .. } => return Err(What::NotModelled("gotox (kernels from 6.19 on)")),
+            Insn::Callx { .. } => return Err(What::NoInsn("callx")),
         }
         Ok(next)
     }

@@ -196,3 +196,17 @@ pub(crate) fn compare(rows: &[Row], words: &[(&str, &str)]) {
 fn each_rule_of_packets_takes_one_program_and_refuses_another() {
     compare(ROWS, WORDS);
 }
+
+/// The kernel takes a tail call in a function only with BTF, which the judge does not give.
+#[test]
+fn a_tail_call_in_a_function_may_move_the_packet() {
+    let text = "ETH ~ r7 = r2 ~ r1 = r6 ~ call f ~ r0 = *(u8 *)(r7 +0) ~ END ~ f: ~ r2 = map[progs] ~ r3 = 0 ~ \
+                call bpf_tail_call ~ r0 = 0 ~ exit";
+    let insns = table::insns(&table::expand(text, WORDS), &MAPS);
+    let maps = specs();
+    let refused = program(&insns, &Env::new(XDP, &maps)).unwrap_err();
+    assert_eq!(
+        refused.what.to_string(),
+        "r7 is no pointer any more: insn 14 ended its life"
+    );
+}
