@@ -68,20 +68,8 @@ fn direction(e: &Event) -> (&'static str, &'static str) {
     }
 }
 
-/// ` inbound msg 'inv' from peer 4 (inbound, 1.2.3.4:8333) with 37 bytes: 0705…`, with a warning before it if bytes are missing.
-pub fn raw_message(out: &mut String, e: &Event) {
-    raw_head(out, e);
-    end_in_hex(out, e.bytes("bytes").unwrap_or_default());
-}
-
-fn end_in_hex(out: &mut String, bytes: &[u8]) {
-    let mut digits = Vec::new();
-    hex(&mut digits, bytes);
-    out.push_str(&String::from_utf8_lossy(&digits));
-    out.push('\n');
-}
-
-/// The line of [`raw_message`] up to the bytes.
+/// ` inbound msg 'inv' from peer 4 (inbound, 1.2.3.4:8333) with 37 bytes: `, with a warning before it if bytes are missing.
+/// The bytes are to follow, in hexadecimal.
 pub fn raw_head(out: &mut String, e: &Event) {
     let size = match e.get("size") {
         Some(Value::Int(size)) => size,
@@ -104,22 +92,23 @@ pub fn raw_head(out: &mut String, e: &Event) {
     );
 }
 
-/// The line of [`raw_message`], with the message's fields instead of its bytes; if it cannot be decoded, why, and its bytes.
-pub fn decoded_message(out: &mut String, e: &Event) {
+/// The line that begins with [`raw_head`], with the message's fields instead of its bytes; if it cannot be decoded, why, and false:
+/// its bytes are to follow.
+pub fn decoded_message(out: &mut String, e: &Event) -> bool {
     raw_head(out, e);
     let bytes = e.bytes("bytes").unwrap_or_default();
     let name = e.text("msg_type").unwrap_or_default();
     match wire::decode(&name, bytes, wire::SHOWN) {
         Some(Ok(fields)) => {
             let _ = writeln!(out, "{fields}");
-            return;
+            return true;
         }
         Some(Err(err)) => {
             let _ = write!(out, "(not a whole `{name}`: {err}) ");
         }
         None => out.push_str("(no type that is known) "),
     }
-    end_in_hex(out, bytes);
+    false
 }
 
 /// Appends bytes in hexadecimal.

@@ -35,7 +35,7 @@ pub struct Tool {
     pub hooks: bool,
     /// What it prints first.
     pub header: fn(&mut String),
-    /// What it prints for an event.
+    /// What it prints for an event; of one with a payload, all before the payload.
     pub line: fn(&mut String, &Event),
     /// It is a screen of its own, unless JSON is asked for.
     pub screen: Option<Show>,
@@ -106,7 +106,7 @@ pub const TOOLS: &[Tool] = &[
         payload: true,
         hooks: true,
         header: |out| out.push_str("Logging raw P2P messages.\n"),
-        line: lines::raw_message,
+        line: lines::raw_head,
         screen: None,
     },
     Tool {
@@ -390,6 +390,8 @@ impl Run<'_> {
         for problem in self.sinks.write(&event) {
             let _ = writeln!(io::stderr(), "warning: {problem}");
         }
+        // Of a message whose bytes come after its line's beginning.
+        let mut digits = self.tool.payload && !self.options.json;
         if self.options.json {
             json::event(&mut self.out, &event, self.options.raw.decode);
             if self
@@ -406,8 +408,9 @@ impl Run<'_> {
                 Some(bench) => {
                     self.over |= bench.block(&mut self.text, &event);
                 }
-                None if self.options.raw.decode => lines::decoded_message(&mut self.text, &event),
-                None if self.tool.payload => lines::raw_head(&mut self.text, &event),
+                None if self.options.raw.decode => {
+                    digits = !lines::decoded_message(&mut self.text, &event);
+                }
                 None => (self.tool.line)(&mut self.text, &event),
             }
             if self.follow.nodes().len() > 1 && self.text.len() > start {
@@ -419,7 +422,7 @@ impl Run<'_> {
             }
         }
         self.write();
-        if self.tool.payload && !self.options.json && !self.options.raw.decode {
+        if digits {
             // Piece by piece: the digits of a whole block would take twice its memory again.
             for part in event.bytes("bytes").unwrap_or_default().chunks(PIECE) {
                 lines::hex(&mut self.out.buf, part);
