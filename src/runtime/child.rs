@@ -212,12 +212,63 @@ impl Child {
         self.pid
     }
 
+    /// Lets it run as far as its own first instruction: the loader has mapped its libraries then. It is held there.
+    /// Does nothing where it cannot be done, or if it ends before.
+    pub fn run_to_entry(&mut self) {
+        if cfg!(target_arch = "x86_64") && matches!(self.state, State::Held(_)) {
+            // Without a word at its entry it is let go from where it is.
+            let _ = self.go_to_entry();
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn go_to_entry(&mut self) -> nix::Result<()> {
+        /// `int3`.
+        const TRAP: i64 = 0xcc;
+        let id = self.id();
+        let entry = entry(self.pid).ok_or(Errno::ENOENT)?;
+        let at = std::ptr::without_provenance_mut(entry as usize);
+        let word = ptrace::read(id, at)?;
+        ptrace::write(id, at, word & !0xff | TRAP)?;
+        let mut passed = None;
+        loop {
+            ptrace::cont(id, passed.take())?;
+            match waitpid(id, None)? {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => break,
+                // Its own signals go on to it.
+                WaitStatus::Stopped(_, signal) => passed = Some(signal),
+                WaitStatus::Exited(_, code) => {
+                    self.ended = Some(ExitStatus::from_raw(code << 8));
+                    return Ok(());
+                }
+                WaitStatus::Signaled(_, signal, _) => {
+                    self.ended = Some(ExitStatus::from_raw(signal as i32));
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        ptrace::write(id, at, word)?;
+        let mut regs = ptrace::getregs(id)?;
+        if regs.rip == entry + 1 {
+            regs.rip = entry;
+            ptrace::setregs(id, regs)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn go_to_entry(&mut self) -> nix::Result<()> {
+        Err(Errno::ENOSYS)
+    }
+
     /// Lets it run. A second call does nothing.
     ///
     /// # Errors
     /// [`ChildError::Trace`].
     pub fn release(&mut self) -> Result<(), ChildError> {
         self.state = match std::mem::replace(&mut self.state, State::Gone) {
+            State::Held(process) if self.ended.is_some() => State::Running(process),
             State::Held(process) => {
                 ptrace::detach(self.id(), None).map_err(|e| self.trace_error(e))?;
                 State::Running(process)
@@ -261,6 +312,19 @@ impl Child {
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
+}
+
+/// The address of a process's first own instruction: `AT_ENTRY` of its auxiliary vector (`getauxval(3)`).
+#[cfg(target_arch = "x86_64")]
+fn entry(pid: u32) -> Option<u64> {
+    /// Key of the entry.
+    const AT_ENTRY: u64 = 9;
+    let bytes = std::fs::read(format!("/proc/{pid}/auxv")).ok()?;
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut pairs = words
+        .chunks_exact(2)
+        .map(|pair| (u64::from_ne_bytes(pair[0]), u64::from_ne_bytes(pair[1])));
+    pairs.find_map(|(key, value)| (key == AT_ENTRY).then_some(value))
 }
 
 impl Drop for Child {
@@ -314,6 +378,28 @@ mod tests {
         assert!(child.wait().unwrap().success());
         assert!(file.exists());
         std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_command_runs_to_its_entry_and_on() {
+        let file = std::env::temp_dir().join(format!("baretrace-entry-{}", std::process::id()));
+        let words = ["touch", file.to_str().unwrap()].map(str::to_owned);
+        let mut child = Child::start_words(&words).unwrap();
+        let libraries = |child: &Child| {
+            let maps = std::fs::read_to_string(format!("/proc/{}/maps", child.pid())).unwrap();
+            maps.lines().filter(|line| line.contains("libc")).count()
+        };
+        assert_eq!(libraries(&child), 0);
+        child.run_to_entry();
+        assert!(libraries(&child) > 0 && !file.exists());
+        assert!(child.wait().unwrap().success());
+        assert!(file.exists());
+        std::fs::remove_file(file).unwrap();
+        // Where it ends before, that is how it ended.
+        let mut child = Child::start("touch /nowhere/at/all").unwrap();
+        child.run_to_entry();
+        assert_eq!(child.wait().unwrap().code(), Some(1));
     }
 
     #[test]

@@ -223,7 +223,7 @@ fn to_the_end(
     mut child: Option<&mut Child>,
     target: Option<&OwnedFd>,
 ) -> Result<Outcome, SessionError> {
-    run.unwind()?;
+    run.unwind(true)?;
     // A dry run attaches, and runs nothing.
     if !options.dry_run {
         run.call(|spec| matches!(spec, AttachSpec::Begin))?;
@@ -250,8 +250,10 @@ fn to_the_end(
     }
     if let Some(child) = &mut child {
         if privileges::names(compiled, true) {
-            // It may have ended before its addresses are looked at; where its program is, is known already.
+            // It may have ended before its addresses are looked at.
+            child.run_to_entry();
             run.player.preload_symbols(child.pid());
+            run.unwind(true)?;
         }
         child.release().map_err(SessionError::Child)?;
     }
@@ -516,10 +518,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells the programs where the processes have their code now, if they walk stacks.
-    fn unwind(&mut self) -> Result<(), SessionError> {
+    /// Tells the programs where the processes have their code now, if they walk stacks and it is time to or `now`.
+    fn unwind(&mut self, now: bool) -> Result<(), SessionError> {
         match &mut self.unwinding {
-            Some(unwinding) => unwinding.refresh(self.loaded),
+            Some(unwinding) => unwinding.refresh(self.loaded, now),
             None => Ok(()),
         }
     }
@@ -538,7 +540,7 @@ impl<'a> Run<'a> {
                 self.player.preload_symbols(child.pid());
                 learn -= 1;
             }
-            self.unwind()?;
+            self.unwind(false)?;
             let busy = self.drain(false)?;
             if !matches!(self.stop, Stop::No) {
                 return Ok(());

@@ -68,16 +68,16 @@ impl Unwinding {
         })
     }
 
-    /// Looks at the processes again if it is time to, and writes what is new to the maps.
+    /// Looks at the processes again if it is time to, or `now`, and writes what is new to the maps.
     ///
     /// # Errors
     /// The kernel does not take it.
-    pub(super) fn refresh(&mut self, loaded: &Loaded) -> Result<(), SessionError> {
+    pub(super) fn refresh(&mut self, loaded: &Loaded, now: bool) -> Result<(), SessionError> {
         let pause = match self.start.elapsed() < STARTING.0 {
             true => STARTING.1,
             false => RUNNING,
         };
-        if self.looked.is_some_and(|looked| looked.elapsed() < pause) {
+        if !now && self.looked.is_some_and(|looked| looked.elapsed() < pause) {
             return Ok(());
         }
         self.looked = Some(Instant::now());
