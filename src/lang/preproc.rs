@@ -38,9 +38,13 @@ pub(super) struct Defines(HashMap<String, Vec<Token>>);
 impl Default for Defines {
     /// `BPFTRACE_HAVE_BTF` is there, so that scripts take their header-free branch.
     fn default() -> Self {
+        let one = Token {
+            tok: Tok::Int(1),
+            span: Span::default(),
+        };
         Defines(HashMap::from([(
             "BPFTRACE_HAVE_BTF".to_string(),
-            Vec::new(),
+            vec![one],
         )]))
     }
 }

@@ -211,7 +211,12 @@ impl Lower<'_> {
             let new = self.f.alu(AluOp::Add, reg, by);
             let new = self.fit(new.into(), &ty);
             self.set_number(var, new);
-            return Ok(Val::Num(if prefix { self.num(inner)? } else { old.into() }));
+            if !prefix {
+                return Ok(Val::Num(old.into()));
+            }
+            // What comes later must not change it.
+            let now = self.num(inner)?;
+            return Ok(Val::Num(self.f.mov(now).into()));
         }
         let at = self.f.span().unwrap_or(inner.span);
         let new = self.add_to_map(inner, Opnd::Imm(by), at)?;

@@ -194,6 +194,16 @@ impl Lower<'_> {
                 (a, b) => self.compare_strings(expr, (a, &lt), (b, &rt), same, differ),
             };
         }
+        if let Type::Stack { .. } = lt {
+            // Its number in the map of stacks.
+            let (a, b) = (self.in_memory(l, &lt)?, self.in_memory(r, &rt)?);
+            let (x, y) = (
+                self.load_at(a, Size::W, false),
+                self.load_at(b, Size::W, false),
+            );
+            self.f.branch(Cond::Eq, x, y, same, differ);
+            return Ok(());
+        }
         let size = lt.size(&self.checked.structs);
         let parts = matches!(lt, Type::Tuple(_) | Type::Record(_));
         if size != rt.size(&self.checked.structs) && !parts {
@@ -282,9 +292,9 @@ impl Lower<'_> {
         let mut want = lit.to_vec();
         want.push(0);
         if want.len() > *size as usize {
-            // The string was cut: compare what there is room for.
-            want.truncate((*size as usize).saturating_sub(1));
-            want.push(0);
+            // There is no room for so long a string.
+            self.f.end(Term::Goto(differ));
+            return Ok(());
         }
         let addr = self.in_memory(val, ty)?;
         let mut at = 0usize;

@@ -35,8 +35,15 @@ impl Lower<'_> {
             match &last.kind {
                 StmtKind::If { cond, then, els } if !self.f.closed() => {
                     let (yes, no) = (self.f.block(), self.f.block());
-                    self.close_group();
-                    self.at(cond.span, |l| l.cond(cond, yes, no))?;
+                    if self.output_inside(cond) {
+                        // What the condition prints is a group of its own, too.
+                        let truth = self.at(cond.span, |l| l.truth(cond))?;
+                        self.close_group();
+                        self.f.branch(Cond::Ne, truth, 0, yes, no);
+                    } else {
+                        self.close_group();
+                        self.at(cond.span, |l| l.cond(cond, yes, no))?;
+                    }
                     let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
                     self.f.switch_to(yes);
                     self.block_tail(then)?;
@@ -289,10 +296,11 @@ impl Lower<'_> {
             has_output(self.checked, then) || els.is_some_and(|b| has_output(self.checked, b));
         let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
         if output {
-            self.park()?;
+            self.at(cond.span, |l| l.parked_cond(cond, yes, no))?;
+        } else {
+            self.close_group();
+            self.at(cond.span, |l| l.cond(cond, yes, no))?;
         }
-        self.close_group();
-        self.at(cond.span, |l| l.cond(cond, yes, no))?;
         let (cursor, cache) = (self.cursor.clone(), self.arg_cache.clone());
         let vars = self.vars.clone();
         for (block, arm) in [(yes, Some(then)), (no, els)] {
@@ -319,6 +327,26 @@ impl Lower<'_> {
 
     fn while_loop(&mut self, cond: &Expr, body: &Block) -> Result<(), Restart> {
         let (head, go, stop) = (self.f.block(), self.f.block(), self.f.block());
+        // A condition that prints belongs to the body: `if (cond) { } else { break; }`.
+        let inside = self.output_inside(cond).then(|| {
+            let stmt = |kind| Stmt {
+                kind,
+                span: cond.span,
+            };
+            let mut body = body.clone();
+            let leave = Block {
+                stmts: vec![stmt(StmtKind::Break)],
+                ..Block::default()
+            };
+            let check = stmt(StmtKind::If {
+                cond: cond.clone(),
+                then: Block::default(),
+                els: Some(leave),
+            });
+            body.stmts.insert(0, check);
+            body
+        });
+        let body = inside.as_ref().unwrap_or(body);
         self.hide(body);
         self.loop_body(
             body,
@@ -328,7 +356,10 @@ impl Lower<'_> {
                 l.f.end(Term::Goto(head));
                 l.f.switch_to(head);
                 l.budget(stop);
-                l.cond(cond, go, stop)?;
+                match inside {
+                    Some(_) => l.f.end(Term::Goto(go)),
+                    None => l.cond(cond, go, stop)?,
+                }
                 l.f.switch_to(go);
                 Ok(())
             },

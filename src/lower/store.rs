@@ -53,13 +53,12 @@ impl Lower<'_> {
                     return Ok(());
                 }
                 (ExprKind::Ternary { cond, then, els }, _) if !is_number(ty) => {
-                    let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
                     if self.output_inside(then) || self.output_inside(els) {
-                        return self.fail(
-                            expr,
-                            "this value is not a number, so no branch of `?:` can print",
-                        );
+                        let from = self.checked.ty(expr).clone();
+                        let val = self.value(expr)?;
+                        return self.store_val(val, &from, ty, to);
                     }
+                    let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
                     self.cond(cond, yes, no)?;
                     let cache = self.arg_cache.clone();
                     for (block, e) in [(yes, then), (no, els)] {

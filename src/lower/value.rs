@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     asm::{AluOp, Cond, Size, Width},
-    ir::{Op, Opnd, Term, VReg},
+    ir::{BlockId, Op, Opnd, Term, VReg},
     lang::{
         ast::{BinOp, Expr, ExprKind},
         checked::Res,
@@ -260,17 +260,33 @@ impl Lower<'_> {
     ) -> Result<Val, Restart> {
         let ty = self.checked.ty(expr).clone();
         let (yes, no, on) = (self.f.block(), self.f.block(), self.f.block());
+        let output = self.output_inside(then) || self.output_inside(els);
         if !is_number(&ty) && ty != Type::Void {
             let addr = self.alloc(ty.size(&self.checked.structs))?;
-            self.store_into(expr, &ty, addr)?;
+            if !output {
+                self.store_into(expr, &ty, addr)?;
+                return Ok(Val::Mem(addr));
+            }
+            self.parked_cond(cond, yes, no)?;
+            let (cache, cursor) = (self.arg_cache.clone(), self.cursor.clone());
+            for (block, e) in [(yes, then), (no, els)] {
+                self.f.switch_to(block);
+                self.cursor = cursor.clone();
+                self.store_into(e, &ty, addr)?;
+                self.park()?;
+                self.f.end(Term::Goto(on));
+                self.arg_cache = cache.clone();
+            }
+            self.cursor = cursor;
+            self.f.switch_to(on);
             return Ok(Val::Mem(addr));
         }
         let dst = self.f.vreg();
-        let output = self.output_inside(then) || self.output_inside(els);
         if output {
-            self.park()?;
+            self.parked_cond(cond, yes, no)?;
+        } else {
+            self.cond(cond, yes, no)?;
         }
-        self.cond(cond, yes, no)?;
         let (cache, cursor) = (self.arg_cache.clone(), self.cursor.clone());
         for (block, e) in [(yes, then), (no, els)] {
             self.f.switch_to(block);
@@ -287,6 +303,23 @@ impl Lower<'_> {
         self.cursor = cursor;
         self.f.switch_to(on);
         Ok(Val::Num(dst.into()))
+    }
+
+    /// `cond`, ahead of branches that print: the position is parked when they part, whatever the condition prints.
+    pub(super) fn parked_cond(
+        &mut self,
+        cond: &Expr,
+        yes: BlockId,
+        no: BlockId,
+    ) -> Result<(), Restart> {
+        if self.output_inside(cond) {
+            let truth = self.truth(cond)?;
+            self.park()?;
+            self.f.branch(Cond::Ne, truth, 0, yes, no);
+            return Ok(());
+        }
+        self.park()?;
+        self.cond(cond, yes, no)
     }
 
     pub(super) fn output_inside(&self, expr: &Expr) -> bool {

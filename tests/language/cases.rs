@@ -247,6 +247,28 @@ const BODIES: &[(&str, &str)] = &[
         "$x = 0; $y = $x && { print(\"no\"); 1 }; $z = $x || { print(\"yes\"); 1 } || { print(\"no\"); 0 }; print(($y, $z))",
         "yes|(false, true)",
     ),
+    // Conditions that print, and texts chosen by them.
+    (
+        "$x = 1; $y = $x ? { print(\"a\"); \"s1\" } : { print(\"b\"); \"s2\" }; print($y)",
+        "a|s1",
+    ),
+    (
+        "$x = 1; while ({ print(\"w\"); $x < 3 }) { print($x); $x++ }",
+        "w|1|w|2|w",
+    ),
+    (
+        "$x = 5; if ({ print(1); $x } > 3) { print(2); } else { print(3); } if ({ print(4); $x } > 9) { print(5) }",
+        "1|2|4",
+    ),
+    // Each step is a value of its own; a longer text is another text; blocks end with blocks.
+    (
+        "$a = 1; $b = $a++ + $a++; $c = ++$a + --$a; print(($a, $b, $c)); $t = \"abc\"; print($t == \"abcd\")",
+        "(3, 3, 7)|false",
+    ),
+    (
+        "$x = { let $y = 4; { let $z = $y * 2; $z + 1 } }; print($x); $k = kstack(1); print($k == $k)",
+        "9|true",
+    ),
     // Values of user space.
     (
         "printf(\"%s\\n\", macaddr(\"\\x01\\x02\\x03\\x04\\x05\\x06\"))",

@@ -312,6 +312,7 @@ impl Checker<'_> {
                 equality && matches!(**elem, Type::Int { bits: 8, .. })
             }
             (Type::Array(x, n), Type::Array(y, m)) => equality && x == y && n == m,
+            (Type::Stack { user: x, .. }, Type::Stack { user: y, .. }) => equality && x == y,
             (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(_), Type::Record(_)) => {
                 equality && !matches!(unify::join(&a, None, &b, None), Join::Clash)
             }

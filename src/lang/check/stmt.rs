@@ -305,7 +305,7 @@ impl Checker<'_> {
                 }
                 Some(row) => {
                     matches!(row.yields, builtin::Yield::Void)
-                        || matches!(row.name, "delete" | "find" | "write_user" | "skboutput")
+                        || matches!(row.name, "write_user" | "skboutput")
                 }
                 None => true,
             },

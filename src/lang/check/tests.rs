@@ -545,7 +545,7 @@ fn warnings() {
     );
     assert_eq!(
         warned(
-            "begin { @a[1] = 1; _ = has_key(@a, 1); delete(@a, 1); 1 == 1 ? print(1) : print(2); }"
+            "begin { @a[1] = 1; _ = has_key(@a, 1); _ = delete(@a, 1); 1 == 1 ? print(1) : print(2); }"
         ),
         Vec::<String>::new()
     );

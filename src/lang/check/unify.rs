@@ -85,6 +85,8 @@ pub(super) fn join(
         }
         (Bool, Int { .. }) | (Enum { .. }, Int { .. }) => Join::Same(b.clone()),
         (Int { .. }, Bool) | (Int { .. }, Enum { .. }) => Join::Same(a.clone()),
+        // Enumerators of two enums have only their numbers in common.
+        (Enum { .. }, Enum { .. }) => Join::Same(Type::I64),
         (Str { size: x }, Str { size: y }) => Join::Same(Str { size: *x.max(y) }),
         (Buf { size: x }, Buf { size: y }) => Join::Same(Buf { size: *x.max(y) }),
         (Ptr(inner), Ptr(_)) if **inner == Void => Join::Same(b.clone()),

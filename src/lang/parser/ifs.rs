@@ -51,7 +51,8 @@ impl IfParts {
     }
 }
 
-fn without_value(mut block: Block) -> Block {
+/// A block as a statement: its value is an expression that nobody takes.
+pub(super) fn without_value(mut block: Block) -> Block {
     if let Some(value) = block.value.take() {
         let span = value.span;
         block.stmts.push(Stmt {

@@ -1,6 +1,6 @@
 //! Blocks and statements.
 
-use super::{Parsed, Parser};
+use super::{Parsed, Parser, ifs};
 use crate::lang::{
     ast::{BinOp, Block, Expr, ExprKind, Stmt, StmtKind, Tag, TypeExpr, TypeExprKind},
     diag::Diagnostic,
@@ -96,6 +96,14 @@ impl Parser<'_> {
             } else {
                 parts.into_stmt()
             }
+        } else if self.is("{") {
+            let (mark, block) = (self.mark(), self.block(true)?);
+            if value && self.is("}") && block.value.is_some() {
+                let (whole, children) = (block.span, self.since(mark));
+                StmtKind::Expr(self.make(ExprKind::Block(block), whole, &children)?)
+            } else {
+                StmtKind::Block(ifs::without_value(block))
+            }
         } else {
             self.stmt_kind()?
         };
@@ -151,9 +159,6 @@ impl Parser<'_> {
     }
 
     fn stmt_kind(&mut self) -> Parsed<StmtKind> {
-        if self.is("{") {
-            return Ok(StmtKind::Block(self.block(false)?));
-        }
         if let Tok::Ident(word) = self.peek().tok.clone() {
             match word.as_str() {
                 "while" => {
