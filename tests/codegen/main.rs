@@ -35,7 +35,8 @@ fn load(code: &Code) -> Result<OwnedFd, String> {
         let mut log = vec![0; 1 << 22];
         let _ = prog_load(&spec, Some(&mut log));
         let text = String::from_utf8_lossy(&log);
-        let text = text.trim_end_matches('\0');
+        // Behind the end there may be what a path wrote that the verifier left again.
+        let text = text.split('\0').next().unwrap_or("");
         let tail: String = text.chars().skip(text.len().saturating_sub(3000)).collect();
         format!("{error}\n{tail}")
     })

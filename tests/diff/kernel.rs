@@ -61,7 +61,8 @@ pub(crate) fn run(code: &[u8], mem: &mut [u8]) -> Result<u32, String> {
             let mut log = vec![0; 1 << 20];
             let _ = load(TYPE_SYSCALL, code, &mut log);
             let text = String::from_utf8_lossy(&log).into_owned();
-            let text = text.trim_end_matches('\0').trim_end();
+            // Behind the end there may be what a path wrote that the verifier left again.
+            let text = text.split('\0').next().unwrap_or("").trim_end();
             let mut lines: Vec<&str> = text.lines().rev().take(4).collect();
             lines.reverse();
             return Err(format!("{error}: {}", lines.join(" | ")));
