@@ -65,7 +65,10 @@ pub(super) fn decided(cond: Cond, width: Width, a: &Scalar, b: &Scalar) -> Optio
                     || a.umax32 < b.umin32
                     || a.smin32 > b.smax32
                     || a.smax32 < b.smin32;
-                (apart || apart32).then_some(false)
+                // A bit that is known of both and differs (`tnum_overlap`, from 6.18 on).
+                let known = !(abits.mask | bbits.mask);
+                let bit = (abits.value ^ bbits.value) & known != 0;
+                (apart || apart32 || bit).then_some(false)
             };
             equal.map(|equal| equal == (cond == Cond::Eq))
         }
@@ -262,6 +265,20 @@ mod tests {
         let mut seven = Scalar::known(7);
         learn(Cond::Ne, true, Width::W64, &mut a, &mut seven);
         assert_eq!(a.umax, 6);
+    }
+
+    #[test]
+    fn a_known_bit_that_differs_decides() {
+        let four = Scalar {
+            bits: Tnum::new(0, !3),
+            ..Scalar::UNKNOWN
+        };
+        let two = Scalar::known(2);
+        for width in [Width::W64, Width::W32] {
+            assert_eq!(decided(Cond::Eq, width, &four, &two), Some(false));
+            assert_eq!(decided(Cond::Ne, width, &two, &four), Some(true));
+        }
+        assert_eq!(decided(Cond::Eq, Width::W64, &four, &Scalar::known(4)), None);
     }
 
     #[test]
