@@ -278,7 +278,10 @@ mod tests {
             assert_eq!(decided(Cond::Eq, width, &four, &two), Some(false));
             assert_eq!(decided(Cond::Ne, width, &two, &four), Some(true));
         }
-        assert_eq!(decided(Cond::Eq, Width::W64, &four, &Scalar::known(4)), None);
+        assert_eq!(
+            decided(Cond::Eq, Width::W64, &four, &Scalar::known(4)),
+            None
+        );
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub const VERIFIER: &[Message] = &[
     row("R{} unbounded memory access, make sure to bounds check any such access", "an offset or length has no upper bound that the verifier knows", "compare it with a constant, or mask it (`r1 &= 63`), right before the use and in the same register", "kernel/bpf/verifier.c: check_mem_size_reg"),
     row("R{} unbounded memory access, use 'var &= const' or 'if (var < const)'", "a length has no upper bound that the verifier knows", "compare it with a constant, or mask it (`r2 &= 63`), right before the call and in the same register", "kernel/bpf/verifier.c: check_mem_size_reg"),
     row("R{} is not a known constant{}", "an argument must be the same constant on every path", "put the number into the register right before the call", "kernel/bpf/verifier.c: check_helper_call"),
-    row("invalid BPF_LD_IMM insn", "a wide immediate is cut, or its second slot is not all zero but for `imm`", "give both slots; assemblers do that for `lddw` and ` ll`", "kernel/bpf/verifier.c: check_and_resolve_insns"),
+    row("invalid BPF_LD_IMM insn", "a wide immediate is cut, or its second slot is not all zero but for `imm`", "give both slots; assemblers do that for `lddw` and ` ll`", "kernel/bpf/verifier.c: resolve_pseudo_ldimm64"),
     row("tail_call is only allowed in {}", "a tail call from a function of the program that cannot have one", "call bpf_tail_call in the main program", "kernel/bpf/verifier.c: check_max_stack_depth_subprog"),
     row("arg#{} reference type({}) size cannot be determined{}", "a global function takes a pointer whose type says no size", "declare the function static, or give the argument a sized type", "kernel/bpf/btf.c: btf_prepare_func_args"),
     row("addr_space_cast insn can only convert between address space 1 and 0", "the cast has other address spaces, and programs have two: 0 for the kernel and 1 for an arena", "cast from 1 to 0 or from 0 to 1", "kernel/bpf/verifier.c: check_alu_op"),
@@ -155,7 +155,7 @@ pub const VERIFIER: &[Message] = &[
     row("R{} must be a known constant", "the argument must be a constant", "put a constant into the register right before the call", "kernel/bpf/verifier.c: check_func_arg"),
     row("callback function not static", "a callback needs BTF of a static function", "give the function BTF with static linkage", "kernel/bpf/verifier.c: check_ld_imm"),
     row("the call stack of {} frames is too deep", "functions call each other more than 8 deep", "call less deep", "kernel/bpf/verifier.c: check_func_call"),
-    row("tail_calls are not allowed in non-JITed programs with bpf-to-bpf calls", "tail calls together with functions need the JIT", "switch on net.core.bpf_jit_enable, or leave one out", "kernel/bpf/verifier.c: bpf_fixup_call_args"),
+    row("tail_calls are not allowed in non-JITed programs with bpf-to-bpf calls", "tail calls together with functions need the JIT", "switch on net.core.bpf_jit_enable, or leave one out", "kernel/bpf/verifier.c: fixup_call_args"),
     row("function calls are not allowed while holding a lock", "a call between bpf_spin_lock and bpf_spin_unlock", "do the call before or after", "kernel/bpf/verifier.c: check_func_call"),
     // References.
     row("Unreleased reference id={} alloc_insn={}", "what a helper gave (ring record, socket) is not given back on some path", "submit or discard the record, release the socket, on every path to exit; the instruction named took it", "kernel/bpf/verifier.c: check_reference_leak"),
@@ -166,7 +166,7 @@ pub const VERIFIER: &[Message] = &[
     // Control flow.
     row("recursive call{}", "a function calls itself, directly or through others; the stack of frames is fixed", "write a loop, or bpf_loop", "kernel/bpf/verifier.c: check_max_stack_depth_subprog"),
     row("no program starts at insn {}", "a call leads to a place that is no function's first instruction", "check the distance: it counts slots from the next instruction", "kernel/bpf/verifier.c: find_subprog"),
-    row("insn {} cannot be patched due to 16-bit range", "the verifier puts instructions in, and a jump over them gets too far", "split the program into functions, or use gotol", "kernel/bpf/verifier.c: adjust_insn_aux_data"),
+    row("insn {} cannot be patched due to 16-bit range", "the verifier puts instructions in, and a jump over them gets too far", "split the program into functions, or use gotol", "kernel/bpf/verifier.c: bpf_patch_insn_data"),
     row("unreachable insn {}", "no path leads to the instruction", "remove it, or jump to it", "kernel/bpf/verifier.c: check_cfg"),
     row("last insn is not an exit or jmp", "execution would run past the end of the program or of a function", "end every function with `exit` or a jump", "kernel/bpf/verifier.c: check_subprogs"),
     row("jump out of range from insn {} to {}", "a jump leaves the program or its function", "check the distance: it counts slots from the next instruction", "kernel/bpf/verifier.c: check_subprogs"),

@@ -321,7 +321,7 @@ pub(crate) fn nudge(rng: &mut Rng, insns: &mut [Insn]) {
         match &mut insns[at] {
             Insn::Load { off, size, .. } | Insn::Store { off, size, .. } => match rng.below(4) {
                 0 => *size = rng.pick(SIZES),
-                _ => *off += by,
+                _ => *off = off.wrapping_add(by),
             },
             Insn::Alu {
                 op,
@@ -346,6 +346,15 @@ pub(crate) fn nudge(rng: &mut Rng, insns: &mut [Insn]) {
                 _ => *cond = rng.pick(CONDS),
             },
             _ => continue,
+        }
+        // There is no load of eight bytes that extends the sign.
+        if let Insn::Load {
+            size: Size::DW,
+            signed,
+            ..
+        } = &mut insns[at]
+        {
+            *signed = false;
         }
         return;
     }
