@@ -7,9 +7,10 @@
 
 use std::{
     io::{self, Write},
-    os::fd::{AsFd, AsRawFd},
-    sync::atomic::{AtomicU64, Ordering},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
 use nix::sys::{
@@ -27,25 +28,45 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 /// For so long one serves all that attach in this process.
 const SERVES_NS: u64 = 20_000_000;
 
+/// Nothing more is to be attached for now.
+static OVER: AtomicBool = AtomicBool::new(false);
+/// Until then the lock is taken again in that distance, so often at most.
+const EVERY: Duration = Duration::from_millis(2);
+const MOST: usize = 8;
+
 /// Begins to wait, unless somebody has a moment ago. Where it fails, attaching takes as long as it takes.
 pub fn begin() {
     let now = monotonic_ns();
     if now.saturating_sub(LAST.swap(now, Ordering::Relaxed)) < SERVES_NS {
         return;
     }
+    OVER.store(false, Ordering::Relaxed);
     // Without another thread there is no head start.
     let _ = thread::Builder::new()
         .name("head start".to_owned())
         .spawn(|| {
             // Signals are for the thread that waits for them by descriptor.
             if SigSet::all().thread_block().is_ok() {
-                drop(probe_nothing());
+                let mut held = Vec::new();
+                // The wait serves for some milliseconds after the last one that took the lock.
+                while held.len() < MOST
+                    && !OVER.load(Ordering::Relaxed)
+                    && let Ok(link) = probe_nothing()
+                {
+                    held.push(link);
+                    thread::sleep(EVERY);
+                }
             }
         });
 }
 
+/// What was to be attached is.
+pub fn over() {
+    OVER.store(true, Ordering::Relaxed);
+}
+
 /// Probes a byte that never runs.
-fn probe_nothing() -> io::Result<()> {
+fn probe_nothing() -> io::Result<OwnedFd> {
     let _why = trace::because(|| {
         "the kernel's wait before the first user probe, begun while the script is compiled"
             .to_owned()
@@ -76,5 +97,5 @@ fn probe_nothing() -> io::Result<()> {
         ret: false,
         pid: 0,
     };
-    bpf::link_uprobe_multi(program.as_fd(), &nothing).map(drop)
+    bpf::link_uprobe_multi(program.as_fd(), &nothing)
 }

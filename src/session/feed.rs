@@ -11,7 +11,7 @@ use crate::{
     kernel::cpus,
     loader::Loaded,
     runtime::{
-        MapReader,
+        self, MapReader,
         attach::{self, AttachOptions, Attachment},
         hit::{Hits, Whole},
         perf_ring::{Drained, Record, Rings},
@@ -90,6 +90,7 @@ impl Feed {
         };
         feed.call(|spec| matches!(spec, AttachSpec::Begin))?;
         feed.attach(multi)?;
+        runtime::head_start::over();
         // What compiling took is not needed again.
         process::trim_heap();
         Ok(feed)

@@ -241,6 +241,7 @@ fn to_the_end(
         run.player.flush();
         return Err(err);
     }
+    head_start::over();
     // In a test's block stands what `begin` printed before it.
     if options.as_bpftrace && options.mode == Mode::Trace {
         run.drain(true)?;
