@@ -14,16 +14,22 @@ mod fn_maps;
 mod fn_types;
 mod fn_values;
 mod format;
+mod functions;
+mod grow;
 mod kernel;
 mod kernel_types;
+mod map_slots;
 mod ops;
 mod points;
 mod prune;
 mod said;
+mod sites;
+mod step;
 mod stmt;
 mod structs;
 mod unify;
 mod usdt_args;
+mod variables;
 mod words;
 
 #[cfg(test)]
