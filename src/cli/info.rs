@@ -30,7 +30,14 @@ const BUILD: &[(&str, &str)] = &[
     ("libdw (DWARF support)", "yes"),
     ("libsystemd (systemd notify support)", "no"),
     ("blazesym (advanced symbolization)", "no"),
-    ("dwunwind (DWARF stack unwinding)", "no"),
+    (
+        "dwunwind (DWARF stack unwinding)",
+        if cfg!(target_arch = "x86_64") {
+            "yes"
+        } else {
+            "no"
+        },
+    ),
 ];
 
 /// Source: `include/uapi/linux/bpf.h`; `bpf_get_func_ip` came with the attach cookie in 5.15, `bpf_d_path` in 5.10.
