@@ -22,9 +22,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Bytes of a payload that become digits at once.
-const PIECE: usize = 16 << 10;
-
 /// Writes an event and the end of its line; `decode` adds a message's fields as `decoded`, or why there are none as
 /// `undecoded`. Payloads are written piece by piece: their digits never lie in memory at once.
 pub fn event(out: &mut Output, event: &Event, decode: bool) {
@@ -97,10 +94,7 @@ enum Piece<'e> {
 
 fn digits(out: &mut Output, bytes: &[u8]) {
     out.buf.push(b'"');
-    for part in bytes.chunks(PIECE) {
-        lines::hex(&mut out.buf, part);
-        out.commit();
-    }
+    lines::digits(out, bytes);
     out.buf.push(b'"');
 }
 

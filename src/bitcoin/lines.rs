@@ -1,7 +1,10 @@
 //! Lines of the tools that print one for each event, as the scripts in Bitcoin Core's `contrib/tracing` print them.
 
 use super::wire;
-use crate::trace::{Event, Value};
+use crate::{
+    runtime::Output,
+    trace::{Event, Value},
+};
 use std::{
     borrow::Cow,
     fmt::{self, Display, Write},
@@ -125,6 +128,17 @@ pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     };
     out.reserve(2 * bytes.len());
     out.extend(bytes.iter().flat_map(|byte| PAIRS[usize::from(*byte)]));
+}
+
+/// Bytes of a payload that become digits at once.
+const PIECE: usize = 16 << 10;
+
+/// Writes bytes in hexadecimal, piece by piece: the digits of a whole block never lie in memory at once.
+pub fn digits(out: &mut Output, bytes: &[u8]) {
+    for part in bytes.chunks(PIECE) {
+        hex(&mut out.buf, part);
+        out.commit();
+    }
 }
 
 /// `INBOUND conn from 127.0.0.1:45324: id=1, type=inbound, network=0, total=1` and the like.

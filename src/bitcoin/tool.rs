@@ -339,9 +339,6 @@ pub(super) fn plan(tracepoints: &[&str], payload: bool, options: &Options) -> Pl
     }
 }
 
-/// Bytes of a payload that become digits at once.
-const PIECE: usize = 16 << 10;
-
 /// Longest wait for an event: a signal is looked at in between.
 const WAIT: Duration = Duration::from_millis(50);
 
@@ -423,11 +420,7 @@ impl Run<'_> {
         }
         self.write();
         if digits {
-            // Piece by piece: the digits of a whole block would take twice its memory again.
-            for part in event.bytes("bytes").unwrap_or_default().chunks(PIECE) {
-                lines::hex(&mut self.out.buf, part);
-                self.out.commit();
-            }
+            lines::digits(&mut self.out, event.bytes("bytes").unwrap_or_default());
             self.out.buf.push(b'\n');
         }
         match self.out.commit() {

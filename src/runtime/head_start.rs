@@ -31,8 +31,8 @@ const SERVES_NS: u64 = 20_000_000;
 /// Nothing more is to be attached for now.
 static OVER: AtomicBool = AtomicBool::new(false);
 /// Until then the lock is taken again in that distance, so often at most.
-const EVERY: Duration = Duration::from_millis(2);
-const MOST: usize = 8;
+const EVERY: Duration = Duration::from_millis(3);
+const MOST: usize = 5;
 
 /// Begins to wait, unless somebody has a moment ago. Where it fails, attaching takes as long as it takes.
 pub fn begin() {
