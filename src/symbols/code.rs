@@ -24,7 +24,7 @@ const MAX_RANGES: usize = 4096;
 pub struct CodeFile {
     /// Path as the process saw it.
     pub path: PathBuf,
-    /// The build, as [`build`] has it; empty if the file could not be opened.
+    /// The build, its build id or what stands for it; empty if the file could not be opened.
     pub build: String,
 }
 
