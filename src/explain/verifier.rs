@@ -119,6 +119,7 @@ pub const VERIFIER: &[Message] = &[
     row("kernel function {} args#{} expected pointer to {} but R{} has a pointer to {}", "the kernel function takes another structure", "pass the one that its name says", "kernel/bpf/verifier.c: process_kf_arg_ptr_to_btf_id"),
     row("release kernel function {} expects refcounted PTR_TO_BTF_ID", "a call gives back what the program did not take itself", "give back what an acquiring call gave", "kernel/bpf/verifier.c: check_kfunc_args"),
     row("tail_call is not allowed in subprogs without BTF", "a function of the program makes a tail call, and the verifier has no BTF to see that it returns a number", "load the program with BTF that describes its functions, or make the tail call in the program itself", "kernel/bpf/verifier.c: check_subprogs"),
+    row("local type ID argument must be in range [0, U32_MAX]", "objects are made of a type of the program, whose BTF id has to be a constant", "make the program with clang, which puts the id there", "kernel/bpf/verifier.c: check_kfunc_call"),
     row("helper access to the packet is not allowed", "this helper does not take pointers into the packet", "copy the bytes to the stack first", "kernel/bpf/verifier.c: check_helper_mem_access"),
     // Stack.
     row("invalid variable-offset {}stack R{} {}", "a stack access at an offset that varies too much, or by a program that may not do that", "bound the offset so that every byte lies inside the frame", "kernel/bpf/verifier.c: check_stack_access_within_bounds"),
