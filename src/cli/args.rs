@@ -2,7 +2,11 @@
 
 use super::{Call, CliError, env};
 use crate::session::{Attach, Buffering, Format, Mode, Options, Script, Stage};
-use crate::{runtime::child::split_words, sys::errno::Described};
+use crate::{
+    runtime::child::{ChildError, split_words},
+    symbols,
+    sys::errno::Described,
+};
 use clap::{
     Arg, ArgAction, ArgMatches,
     builder::{PossibleValuesParser, ValueParser},
@@ -29,14 +33,17 @@ enum Takes {
     SomeOf(&'static str, &'static [&'static str]),
     /// Paths, repeatable.
     Paths(&'static str),
+    /// Paths, separated by colons, repeatable.
+    Dirs(&'static str),
 }
-use Takes::{Count, Nothing, Number, Numbers, OneOf, Path, Paths, SomeOf, Value};
+use Takes::{Count, Dirs, Nothing, Number, Numbers, OneOf, Path, Paths, SomeOf, Value};
 
 /// One flag: long name, short name, what it takes, help (empty: not shown).
 struct Flag(&'static str, Option<char>, Takes, &'static str);
 
 const STAGES: &[&str] = &[
     "all",
+    "parse",
     "ast",
     "types",
     "codegen",
@@ -165,6 +172,18 @@ const FLAGS: &[Flag] = &[
     Flag("include", None, Paths("FILE"), ""),
     Flag("include-dir", Some('I'), Paths("DIR"), ""),
     Flag(
+        "debuginfo",
+        None,
+        Dirs("DIR[:DIR]"),
+        "Look for debug information there, too; + before a DIR takes a file whose checksum is right",
+    ),
+    Flag(
+        "traceable-functions",
+        None,
+        Path("FILE"),
+        "Functions of the kernel that can be probed, a name a line",
+    ),
+    Flag(
         "no-feature",
         None,
         SomeOf("FEATURE", FEATURES),
@@ -228,7 +247,7 @@ pub(super) const TRACE_SYSCALLS: &str =
 
 /// The stages of `-d`, and what they are here. There is no libbpf; the verifier's log is shown whenever it objects.
 const DEBUG: &[(&[&str], Stage)] = &[
-    (&["ast", "types"], Stage::Ast),
+    (&["parse", "ast", "types"], Stage::Ast),
     (&["codegen"], Stage::RawIr),
     (&["codegen-opt"], Stage::Ir),
     (&["dis"], Stage::Asm),
@@ -306,6 +325,11 @@ fn flag(row: &Flag) -> Arg {
         Paths(word) => arg
             .value_name(*word)
             .action(ArgAction::Append)
+            .value_parser(ValueParser::path_buf()),
+        Dirs(word) => arg
+            .value_name(*word)
+            .action(ArgAction::Append)
+            .value_delimiter(':')
             .value_parser(ValueParser::path_buf()),
     }
 }
@@ -385,10 +409,15 @@ pub(super) fn options(matches: &ArgMatches, call: &Call) -> Result<Options, CliE
     for word in rest {
         let word = utf8(word)?;
         match word.strip_prefix("--") {
-            Some(named) if !named.is_empty() => options.named.push(match named.split_once('=') {
-                Some((name, value)) => (name.to_string(), Some(value.to_string())),
-                None => (named.to_string(), None),
-            }),
+            Some(named) if !named.is_empty() => {
+                let (name, value) = match named.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_string())),
+                    None => (named, None),
+                };
+                // The last one counts.
+                options.named.retain(|(known, _)| known != name);
+                options.named.push((name.to_string(), value));
+            }
             _ => options.params.push(word),
         }
     }
@@ -426,10 +455,15 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliErr
             .any(|s| s == "all" || names.contains(&s.as_str()))
     };
     let without = words("no-feature");
+    symbols::search_debug_files(paths("debuginfo"));
     let command = word("cmd")
         // An empty command is none there.
-        .filter(|line| !(call.as_bpftrace() && line.trim().is_empty()))
-        .map(split_words)
+        .filter(|line| !(call.as_bpftrace() && line.is_empty()))
+        .map(|line| match split_words(line) {
+            // What starts nothing is told when it is started.
+            Err(ChildError::Empty) if call.as_bpftrace() => Ok(Vec::new()),
+            words => words,
+        })
         .transpose();
     Ok(Options {
         command: command.map_err(CliError::failed)?,
@@ -481,6 +515,7 @@ pub(super) fn flags(matches: &ArgMatches, call: &Call) -> Result<Options, CliErr
             (false, false) => Mode::Trace,
         },
         without,
+        traceable: matches.get_one::<PathBuf>("traceable-functions").cloned(),
         no_loss: matches.get_flag("no-loss"),
         as_bpftrace: call.as_bpftrace(),
         ..Options::default()

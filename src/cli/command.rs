@@ -4,7 +4,7 @@ use super::{
     CliError, args, asm, audit, bitcoin, check, completions, demo, disasm, exec, explain, features,
     learn, man, record, replay, run, simulate, usage, verify,
 };
-use crate::demo as target;
+use crate::{demo as target, session::color};
 use clap::{Arg, ArgMatches};
 use std::{
     ffi::OsString,
@@ -227,7 +227,10 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
     };
     let command = args::add(clap::Command::new(name).version(version));
     if as_bpftrace {
-        return command.disable_help_subcommand(true);
+        return command
+            .disable_help_subcommand(true)
+            .args_override_self(true)
+            .infer_long_args(true);
     }
     command
         .args_conflicts_with_subcommands(true)
@@ -244,6 +247,10 @@ pub(super) fn clap_command(as_bpftrace: bool) -> clap::Command {
 /// # Errors
 /// What the command could not do, with the exit code it stands for.
 pub fn dispatch(call: &Call) -> Result<(), CliError> {
+    if let Some(text) = color::complaint().filter(|_| call.as_bpftrace) {
+        // Whoever closed stderr does not want to know.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
     let matches = match clap_command(call.as_bpftrace).try_get_matches_from(&call.argv) {
         Ok(matches) => matches,
         Err(err) if err.use_stderr() && call.as_bpftrace => return Err(usage::of(&err)),

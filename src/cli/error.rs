@@ -1,6 +1,6 @@
 //! Why a command did not succeed.
 
-use crate::lang::diag;
+use crate::{lang::diag, session::color};
 use std::{fmt, io};
 
 /// Why a command did not succeed, with what the user may do about it.
@@ -64,7 +64,7 @@ impl CliError {
     pub fn text(&self, as_bpftrace: bool) -> String {
         let text = self.to_string();
         if as_bpftrace {
-            diag::bpftrace::words(&text)
+            diag::bpftrace::words(&text, color::wanted())
         } else {
             text
         }

@@ -8,13 +8,7 @@ use crate::{
     sys::errno::Described,
     wildcard,
 };
-use std::fmt::Write;
-
-/// Where the kernel lists the functions that can be probed.
-const TRACEABLE: &[&str] = &[
-    "/sys/kernel/tracing/available_filter_functions",
-    "/sys/kernel/debug/tracing/available_filter_functions",
-];
+use std::{collections::HashSet, fmt::Write};
 
 /// A probe type of the kernel with its spellings.
 struct Row {
@@ -243,10 +237,18 @@ fn wants_of_vmlinux(asked: &Asked<'_>, kind: &str, name: &str) -> bool {
     asked.wants(kind, &full) || asked.whole.is_none() && asked.wants(kind, name)
 }
 
+/// The functions that the kernel lets be probed, where it says.
+fn traceable() -> Result<Option<HashSet<String>>, CliError> {
+    tracefs::traceable(None)
+        .map_err(|err| CliError::failed(format!("read traceable functions: {}", Described(&err))))
+}
+
 fn functions(out: &mut String, asked: &Asked<'_>, kind: &str) -> Result<(), CliError> {
     let btf = kernel_types()?;
+    let traceable = traceable()?;
     let mut found: Vec<(&str, u32)> = (btf.all(&[Kind::Func]))
         .filter(|(_, name)| wants_of_vmlinux(asked, kind, name))
+        .filter(|(_, name)| traceable.as_ref().is_none_or(|all| all.contains(*name)))
         .map(|(id, name)| (name, id))
         .collect();
     found.sort_unstable();
@@ -281,14 +283,8 @@ fn symbols(out: &mut String, asked: &Asked<'_>, kind: &str) -> Result<(), CliErr
         // This kernel has no kprobes.
         return Ok(());
     }
-    let traceable = TRACEABLE
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok());
-    let mut found: Vec<String> = match traceable {
-        Some(text) => {
-            let lines = text.lines().filter(|line| !line.contains('['));
-            lines.map(|line| line.trim().to_owned()).collect()
-        }
+    let mut found: Vec<String> = match traceable()? {
+        Some(names) => names.into_iter().collect(),
         None => {
             let text = std::fs::read_to_string("/proc/kallsyms").map_err(|err| {
                 CliError::failed(format!("read /proc/kallsyms: {}", Described(&err)))

@@ -16,12 +16,7 @@ use crate::{
     suggest,
     sys::errno::Described,
 };
-use std::{
-    ffi::OsString,
-    fmt::Write,
-    fs::File,
-    io::{IsTerminal, Read},
-};
+use std::{ffi::OsString, fmt::Write, fs::File, io::Read};
 
 /// Complaints shown of one text; of more their number is told.
 const SHOWN: usize = 10;
@@ -109,7 +104,7 @@ impl Source {
     }
 
     fn errors(&self, diagnostics: &[Diagnostic]) -> CliError {
-        let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let color = crate::session::color::wanted();
         let shown = diagnostics.get(..SHOWN).unwrap_or(diagnostics);
         let mut out = diag::render(shown, &self.name, &self.text, color);
         out.truncate(out.trim_end().len());

@@ -14,7 +14,7 @@ use crate::{
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
 use std::{
     fmt::Write as _,
-    io::{BufWriter, IsTerminal, Write},
+    io::{BufWriter, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -75,7 +75,7 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     let expect = matches.get_one::<PathBuf>("expect");
     let expected = expect.map(|path| read("", path)).transpose()?;
     let script = script(&options, &recording);
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = crate::session::color::wanted();
     let failed = |err: ReplayError| match (err.render(&script, color), err) {
         (Some(text), _) => CliError::Diagnosed(text.trim_end().to_string()),
         (None, ReplayError::Read(err)) => wrong(err),

@@ -10,7 +10,7 @@ use crate::{
 use clap::{Arg, ArgAction, ArgMatches, builder::ValueParser};
 use std::{
     fs,
-    io::{IsTerminal, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -98,7 +98,7 @@ pub(super) fn run(matches: &ArgMatches, call: &Call) -> Result<(), CliError> {
     let text = simulate::events::text(&bytes).map_err(|err| at(&err))?;
     let events = simulate::events::Events::of(text).map_err(|err| at(&err))?;
     let script = script(&options, matches);
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = crate::session::color::wanted();
     let compiled = simulate::compile(&script, &events.shapes).map_err(|err| match err {
         simulate::ScriptError::Binary(err) => CliError::failed(err),
         err => CliError::Diagnosed(err.render(&script, color).trim_end().to_string()),

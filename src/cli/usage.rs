@@ -74,6 +74,18 @@ pub(super) fn of(err: &clap::Error) -> CliError {
             };
             Some(format!("bpftrace: {what}\n{CALLS}"))
         }
+        ErrorKind::TooManyValues => {
+            let what = format!("option '{arg}' doesn't allow an argument");
+            Some(format!("bpftrace: {what}\n{CALLS}"))
+        }
+        ErrorKind::ValueValidation
+            if arg.starts_with("--pid") && value.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            Some(match value.bytes().all(|b| b.is_ascii_digit()) {
+                true => format!("error: Pid out of range: {value}"),
+                false => format!("error: Failed to parse pid: invalid trailing bytes: {value}"),
+            })
+        }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let row = VALUES.iter().find(|(flag, _)| arg.starts_with(flag));
             row.map(|(_, said)| said.replace("{}", value))

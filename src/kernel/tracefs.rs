@@ -5,6 +5,7 @@ use crate::{
     wildcard,
 };
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -46,6 +47,26 @@ fn matching(dir: &Path, pattern: &str) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The functions of the kernel itself that can be probed, from `file` or as tracefs lists them; `None` where tracefs does
+/// not say (`available_filter_functions` needs dynamic ftrace).
+///
+/// # Errors
+/// `file` cannot be read.
+pub fn traceable(file: Option<&Path>) -> io::Result<Option<HashSet<String>>> {
+    let text = match file {
+        Some(file) => Some(fs::read_to_string(file)?),
+        None => ROOTS
+            .iter()
+            .map(|root| Path::new(root).join("available_filter_functions"))
+            .find_map(|path| fs::read_to_string(path).ok()),
+    };
+    // A function of a module has that in brackets behind it.
+    Ok(text.map(|text| {
+        let names = text.lines().filter(|line| !line.contains('['));
+        names.map(|line| line.trim().to_owned()).collect()
+    }))
 }
 
 /// The tracepoints of the groups and names that match: group and name, sorted. Those without an id are no events that

@@ -359,6 +359,50 @@ pub fn parts_said(point: &AttachPoint, wants: &str) -> String {
     format!("{name} probe type requires {wants} arguments, found {found}")
 }
 
+/// What bpftrace says of a probe whose patterns match nothing.
+pub const NO_PLACES: &str = "Probe has no valid attach points.";
+
+/// What may be done about it.
+pub const IF_EXPECTED: &str =
+    " If this is expected, set the 'missing_probes' config variable to 'warn'.";
+
+impl Wanted {
+    /// Whether one of its names is a pattern: that nothing matches it is no fault where the probe has other places.
+    pub fn is_pattern(&self) -> bool {
+        match self {
+            Wanted::Usdt {
+                path,
+                provider,
+                name,
+            } => is_pattern(path) || provider.as_deref().is_none_or(is_pattern) || is_pattern(name),
+            Wanted::Uprobe {
+                path,
+                function,
+                cpp,
+                offset,
+                ..
+            } => is_pattern(path) || is_pattern(function) || *cpp || *offset != 0,
+        }
+    }
+
+    /// What bpftrace says of it where it is not there.
+    pub fn absent(&self) -> String {
+        match self {
+            _ if self.is_pattern() => format!("{NO_PLACES}{IF_EXPECTED}"),
+            Wanted::Uprobe {
+                path,
+                function,
+                ret,
+                ..
+            } => {
+                let kind = if *ret { "uretprobe" } else { "uprobe" };
+                format!("No matches for {kind} {path}:{function}.")
+            }
+            Wanted::Usdt { path, name, .. } => format!("No matches for usdt {path}:{name}."),
+        }
+    }
+}
+
 /// What bpftrace says of a `usdt` probe that names no file where no process is traced.
 pub const NO_PATH: &str = "usdt probe must specify at least path or pid to probe. To target all paths/pids set the path to '*'.";
 
@@ -634,21 +678,29 @@ fn counted(
         return Err(
             Diagnostic::error(point.span, format!("unknown {kind} event `{event}`"))
                 .maybe_help(suggest::did_you_mean(event, names))
-                .said(format!("{event} is not a {kind} probe")),
+                .said(match is_pattern(event) {
+                    true => format!("wildcards are not allowed for {kind} probe type"),
+                    false => format!("{event} is not a {kind} probe"),
+                }),
         );
     };
-    if count.is_empty() {
-        return Ok((*config, *default));
-    }
     match number::parse(count) {
-        Ok(n) if n > 0 => Ok((*config, n)),
-        _ => Err(
-            Diagnostic::error(point.span, format!("`{count}` is no count of events")).said(
-                format!("Invalid count for software probe: invalid integer: {count}"),
-            ),
-        ),
+        _ if count.is_empty() => Ok((*config, *default)),
+        Ok(0) => Ok((*config, *default)),
+        Ok(n) => Ok((*config, n)),
+        Err(_) => {
+            let said = match count.starts_with('-') {
+                true => format!("{kind} count should be a positive integer"),
+                false => format!("Invalid count for {kind} probe: invalid integer: {count}"),
+            };
+            let text = format!("`{count}` is no count of events");
+            Err(Diagnostic::error(point.span, text).said(said))
+        }
     }
 }
+
+/// bpftrace's hint where a mode is none.
+pub const WATCH_MODES: &str = "supported modes: x,w,rw";
 
 /// Address, length and `HW_BREAKPOINT_*` bits of a watchpoint.
 pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
@@ -712,7 +764,8 @@ pub fn watch(point: &AttachPoint) -> Result<(u64, u64, u32), Diagnostic> {
         return fail(
             format!("`{mode}` is no mode of a watchpoint (`x` stands alone)"),
             format!("invalid watchpoint mode: {mode}"),
-        );
+        )
+        .map_err(|diag| diag.said_hint(WATCH_MODES));
     }
     Ok((addr, len, bits))
 }

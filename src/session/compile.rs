@@ -6,7 +6,7 @@ use super::{
     headers, imports,
     target::Lookup,
 };
-use super::{debug, kernel};
+use super::{color, debug, kernel};
 use crate::{
     check, compile,
     kernel::{cpus, detect, features},
@@ -23,7 +23,7 @@ use crate::{
     symbols::Symbolizer,
     vm,
 };
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 /// A script on its way, and what it is compiled for.
 pub struct Session<'a> {
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
         };
         let binaries = lookup.binaries()?;
         let debug = debug::read(&script, &binaries, arch())?;
-        let kernel = kernel::read(&script, &options.params)?;
+        let kernel = kernel::read(&script, &options.params, options.traceable.as_deref())?;
         let target = Target {
             arch: arch(),
             cpus: cpus::possible_count().map_err(|err| SessionError::Io("count cpus", err))?,
@@ -429,7 +429,7 @@ fn script_error(diagnostics: &[Diagnostic], options: &Options) -> SessionError {
 }
 
 fn render(diagnostics: &[Diagnostic], options: &Options) -> String {
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let color = color::wanted();
     let show = if options.as_bpftrace {
         diag::bpftrace::render
     } else {

@@ -136,7 +136,14 @@ fn convert(found: &dwarf::Signature, info: &mut DebugInfo, arch: Arch) -> Signat
     let mut params = Vec::new();
     for (name, ty) in &found.params {
         let place = places.next(types, *ty).map(|index| {
-            let ty = Converter::new(types, &mut info.structs).convert(*ty);
+            // An enumerator has its name where the type is written down, not as an argument.
+            let ty = match Converter::new(types, &mut info.structs).convert(*ty) {
+                Type::Enum { bits, .. } => Type::Int {
+                    bits,
+                    signed: false,
+                },
+                ty => ty,
+            };
             (ty, index)
         });
         params.push(Param {
@@ -255,6 +262,16 @@ impl Places {
                     self.stack += 1;
                 }
                 Err(class.why(types, ty))
+            }
+            Class::Wide if is_struct(types, ty) => {
+                let (used, stack) = (self.used, self.stack);
+                self.pass_wide(types, ty);
+                let in_memory = self.arch == Arch::X86_64 || self.used == used;
+                match (self.lost, self.used > used) {
+                    (false, true) if types.size(ty) <= 16 => Ok(used),
+                    (false, false) if in_memory && self.stack > stack => Ok(self.all + stack),
+                    _ => Err(class.why(types, ty)),
+                }
             }
             Class::Void | Class::Wide => {
                 self.pass_wide(types, ty);

@@ -89,6 +89,8 @@ pub enum SessionError {
     },
     /// The file of `-o` cannot be made.
     OutputFile(PathBuf, io::Error),
+    /// The file of `--traceable-functions` cannot be read.
+    Traceable(PathBuf, io::Error),
     /// A file or a system call besides.
     Io(&'static str, io::Error),
 }
@@ -250,6 +252,14 @@ impl fmt::Display for SessionError {
             SessionError::OutputFile(path, err) => {
                 write!(f, "create `{}`: {}", path.display(), Described(err))
             }
+            SessionError::Traceable(path, err) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "read traceable functions from `{path}`: {}",
+                    Described(err)
+                )
+            }
             SessionError::Io(what, err) => write!(f, "{what}: {}", Described(err)),
         }
     }
@@ -272,6 +282,7 @@ impl std::error::Error for SessionError {
             | SessionError::Process(_, err)
             | SessionError::Import(_, err)
             | SessionError::OutputFile(_, err)
+            | SessionError::Traceable(_, err)
             | SessionError::Io(_, err) => Some(err),
             SessionError::Script(_)
             | SessionError::Setup(_)

@@ -4,11 +4,16 @@ use super::error::SessionError;
 use crate::{
     btf,
     kernel::tracefs,
-    lang::{WantedKernel, ast::Script, points::Kernel as Want, wanted_kernel},
+    lang::{
+        WantedKernel,
+        ast::Script,
+        points::{Kernel as Want, is_pattern},
+        wanted_kernel,
+    },
     spec::Kernel,
     wildcard,
 };
-use std::os::unix::fs::MetadataExt;
+use std::{os::unix::fs::MetadataExt, path::Path};
 
 /// Where the kernel lists its symbols.
 const SYMBOLS: &str = "/proc/kallsyms";
@@ -17,7 +22,11 @@ const SYMBOLS: &str = "/proc/kallsyms";
 ///
 /// # Errors
 /// A script with tracepoints on a system that shows none.
-pub(super) fn read(script: &Script, params: &[String]) -> Result<Kernel, SessionError> {
+pub(super) fn read(
+    script: &Script,
+    params: &[String],
+    traceable: Option<&Path>,
+) -> Result<Kernel, SessionError> {
     let wanted = wanted_kernel(script, params);
     let mut kernel = Kernel {
         btf: wanted.types.then(btf::of_kernel).flatten(),
@@ -29,6 +38,16 @@ pub(super) fn read(script: &Script, params: &[String]) -> Result<Kernel, Session
         }
     }
     symbols(&mut kernel, &wanted)?;
+    let functions = |want: &Want| match want {
+        Want::Kprobe { function, .. } | Want::Trampoline { function, .. } => is_pattern(function),
+        _ => false,
+    };
+    if wanted.points.iter().any(functions) || traceable.is_some() {
+        kernel.traceable = tracefs::traceable(traceable).map_err(|err| match traceable {
+            Some(path) => SessionError::Traceable(path.to_path_buf(), err),
+            None => SessionError::Io("read available_filter_functions", err),
+        })?;
+    }
     for path in wanted.cgroups {
         let id = std::fs::metadata(&path).map(|meta| meta.ino());
         let id = id.map_err(|err| err.to_string());

@@ -3,6 +3,7 @@
 //! Reading order: `options`, `binary` and `target` (what the script names), `imports`, `compile`, `wake`, `maps`, `run`, `feed`.
 
 pub mod binary;
+pub mod color;
 mod compile;
 mod debug;
 mod emit;

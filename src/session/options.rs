@@ -107,6 +107,8 @@ pub struct Options {
     pub mode: Mode,
     /// Kernel features to do without, by name.
     pub without: Vec<String>,
+    /// `--traceable-functions`: the kernel functions that can be probed, instead of what tracefs lists.
+    pub traceable: Option<PathBuf>,
     /// Slow the traced program down rather than lose a record.
     pub no_loss: bool,
     /// Called as `bpftrace`: its notices, its exit codes.

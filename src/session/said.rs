@@ -48,6 +48,9 @@ impl SessionError {
             SessionError::Filter { pattern, why } => {
                 format!("error: Invalid --probe-filter regex '{pattern}': {why}")
             }
+            SessionError::Child(ChildError::Empty) => {
+                "error: Failed to fork child: Path '' does not exist or is not executable (No such file or directory)".to_string()
+            }
             SessionError::Child(ChildError::Start { command, source }) => format!(
                 "error: Failed to fork child: Path '{command}' does not exist or is not executable ({})",
                 reason(command, source)
@@ -58,6 +61,11 @@ impl SessionError {
             ),
             SessionError::OutputFile(path, err) => format!(
                 "error: Failed to open output file: \"{}\": {}",
+                path.display(),
+                plain(err)
+            ),
+            SessionError::Traceable(path, err) => format!(
+                "error: Failed to open kernel function info: Could not read functions from {}. ({})",
                 path.display(),
                 plain(err)
             ),
@@ -118,7 +126,8 @@ fn plain_numbers(probe: &str) -> String {
 
 /// Why a program does not start. What is no file that can be run counts as not there.
 fn reason(command: &str, err: &io::Error) -> String {
-    if Path::new(command).is_dir() {
+    let denied = err.kind() == io::ErrorKind::PermissionDenied;
+    if Path::new(command).is_dir() || denied {
         return Errno::ENOENT.desc().to_string();
     }
     plain(err)

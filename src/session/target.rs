@@ -8,7 +8,12 @@ use super::{
 use crate::{
     bitcoin::schema,
     elf,
-    lang::{Diagnostic, Wanted, ast::Script, diag, points},
+    lang::{
+        Diagnostic, Wanted,
+        ast::{AttachPoint, Item, Probe, Script},
+        diag, points,
+    },
+    span::Span,
     spec::{Binary, UsdtProbe},
     suggest, usdt, wildcard,
 };
@@ -44,7 +49,6 @@ impl Lookup<'_> {
         for want in points::wanted(self.script, self.params) {
             let files = match binary::locate(want.path(), self.pid) {
                 Ok(files) => files,
-                Err(_) if self.lenient => continue,
                 Err(err) => return Err(self.unreadable(&want, err)),
             };
             let mut search = Search::default();
@@ -52,14 +56,19 @@ impl Lookup<'_> {
                 match self.look(&mut search, &want, file) {
                     Ok(Some(binary)) => merge(&mut found, binary),
                     Ok(None) => {}
-                    Err(err) if files.len() == 1 && !self.lenient => {
+                    Err(err)
+                        if files.len() == 1
+                            && !(self.lenient && matches!(err, BinaryError::Place(..))) =>
+                    {
                         return Err(self.unreadable(&want, err));
                     }
                     // Of many files, those that cannot be read have nothing to attach to.
                     Err(_) => {}
                 }
             }
-            if !search.found && !self.lenient {
+            // The checker sees whether the probe has other places.
+            let one_of = want.is_pattern() && self.beside_others(&want);
+            if !search.found && !self.lenient && !one_of {
                 return Err(self.missing(&want, &search));
             }
         }
@@ -144,10 +153,16 @@ impl Lookup<'_> {
     /// A diagnostic of a probe.
     fn told(&self, diagnostic: Diagnostic) -> SessionError {
         SessionError::Missing(if self.as_bpftrace {
-            let text = diag::bpftrace::render(&[diagnostic], self.name, self.source, false);
+            let color = super::color::wanted();
+            let text = diag::bpftrace::render(&[diagnostic], self.name, self.source, color);
             text.trim_end().to_string()
         } else {
-            diag::render(&[diagnostic], self.name, self.source, false)
+            diag::render(
+                &[diagnostic],
+                self.name,
+                self.source,
+                super::color::wanted(),
+            )
         })
     }
 
@@ -191,46 +206,36 @@ impl Lookup<'_> {
             }
             (None, Wanted::Uprobe { path, .. }) => format!("list them with -l 'uprobe:{path}:*'"),
         };
-        let said = match want {
-            Wanted::Uprobe {
-                path,
-                function,
-                cpp: false,
-                offset,
-                ret,
-            } if !points::is_pattern(function) && *offset == 0 => {
-                let kind = if *ret { "uretprobe" } else { "uprobe" };
-                format!("No matches for {kind} {path}:{function}.")
-            }
-            Wanted::Usdt {
-                path,
-                provider: Some(provider),
-                name,
-            } if !points::is_pattern(provider) && !points::is_pattern(name) => {
-                format!("No matches for usdt {path}:{name}.")
-            }
-            _ => "Probe has no valid attach points. If this is expected, set the 'missing_probes' config variable to 'warn'.".to_string(),
-        };
         let diagnostic = Diagnostic::error(self.place(want), message)
             .help(help)
-            .said(said);
+            .said(want.absent());
         self.told(diagnostic)
     }
 
-    fn place(&self, want: &Wanted) -> crate::span::Span {
-        self.script
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                crate::lang::ast::Item::Probe(probe) => Some(&probe.points),
-                _ => None,
-            })
-            .flatten()
-            .find(|point| {
-                let point = points::with_params(point, self.params);
-                matches!(points::user(&point), Some(Ok(found)) if found == *want)
-            })
-            .map(|point| point.span)
+    /// The points of the probes that ask for it, with their probe.
+    fn points<'s>(
+        &'s self,
+        want: &'s Wanted,
+    ) -> impl Iterator<Item = (&'s AttachPoint, &'s Probe)> {
+        let probes = self.script.items.iter().filter_map(|item| match item {
+            Item::Probe(probe) => Some(probe),
+            _ => None,
+        });
+        let all = probes.flat_map(|probe| probe.points.iter().map(move |point| (point, probe)));
+        all.filter(|(point, _)| {
+            let point = points::with_params(point, self.params);
+            matches!(points::user(&point), Some(Ok(found)) if found == *want)
+        })
+    }
+
+    fn beside_others(&self, want: &Wanted) -> bool {
+        self.points(want).all(|(_, probe)| probe.points.len() > 1)
+    }
+
+    fn place(&self, want: &Wanted) -> Span {
+        self.points(want)
+            .next()
+            .map(|(point, _)| point.span)
             .unwrap_or_default()
     }
 }

@@ -1,6 +1,7 @@
 //! What a script asks of the traced machine's kernel, with the answers.
 
 use crate::btf::Btf;
+use std::collections::HashSet;
 
 /// Answers of one kernel. Empty where a script asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Kernel {
     pub tracepoints: Vec<Tracepoint>,
     /// The functions that the script names for `kprobe`.
     pub functions: Vec<String>,
+    /// The functions that can be probed, where a pattern of the script means functions and the kernel tells.
+    pub traceable: Option<HashSet<String>>,
     /// Addresses of symbols that the script asks for; 0 for one that is not there.
     pub symbols: Vec<(String, u64)>,
     /// Ids of cgroups by the path that the script asks for; or why there is none.
@@ -18,6 +21,12 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// Whether a function that a pattern means can be probed, as far as is known.
+    pub fn may_trace(&self, function: &str) -> bool {
+        let known = self.traceable.as_ref();
+        known.is_none_or(|all| all.contains(function))
+    }
+
     /// The address of a symbol that the script asks for.
     pub fn symbol(&self, name: &str) -> Option<u64> {
         let found = self.symbols.iter().find(|(known, _)| known == name);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::elf::Image;
 use crate::symbols::crc32::crc32;
@@ -9,6 +10,18 @@ use crate::sys::file_map::FileMap;
 
 /// Where distributions install debug files.
 const ROOT: &str = "/usr/lib/debug";
+
+/// Directories of the command line. They hold for the process, as the installed debug files do.
+static SEARCHED: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Has debug files looked for in `dirs`, before the places where they are installed. A directory that is not absolute is
+/// seen from the binary's own; one with `+` before it may have a file that only the checksum tells. Counts once.
+pub fn search_debug_files(dirs: Vec<PathBuf>) {
+    if !dirs.is_empty() {
+        // Whoever comes second keeps what the first has set.
+        let _ = SEARCHED.set(dirs);
+    }
+}
 
 /// The file with the symbols and types of the file at `path`, which is read as `image`; `None` if there is none.
 ///
@@ -18,17 +31,60 @@ const ROOT: &str = "/usr/lib/debug";
 ///
 /// Source: GDB manual, Separate Debug Files.
 pub fn debug_file(path: &Path, image: &Image<'_>) -> Option<PathBuf> {
-    debug_file_below(Path::new(ROOT), path, image)
+    let dirs = SEARCHED.get().map_or(&[][..], Vec::as_slice);
+    let found = dirs.iter().find_map(|dir| debug_file_in(dir, path, image));
+    found.or_else(|| debug_file_below(Path::new(ROOT), path, image))
+}
+
+/// The debug file in one directory of the command line.
+fn debug_file_in(dir: &Path, path: &Path, image: &Image<'_>) -> Option<PathBuf> {
+    let text = dir.to_str()?;
+    let (dir, by_sum) = match text.strip_prefix('+') {
+        Some(dir) => (dir, true),
+        None => (text, false),
+    };
+    let real = std::fs::canonicalize(path).ok()?;
+    let dir = real.parent()?.join(dir);
+    let link = image.debuglink();
+    let own = real.file_name()?;
+    let mut with_suffix = own.to_os_string();
+    with_suffix.push(".debug");
+    let linked = link.and_then(|(name, _)| Path::new(name).file_name());
+    let build_id = image.build_id();
+    let by_id = build_id.and_then(id_path);
+    [by_id.map(|id| dir.join(".build-id").join(id))]
+        .into_iter()
+        .chain([linked, Some(own), Some(&with_suffix)].map(|name| name.map(|name| dir.join(name))))
+        .flatten()
+        .filter(|file| file.is_file() && *file != real)
+        .find(|file| match link {
+            Some((_, crc)) if by_sum => belongs(file, build_id, crc),
+            _ => has_id(file, build_id),
+        })
+}
+
+/// Where a file with that build id is, below `.build-id`.
+fn id_path(id: &[u8]) -> Option<String> {
+    let [first, rest @ ..] = id else {
+        return None;
+    };
+    let mut name = format!("{first:02x}/");
+    for byte in rest {
+        write!(name, "{byte:02x}").ok()?;
+    }
+    Some(name + ".debug")
+}
+
+fn has_id(file: &Path, build_id: Option<&[u8]>) -> bool {
+    let bytes = FileMap::open(file).ok();
+    let image = bytes.as_ref().and_then(|bytes| Image::parse(bytes).ok());
+    image.is_some_and(|image| build_id.is_some() && image.build_id() == build_id)
 }
 
 fn debug_file_below(root: &Path, path: &Path, image: &Image<'_>) -> Option<PathBuf> {
     let build_id = image.build_id();
-    if let Some([first, rest @ ..]) = build_id.filter(|id| id.len() > 1) {
-        let mut name = format!("{first:02x}/");
-        for byte in rest {
-            write!(name, "{byte:02x}").ok()?;
-        }
-        let file = root.join(".build-id").join(name + ".debug");
+    if let Some(name) = build_id.filter(|id| id.len() > 1).and_then(id_path) {
+        let file = root.join(".build-id").join(name);
         if file.is_file() {
             return Some(file);
         }

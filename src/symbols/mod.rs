@@ -19,7 +19,7 @@ mod symbolizer;
 mod table;
 
 pub use code::{CodeFile, CodeRange, CodeReader, ProcessCode, open_mapped};
-pub use debug::debug_file;
+pub use debug::{debug_file, search_debug_files};
 pub use demangle::demangle;
 pub use function::{Function, FunctionError, Language, Pattern, Want, functions};
 pub use symbolizer::Symbolizer;

@@ -200,11 +200,11 @@ fn parameters() {
         "(p1, p2, 20, true)\n\n\n"
     );
     let script = "begin { print(getopt(\"aa\", 10, \"how many\")); print(getopt(\"cc\")); }";
-    let (code, stdout, _) = run(&["-e", script, "--", "--help"]);
-    assert_eq!(code, Some(0));
+    let (code, _, stderr) = run(&["-e", script, "--", "--help"]);
+    assert_eq!(code, Some(1));
     assert_eq!(
-        stdout,
-        "Named parameters of the script, after `--`:\n  --aa=VALUE  how many [default: 10]\n  --cc\n"
+        stderr,
+        "HINT: expected program options:\n--cc\n--aa: how many\n"
     );
 }
 
@@ -467,6 +467,54 @@ fn wrong_command_lines() {
             "ERROR: USAGE: filename or -e 'program' required.\n",
         ),
         (&[], 1, "", "USAGE:\n"),
+        (
+            &["-e", "begin {}", "--", "--x=3"],
+            1,
+            "",
+            "ERROR: unexpected program command line options: --x\nHINT: no custom program options defined.\n",
+        ),
+        (
+            &["-e", "begin { print(getopt(\"x\", 1)) }", "--", "--x"],
+            1,
+            "",
+            "ERROR: program command line option --x expects an integer (value: true)\n",
+        ),
+        (
+            &["-e", "uretprobe:/bin/true:main+4 {}"],
+            1,
+            "",
+            "stdin:1:1-27: ERROR: Offset not allowed\n",
+        ),
+        (
+            &["-e", "uprobe:/bin/true@x.c {}"],
+            1,
+            "",
+            "stdin:1:1-21: ERROR: Invalid uprobe arguments, expected format: uprobe:TARGET@FILE:LINE[:COL]\n",
+        ),
+        (
+            &["-e", "software:*:1 {}"],
+            1,
+            "",
+            "stdin:1:1-13: ERROR: wildcards are not allowed for software probe type\n",
+        ),
+        (
+            &["--dry-run", "--test=x", "-e", "begin {}"],
+            1,
+            "",
+            "bpftrace: option '--test' doesn't allow an argument\nUSAGE:\n",
+        ),
+        (
+            &["--dry", "--unsaf", "-e", "x {}", "-e", "begin {}"],
+            0,
+            "",
+            "",
+        ),
+        (
+            &["--traceable-functions", "/nope", "-e", "begin {}"],
+            1,
+            "",
+            "ERROR: Failed to open kernel function info: Could not read functions from /nope. (No such file or directory)\n",
+        ),
         (&["-e", " "], 1, "No probes to attach\n", ""),
         (&["-l", "uprobe:/no/such:*"], 0, "", ""),
         (&["-l", "nonexistent:*"], 0, "", ""),

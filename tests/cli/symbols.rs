@@ -14,7 +14,10 @@ KEEP int add(int x, struct foo *f, unsigned char c, enum color k, double d, long
 }
 KEEP struct foo *same(struct foo *f) { __asm__ volatile(\"\" ::: \"memory\"); return f; }
 KEEP int by_value(struct foo v, int after) { __asm__ volatile(\"\" ::: \"memory\"); return v.a + after; }
-KEEP int caller(struct foo *f) { int r = add(-5, f, 200, GREEN, 1.5, 6, 7, 8); return r + by_value(*same(f), 3); }
+struct pair { int a; short b; long c; }; struct large { long a, b, c; };
+KEEP int pair(struct pair p, int z) { __asm__ volatile(\"\" ::: \"memory\"); return p.a + z; }
+KEEP int large(struct large l, int z) { __asm__ volatile(\"\" ::: \"memory\"); return l.b + z; }
+KEEP int caller(struct foo *f) { struct pair p = { -1, 2, 3 }; pair(p, 4); struct large l = { 21, 22, 23 }; large(l, 5); int r = add(-5, f, 200, GREEN, 1.5, 6, 7, 8); return r + by_value(*same(f), 3); }
 int main(void) { struct foo f = { 5, \"hi\" }; return caller(&f) == 0; }
 ";
 
@@ -68,7 +71,7 @@ fn arguments_by_name_and_type() {
             "uprobe:BIN:add { printf(\"%d %d %s %d\", args.x, args.f->a, args.f->name, args.c) }",
             "-5 5 hi 200",
         ),
-        ("uprobe:BIN:add { print(args.k) }", "GREEN"),
+        ("uprobe:BIN:add { print(args.k) }", "1\n"),
         (
             "uprobe:BIN:add { print((args.m, args.n, args.o)) }",
             "(6, 7, 8)",
@@ -83,7 +86,19 @@ fn arguments_by_name_and_type() {
         ),
         (
             "uprobe:BIN:by_value { print(args.v) }",
-            "`struct foo` is passed by value",
+            "its member `name` is in a register",
+        ),
+        (
+            "uprobe:BIN:pair { print(args); print(args.p.b) }",
+            "{ .p = { .a = -1, .b = 2, .c = 3 }, .z = 4 }\n2\n",
+        ),
+        (
+            "uprobe:BIN:large { print(args.l.b); print(args.z) }",
+            "22\n5\n",
+        ),
+        (
+            "uprobe:BIN:pair,uprobe:BIN:large { print(args.z) }",
+            "4\n5\n",
         ),
         ("uprobe:BIN:by_value { print(args.after) }", "3\n"),
         (

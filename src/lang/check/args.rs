@@ -2,10 +2,10 @@
 //! cast of itself.
 
 use super::{kernel, structs::Structs};
-use crate::spec::{Param, Signature, Target, Type};
+use crate::spec::{Arch, Param, Signature, StructId, Target, Type};
 use crate::{
     lang::{
-        ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind},
+        ast::{Arg, BinOp, Expr, ExprId, ExprKind, Name, Probe, TypeExpr, TypeExprKind, UnOp},
         checked::{CheckedPoint, Point},
         diag::Diagnostic,
         visit::{Child, Node, each_mut},
@@ -265,6 +265,7 @@ impl Binder<'_> {
             found = Some(param);
         }
         match &found?.place {
+            Ok((Type::Struct(id), index)) => self.by_value(e, name, *id, *index),
             Ok((ty, index)) => {
                 let value = self.expr(e, ExprKind::Ident(format!("arg{index}")));
                 self.made.insert(value.id);
@@ -281,6 +282,123 @@ impl Binder<'_> {
                 None
             }
         }
+    }
+
+    /// A struct that is passed by value: a record of what is in the registers from `argN` on, or what the stack has.
+    fn by_value(&mut self, e: &Expr, name: &Name, id: StructId, first: u32) -> Option<ExprKind> {
+        // Registers for arguments, and bytes between `sp` and the first argument on the stack.
+        let (registers, below) = match self.target.arch {
+            Arch::X86_64 => (6, 8),
+            Arch::Aarch64 => (8, 0),
+        };
+        let Some(slot) = first.checked_sub(registers) else {
+            return self.in_registers(e, name, id, first, 0);
+        };
+        let word = Arg::Expr(self.expr(e, ExprKind::Str(b"sp".to_vec())));
+        let reg = ExprKind::Call {
+            name: Name {
+                text: "reg".to_string(),
+                span: e.span,
+            },
+            args: vec![word],
+        };
+        let reg = self.expr(e, reg);
+        let at = self.binary(e, BinOp::Add, reg, below + 8 * u64::from(slot));
+        let ty = Type::Ptr(Box::new(Type::Struct(id)));
+        let pointer = self.cast(e, &ty, at);
+        Some(ExprKind::Unary {
+            op: UnOp::Deref,
+            expr: Box::new(self.expr(e, pointer)),
+        })
+    }
+
+    /// The members of a struct that begins `at` bytes into `arg{first}`.
+    fn in_registers(
+        &mut self,
+        e: &Expr,
+        name: &Name,
+        id: StructId,
+        first: u32,
+        at: u32,
+    ) -> Option<ExprKind> {
+        let fields = self.structs.defs.get(id.0 as usize)?.fields.clone();
+        let mut members = Vec::new();
+        for field in fields {
+            let offset = at + field.offset;
+            let kind = match (&field.ty, field.bits) {
+                (Type::Struct(inner), None) => self.in_registers(e, name, *inner, first, offset)?,
+                (Type::Int { .. } | Type::Ptr(_) | Type::Enum { .. } | Type::Bool, bits) => {
+                    let value = ExprKind::Ident(format!("arg{}", first + offset / 8));
+                    let mut value = self.expr(e, value);
+                    self.made.insert(value.id);
+                    let shift = offset % 8 * 8 + bits.map_or(0, |(from, _)| u32::from(from));
+                    if shift > 0 {
+                        value = self.binary(e, BinOp::Shr, value, u64::from(shift));
+                    }
+                    if let Some((_, width @ ..64)) = bits {
+                        value = self.binary(e, BinOp::And, value, (1 << width) - 1);
+                    }
+                    self.cast(e, &field.ty, value)
+                }
+                _ => {
+                    let text = format!("parameter `{}` cannot be read", name.text);
+                    let why = format!(
+                        "its member `{}` is in a register, and more than a number",
+                        field.name
+                    );
+                    self.diags
+                        .push(Diagnostic::error(name.span, text).label(why));
+                    return None;
+                }
+            };
+            let text = field.name.clone();
+            let label = Name { text, span: e.span };
+            members.push((label, self.expr(e, kind)));
+        }
+        Some(ExprKind::Record(members))
+    }
+
+    fn binary(&mut self, e: &Expr, op: BinOp, left: Expr, right: u64) -> Expr {
+        let right = self.expr(e, ExprKind::Int(right));
+        let (left, right) = (Box::new(left), Box::new(right));
+        self.expr(e, ExprKind::Binary { op, left, right })
+    }
+
+    /// The points of a probe in groups whose functions take the same, if the probe asks for what they take: each group
+    /// is a probe of its own.
+    pub(super) fn groups(
+        &self,
+        probe: &mut Probe,
+        points: Vec<CheckedPoint>,
+    ) -> Vec<Vec<CheckedPoint>> {
+        if points.len() < 2 || !names_arguments(probe) {
+            return vec![points];
+        }
+        let mut groups: Vec<(Option<&[Param]>, Vec<CheckedPoint>)> = Vec::new();
+        for point in points {
+            let takes = signature(self.target, &point).map(|s| s.params.as_slice());
+            match groups.iter_mut().find(|(known, _)| *known == takes) {
+                Some((_, group)) => group.push(point),
+                None => groups.push((takes, vec![point])),
+            }
+        }
+        groups.into_iter().map(|(_, points)| points).collect()
+    }
+
+    /// The same probe once more, its expressions under numbers of their own.
+    pub(super) fn copy(&mut self, probe: &Probe) -> Probe {
+        let mut probe = probe.clone();
+        let mut number = |node: Node<'_>| {
+            if let Node::Expr(e) = node {
+                e.id = ExprId(self.next);
+                self.next += 1;
+            }
+        };
+        if let Some(predicate) = &mut probe.predicate {
+            each_mut(Child::Expr(predicate), &mut number);
+        }
+        each_mut(Child::Block(&mut probe.body), &mut number);
+        probe
     }
 
     pub(super) fn cast(&mut self, e: &Expr, ty: &Type, expr: Expr) -> ExprKind {

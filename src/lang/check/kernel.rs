@@ -160,7 +160,10 @@ fn trampolines(
     }
     let names: Vec<&str> = if is_pattern(function) {
         let all = btf.all(&[Kind::Func]);
-        let mut names: Vec<&str> = all.map(|f| f.1).filter(|f| glob(function, f)).collect();
+        let mut names: Vec<&str> = all
+            .map(|f| f.1)
+            .filter(|f| glob(function, f) && target.kernel.may_trace(f))
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -220,7 +223,8 @@ fn kprobes(
     }
     let word = if ret { "kretprobe" } else { "kprobe" };
     let all = target.kernel.functions.iter();
-    all.filter(|name| glob(function, name))
+    let wild = is_pattern(function);
+    all.filter(|name| glob(function, name) && !(wild && !target.kernel.may_trace(name)))
         .map(|name| {
             let shown = match offset {
                 0 => format!("{word}:{name}"),

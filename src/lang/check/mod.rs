@@ -77,8 +77,8 @@ pub fn check(
         target.kernel.btf.as_ref(),
     );
     let mut probes = Vec::new();
-    let mut items = std::mem::take(&mut script.items);
-    let mut resolved = Vec::new();
+    let written = std::mem::take(&mut script.items);
+    let (mut items, mut resolved) = (Vec::new(), Vec::new());
     let mut binder = Binder {
         target,
         structs: &mut structs,
@@ -87,11 +87,20 @@ pub fn check(
         diags: Vec::new(),
         max_strlen: settings.max_strlen,
     };
-    for item in &mut items {
-        if let Item::Probe(probe) = item {
-            let points = points::resolve(probe, target, settings.missing_probes, &mut diags);
-            binder.probe(probe, &points);
+    for item in written {
+        let Item::Probe(mut probe) = item else {
+            items.push(item);
+            continue;
+        };
+        let points = points::resolve(&probe, target, settings.missing_probes, &mut diags);
+        for (nth, points) in binder.groups(&mut probe, points).into_iter().enumerate() {
+            let mut probe = match nth {
+                0 => probe.clone(),
+                _ => binder.copy(&probe),
+            };
+            binder.probe(&mut probe, &points);
             resolved.push(points);
+            items.push(Item::Probe(probe));
         }
     }
     let Binder {

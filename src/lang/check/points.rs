@@ -6,7 +6,8 @@ use crate::{
     lang::{
         ast::{AttachPoint, Probe},
         checked::{CheckedPoint, MissingProbes, Point},
-        diag::Diagnostic,
+        diag::{Diagnostic, Severity},
+        number,
         points::{self, Kind, Wanted, glob},
     },
     suggest,
@@ -20,10 +21,10 @@ pub(super) fn resolve(
     missing: MissingProbes,
     diags: &mut Vec<Diagnostic>,
 ) -> Vec<CheckedPoint> {
-    let mut out = Vec::new();
+    let (mut out, mut gone, mut told, before) = (Vec::new(), Vec::new(), false, diags.len());
     for written in &probe.points {
         let point = points::with_params(written, &target.params);
-        match one(&point, target, missing) {
+        match one(&point, target) {
             Ok(found) => {
                 for (name, point) in found {
                     out.push(CheckedPoint {
@@ -33,21 +34,90 @@ pub(super) fn resolve(
                     });
                 }
             }
-            Err(Some(diag)) => diags.push(diag),
-            Err(None) => {}
+            Err(Fault::Wrong(diag)) => diags.push(diag),
+            Err(Fault::Absent(diag)) => gone.push(diag),
+            Err(Fault::Told) => told = true,
         }
     }
+    told |= diags.len() > before;
+    absent_points(probe, gone, missing, out.is_empty() && !told, diags);
     out
+}
+
+/// Says what is not there, as `missing` wants it; `all`: nothing of the probe is.
+fn absent_points(
+    probe: &Probe,
+    gone: Vec<Diagnostic>,
+    missing: MissingProbes,
+    all: bool,
+    diags: &mut Vec<Diagnostic>,
+) {
+    if missing == MissingProbes::Ignore {
+        return;
+    }
+    let is_pattern = |diag: &Diagnostic| {
+        let said = diag.said.as_ref();
+        said.is_some_and(|said| said.message.starts_with(points::NO_PLACES))
+    };
+    let (patterns, names): (Vec<_>, Vec<_>) = gone.into_iter().partition(is_pattern);
+    let named = !names.is_empty();
+    let whole = match probe.points.as_slice() {
+        [first, .., last] => first.span.to(last.span),
+        [only] => only.span,
+        [] => probe.span,
+    };
+    if missing == MissingProbes::Error {
+        diags.extend(names);
+        if all && !named {
+            let mut patterns = patterns.into_iter();
+            diags.extend(patterns.next().map(|mut diag| {
+                if let Some(said) = &mut diag.said {
+                    said.span = Some(whole);
+                }
+                diag
+            }));
+            diags.extend(patterns.map(Diagnostic::unsaid));
+        }
+        return;
+    }
+    let warn = |mut diag: Diagnostic| {
+        diag.severity = Severity::Warning;
+        diag
+    };
+    for mut diag in names {
+        if let Some(said) = &mut diag.said {
+            said.message.push_str(" Skipping.");
+        }
+        diags.push(warn(diag));
+    }
+    if all {
+        let text = "the probe is left out: nothing of it is there";
+        let said = format!(
+            "{} It is being removed which may cause issues with program behavior.",
+            points::NO_PLACES
+        );
+        diags.push(Diagnostic::warning(whole, text).said(said));
+    }
+}
+
+/// Why a point is nowhere.
+enum Fault {
+    /// It cannot be read.
+    Wrong(Diagnostic),
+    /// Nothing has that name.
+    Absent(Diagnostic),
+    /// That has been said elsewhere.
+    Told,
 }
 
 /// `HW_BREAKPOINT_R`.
 const READ: u32 = 1;
 
-type Found = Result<Vec<(String, Point)>, Option<Diagnostic>>;
+type Found = Result<Vec<(String, Point)>, Fault>;
 
-fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
+fn one(point: &AttachPoint, target: &Target) -> Found {
     let Some(row) = points::provider(&point.provider) else {
-        return Err(None);
+        return Err(Fault::Told);
     };
     let name = std::iter::once(row.name)
         .chain(point.parts.iter().map(String::as_str))
@@ -57,11 +127,12 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
         if point.parts.iter().any(|p| !p.is_empty()) {
             let text = format!("`{}` takes no parts", row.name);
             let said = points::parts_said(point, "0");
-            return Err(Some(Diagnostic::error(point.span, text).said(said)));
+            return Err(Fault::Wrong(Diagnostic::error(point.span, text).said(said)));
         }
         Ok(vec![(row.name.to_string(), p)])
     };
-    let single = |p: Result<Point, Diagnostic>| p.map(|p| vec![(name.clone(), p)]).map_err(Some);
+    let single =
+        |p: Result<Point, Diagnostic>| p.map(|p| vec![(name.clone(), p)]).map_err(Fault::Wrong);
     match row.kind {
         Kind::Begin => alone(Point::Begin),
         Kind::End => alone(Point::End),
@@ -78,7 +149,11 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
         }),
         Kind::Interval => timed(point, row.name, &name, Point::Interval),
         Kind::Profile => timed(point, row.name, &name, Point::Profile),
-        Kind::Software => single(points::software(point).map(|(c, p)| Point::Software(c, p))),
+        Kind::Software => counted(
+            point,
+            name,
+            points::software(point).map(|(c, p)| Point::Software(c, p)),
+        ),
         Kind::Watch => single(match points::watch(point) {
             // The debug registers of x86 know no reads alone.
             Ok((_, _, READ)) if target.arch == Arch::X86_64 => Err(Diagnostic::error(
@@ -86,38 +161,55 @@ fn one(point: &AttachPoint, target: &Target, missing: MissingProbes) -> Found {
                 "a watchpoint of reads alone is not known to this processor",
             )
             .help("use `rw`")
-            .said("invalid watchpoint mode: r")),
+            .said("invalid watchpoint mode: r")
+            .said_hint(points::WATCH_MODES)),
             other => other.map(|(a, l, m)| Point::Watch(a, l, m)),
         }),
-        Kind::Hardware => single(points::hardware(point).map(|(c, p)| Point::Hardware(c, p))),
+        Kind::Hardware => counted(
+            point,
+            name,
+            points::hardware(point).map(|(c, p)| Point::Hardware(c, p)),
+        ),
         Kind::Kernel => match points::kernel(point) {
-            Some(Ok(want)) => {
-                kernel::resolve(point, &want, target).map_err(|diag| lenient(diag, missing))
-            }
-            Some(Err(diag)) => Err(Some(diag)),
-            None => Err(None),
+            Some(Ok(want)) => kernel::resolve(point, &want, target).map_err(|diag| match want {
+                points::Kernel::Iter { .. } => Fault::Wrong(diag),
+                _ => Fault::Absent(diag),
+            }),
+            Some(Err(diag)) => Err(Fault::Wrong(diag)),
+            None => Err(Fault::Told),
         },
         Kind::User => match points::user(point) {
-            Some(Ok(want)) => user(point, &want, target, missing),
-            Some(Err(diag)) => Err(Some(diag)),
-            None => Err(None),
+            Some(Ok(want)) => user(point, &want, target),
+            Some(Err(diag)) => Err(Fault::Wrong(diag)),
+            None => Err(Fault::Told),
         },
     }
 }
 
 /// `interval` and `profile`: a time without its unit in a part of its own is shown in microseconds.
-fn timed(
-    point: &AttachPoint,
-    kind: &str,
-    name: &str,
-    make: fn(Interval) -> Point,
-) -> Result<Vec<(String, Point)>, Option<Diagnostic>> {
-    let every = points::timed(point).map_err(Some)?;
-    let name = match (point.parts.len(), &every) {
-        (1, Interval::Nanos(n)) => format!("{kind}:us:{}", n / 1000),
+fn timed(point: &AttachPoint, kind: &str, name: &str, make: fn(Interval) -> Point) -> Found {
+    let every = points::timed(point).map_err(Fault::Wrong)?;
+    let name = match (point.parts.as_slice(), &every) {
+        ([_], Interval::Nanos(n)) => format!("{kind}:us:{}", n / 1000),
+        ([unit, count], _) => match number::parse(count) {
+            Ok(n) => format!("{kind}:{unit}:{n}"),
+            Err(_) => name.to_string(),
+        },
         _ => name.to_string(),
     };
     Ok(vec![(name, make(every))])
+}
+
+/// An event by name; its count is shown in decimal, and not at all where it is none.
+fn counted(point: &AttachPoint, name: String, found: Result<Point, Diagnostic>) -> Found {
+    let found = found.map_err(Fault::Wrong)?;
+    let count = point.parts.get(1).map(|count| number::parse(count));
+    let shown = match (count, name.rsplit_once(':')) {
+        (Some(Ok(0)), Some((event, _))) => event.to_string(),
+        (Some(Ok(n)), Some((event, _))) => format!("{event}:{n}"),
+        _ => name,
+    };
+    Ok(vec![(shown, found)])
 }
 
 fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
@@ -138,7 +230,7 @@ fn signal(point: &AttachPoint) -> Result<Point, Diagnostic> {
     })
 }
 
-fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingProbes) -> Found {
+fn user(point: &AttachPoint, want: &Wanted, target: &Target) -> Found {
     let mut found = Vec::new();
     let binaries: Vec<(usize, &Binary)> = target
         .binaries
@@ -190,7 +282,7 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
                         continue;
                     }
                     if *offset != 0 && *size != 0 && offset >= size {
-                        return Err(Some(Diagnostic::error(
+                        return Err(Fault::Wrong(Diagnostic::error(
                             point.span,
                             format!("offset {offset} is behind `{symbol}`, which has {size} bytes"),
                         )));
@@ -217,19 +309,7 @@ fn user(point: &AttachPoint, want: &Wanted, target: &Target, missing: MissingPro
     if !found.is_empty() {
         return Ok(found);
     }
-    Err(lenient(absent(point, want, &binaries), missing))
-}
-
-/// What `missing_probes` makes of a probe that is not there.
-fn lenient(diag: Diagnostic, missing: MissingProbes) -> Option<Diagnostic> {
-    match missing {
-        MissingProbes::Error => Some(diag),
-        MissingProbes::Warn => Some(Diagnostic {
-            severity: crate::lang::diag::Severity::Warning,
-            ..diag
-        }),
-        MissingProbes::Ignore => None,
-    }
+    Err(Fault::Absent(absent(point, want, &binaries)))
 }
 
 /// Addresses and file offsets of a bare address, or of a source line.
@@ -250,15 +330,13 @@ fn places<'b>(
 
 fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> Diagnostic {
     let path = want.path();
-    if binaries.is_empty() {
-        return Diagnostic::error(point.span, format!("no binary `{path}`"));
-    }
-    match want {
+    let diag = match want {
         Wanted::Usdt { provider, name, .. } => {
             let all = || binaries.iter().flat_map(|(_, b)| &b.usdt);
             if all().next().is_none() {
                 return Diagnostic::error(point.span, format!("`{path}` has no USDT probes"))
-                    .help("was it built with them?");
+                    .help("was it built with them?")
+                    .said(want.absent());
             }
             if let Some(provider) = provider {
                 let known = all().any(|p| glob(provider, &p.provider));
@@ -269,7 +347,8 @@ fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> 
                         point.span,
                         format!("`{path}` has no USDT provider `{provider}`"),
                     )
-                    .maybe_help(help);
+                    .maybe_help(help)
+                    .said(want.absent());
                 }
             }
             let names = all()
@@ -290,5 +369,6 @@ fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> 
             Diagnostic::error(point.span, format!("`{path}` has no function `{function}`"))
                 .maybe_help(help)
         }
-    }
+    };
+    diag.said(want.absent())
 }

@@ -467,7 +467,7 @@ fn messages() {
             "u:./build/bin/bitcoind:main+200 { }",
             "offset 200 is behind `main`, which has 100 bytes",
         ),
-        ("U:/nix:a:b { }", "no binary `/nix`"),
+        ("U:/nix:a:b { }", "`/nix` has no USDT probes"),
         (
             "kprobe:vfs_read { }",
             "the kernel has no function `vfs_read`",
@@ -578,7 +578,7 @@ fn missing_probes_can_be_ignored() {
     let source =
         "config = { missing_probes = warn } usdt:./build/bin/bitcoind:net:nope { } begin { }";
     let (checked, warnings) = run(source).expect("fine");
-    assert_eq!((checked.probes.len(), warnings.len()), (1, 1));
+    assert_eq!((checked.probes.len(), warnings.len()), (1, 2));
 }
 
 /// The constructs of Bitcoin Core's scripts: numeric parameters, `unroll` over bytes, `hist`, maps that hold themselves.
@@ -816,6 +816,7 @@ fn with_kernel() -> Target {
     };
     let kernel = Kernel {
         btf: Some(crate::btf::tests::sample()),
+        traceable: None,
         tracepoints: vec![
             tracepoint(
                 "enter",

@@ -5,11 +5,11 @@ use crate::span::Span;
 use std::fmt::Write;
 
 /// What bpftrace says of the same fault, and where, as far as that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// Its place, if it is another.
     pub span: Option<Span>,
-    /// Its sentence.
+    /// Its sentence; empty where it says nothing.
     pub message: String,
     /// What it says of other places after it.
     pub more: Vec<(Span, String)>,
@@ -33,6 +33,7 @@ pub fn render(diags: &[Diagnostic], script_name: &str, source: &str, color: bool
             paint: color.then_some(paint),
         };
         match &diag.said {
+            Some(said) if said.message.is_empty() => {}
             Some(said) => {
                 head.put(
                     &mut out,
@@ -182,17 +183,21 @@ fn position(source: &str, at: usize) -> (usize, usize) {
     (line, before.len() - start + 1)
 }
 
-/// Words of other messages, as bpftrace spells them: `error: ` at the start of a line is `ERROR: `.
-pub fn words(text: &str) -> String {
-    const WORDS: &[(&str, &str)] = &[
-        ("error: ", "ERROR: "),
-        ("warning: ", "WARNING: "),
-        ("help: ", "HINT: "),
+/// Words of other messages, as bpftrace spells and colors them: `error: ` at the start of a line is `ERROR: `.
+pub fn words(text: &str, color: bool) -> String {
+    const WORDS: &[(&str, &str, &str)] = &[
+        ("error: ", "ERROR: ", "31"),
+        ("warning: ", "WARNING: ", "33"),
+        ("help: ", "HINT: ", ""),
     ];
     let lines = text.split('\n').map(|line| {
-        let found = WORDS.iter().find(|(ours, _)| line.starts_with(ours));
-        found.map_or(line.to_string(), |(ours, theirs)| {
-            format!("{theirs}{}", &line[ours.len()..])
+        let found = WORDS.iter().find(|(ours, ..)| line.starts_with(ours));
+        found.map_or(line.to_string(), |(ours, theirs, paint)| {
+            let line = format!("{theirs}{}", &line[ours.len()..]);
+            match color && !paint.is_empty() {
+                true => format!("\x1b[{paint}m{line}\x1b[0m"),
+                false => line,
+            }
         })
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn words_at_the_start_of_a_line() {
         assert_eq!(
-            words("error: no error: here\nhelp: x"),
+            words("error: no error: here\nhelp: x", false),
             "ERROR: no error: here\nHINT: x"
         );
     }

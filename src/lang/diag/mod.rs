@@ -96,6 +96,13 @@ impl Diagnostic {
         self
     }
 
+    /// bpftrace says nothing of it.
+    #[must_use]
+    pub fn unsaid(mut self) -> Self {
+        self.said = Some(Box::default());
+        self
+    }
+
     /// bpftrace shows another place.
     #[must_use]
     pub fn said_at(mut self, span: Span, message: impl Into<String>) -> Self {
