@@ -66,7 +66,7 @@ fn values_of_every_kind() {
             "[1,2,3,4]\n(1, 5.0.0.0)\nUnknown error\nKilled\n",
         ),
         (
-            "$s = kstack; @k = kstack(2); print(len($s) == len(kstack)); print(len(@k) > 2); clear(@k)",
+            "$s = kstack; @k = kstack(2); print(len($s) == len(kstack)); print(len(@k) == 2); clear(@k)",
             "true\ntrue\n",
         ),
         ("print(ksym(1)); print(numaid < 1024)", "0x1\ntrue\n"),
