@@ -224,7 +224,7 @@ fn kprobes(
     let word = if ret { "kretprobe" } else { "kprobe" };
     let all = target.kernel.functions.iter();
     let wild = is_pattern(function);
-    all.filter(|name| glob(function, name) && !(wild && !target.kernel.may_trace(name)))
+    all.filter(|name| glob(function, name) && (!wild || target.kernel.may_trace(name)))
         .map(|name| {
             let shown = match offset {
                 0 => format!("{word}:{name}"),
