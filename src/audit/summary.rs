@@ -115,9 +115,10 @@ impl Summary {
             _ => None,
         };
         let report = report.ok();
-        let lengths = report
-            .as_ref()
-            .map_or_else(Vec::new, |report| report.lengths.clone());
+        let (lengths, given) = match &report {
+            Some(report) => (report.lengths.clone(), report.given.clone()),
+            None => (Vec::new(), Vec::new()),
+        };
         let name = |map: i32| {
             let found = usize::try_from(map).ok().and_then(|at| bundle.maps.get(at));
             found.map_or(format!("map {map}"), |map| map.name.clone())
@@ -185,15 +186,19 @@ impl Summary {
                     }),
                 });
             }
-            let from = |reg: Reg| match map_in(&insns, at, reg) {
-                Some(map) => name(map),
-                None => "a map that is not told here".to_string(),
+            // Which map a register has may depend on the path: the checker walked them all.
+            let from = |reg: Reg| match (map_in(&insns, at, reg), given.get(at)) {
+                (Some(map), _) => vec![name(map)],
+                (None, Some(maps)) if !maps.is_empty() => {
+                    maps.iter().map(|map| name(i32::from(*map))).collect()
+                }
+                _ => vec!["a map that is not told here".to_string()],
             };
             if MAP_WRITES.contains(&row.name) || MAP_VALUES.contains(&row.name) {
-                writes.insert(from(Reg::R1));
+                writes.extend(from(Reg::R1));
             }
             if let Some((_, reg)) = RINGS.iter().find(|(name, _)| *name == row.name) {
-                rings.insert(from(*reg));
+                rings.extend(from(*reg));
             }
         }
         out.writes = writes.into_iter().collect();

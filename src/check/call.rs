@@ -248,6 +248,10 @@ impl Walk<'_> {
                     return Err(wrong());
                 };
                 seen.map = Some(map);
+                let given = &mut self.report.given[self.at];
+                if !given.contains(&map) {
+                    given.push(map);
+                }
                 self.map_argument(helper, map)
             }
             Arg::MapKey | Arg::MapValue | Arg::MapValueOrNull | Arg::MapValueOut => {

@@ -99,6 +99,8 @@ pub struct Report {
     pub longest: Option<usize>,
     /// For each instruction: if it calls a helper that takes a length, the most that it was on any path.
     pub lengths: Vec<u64>,
+    /// For each instruction: the maps that the helper it calls is given, on all paths.
+    pub given: Vec<Vec<u16>>,
     /// With [`Env::trace`]: what was known before each instruction when it was first come to.
     pub states: Vec<String>,
 }

@@ -84,6 +84,7 @@ pub(super) fn check(insns: &[Insn], env: &Env<'_>) -> Result<Report, CheckError>
             endless: false,
         };
         walk.report.lengths = vec![0; insns.len()];
+        walk.report.given = vec![Vec::new(); insns.len()];
         if env.trace {
             walk.report.states = vec![String::new(); insns.len()];
         }

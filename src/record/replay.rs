@@ -427,16 +427,19 @@ impl Replay<'_> {
             }
             // Hits of several CPUs stand in the order of their output.
             run.world.time = time;
+            run.muted &= point.attach != AttachSpec::End;
             self.hit(run, &hit, point)?;
             if self.own && matches!(run.stop, Some(Flow::Exit(_))) {
-                // What came after exit() and before the probes were gone was printed, too.
+                // Programs ran on until the probes were gone, but what they sent was printed no more.
                 run.stop = None;
+                run.muted = true;
             }
         }
         if let (Some(points), false) = (settings.attached, attached) {
             run.player.attached(points);
         }
         run.stop = run.stop.take().filter(|flow| *flow == Flow::PipeClosed);
+        run.muted = false;
         self.special(run, |spec| matches!(spec, AttachSpec::End))?;
         run.finish()?;
         replayed.cut = reader.cut();

@@ -114,6 +114,8 @@ pub(crate) struct Run<'a> {
     last_read: u64,
     /// The script has asked for its end, or nobody reads any more.
     pub(crate) stop: Option<Flow>,
+    /// What programs send is not printed: `exit()` was called, and the probes are not gone yet.
+    pub(crate) muted: bool,
     /// What came of it until now.
     pub(crate) outcome: Outcome,
     hits: Hits,
@@ -152,6 +154,7 @@ impl<'a> Run<'a> {
             plans: [HashMap::new(), HashMap::new()],
             last_read: 0,
             stop: None,
+            muted: false,
             outcome: Outcome::default(),
             hits: Hits::default(),
             player,
@@ -451,6 +454,9 @@ impl<'a> Run<'a> {
             let Some(whole) = self.hits.put(record.cpu, data) else {
                 continue;
             };
+            if self.muted {
+                continue;
+            }
             match self.player.play(&whole, about, &mut maps)? {
                 Flow::Continue => {}
                 flow => {

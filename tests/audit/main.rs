@@ -414,11 +414,11 @@ fn a_refusal_of_the_verifier_is_explained() {
     let dir = TempDir::new("audit-refused");
     let script = "begin\n{\n  @a = 1;\n  printf(\"%d\\n\", @a);\n}\n";
     let (_, good) = bundle(&dir, "a", script);
-    let bad = forged(&good, "(r2 +8) = 1", "bf71000000000000", "r1 = r7");
+    let bad = forged(&good, "(r1 +8) = 1", "bf71000000000000", "r1 = r7");
     let file = TempFile::new("audit-refused.json", bad.as_bytes());
     Case {
         args: &["audit", "show", file.name()],
-        stdout: &["REFUSED by this program's own checker: insn 2 `r1 = r7`: r7 has no value here"],
+        stdout: &["REFUSED by this program's own checker: insn 3 `r1 = r7`: r7 has no value here"],
         ..Case::default()
     }
     .check();
@@ -430,9 +430,9 @@ fn a_refusal_of_the_verifier_is_explained() {
         code: 2,
         stderr: &[
             "load program `begin`: rejected by the verifier: Permission denied (EACCES)",
-            "3: (bf) r1 = r7",
+            "4: (bf) r1 = r7",
             "R7 !read_ok",
-            "known there: r1: pointer to the context; r2: pointer to a value of map 0",
+            "known there: r1: pointer to a value of map 0; r6: pointer to the context",
             "a.bt:3:3",
             "3 |   @a = 1;",
             "help: this is a fault of baretrace (or of whoever made the bundle)",

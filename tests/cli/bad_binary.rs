@@ -125,8 +125,8 @@ fn operands_that_cannot_be_read() {
         ("odd", "printf(\"%d\", arg1)", 0, &[]),
         ("odd", "printf(\"%d\", arg0)", 1, &["8@what", "^"]),
         ("sites", "printf(\"%d\", arg0)", 0, &[]),
-        ("sites", "printf(\"%d\", arg1)", 1, &["arg1", "^"]),
-        ("float", "printf(\"%d\", arg2)", 1, &["2 arguments", "^"]),
+        ("sites", "printf(\"%d\", arg1)", 0, &["arg1", "^"]),
+        ("float", "printf(\"%d\", arg2)", 0, &["2 arguments", "^"]),
     ] {
         let script = format!("usdt:{}:net:{probe} {{ {body} }}", file.name());
         Case {

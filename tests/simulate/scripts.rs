@@ -270,7 +270,7 @@ fn string_keys_of_all_lengths() {
     let mut want = String::from("1\n2\n");
     let key = |len: usize| match len {
         // Cut as a printed string is.
-        1024.. => format!("{}..", name(1023)),
+        1024.. => format!("{}..", name(1024)),
         _ => name(len),
     };
     // Alike, and then in the order of the bytes.

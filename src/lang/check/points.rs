@@ -330,6 +330,9 @@ fn places<'b>(
 
 fn absent(point: &AttachPoint, want: &Wanted, binaries: &[(usize, &Binary)]) -> Diagnostic {
     let path = want.path();
+    if binaries.is_empty() {
+        return Diagnostic::error(point.span, format!("no binary `{path}`")).said(want.absent());
+    }
     let diag = match want {
         Wanted::Usdt { provider, name, .. } => {
             let all = || binaries.iter().flat_map(|(_, b)| &b.usdt);

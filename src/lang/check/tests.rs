@@ -467,7 +467,7 @@ fn messages() {
             "u:./build/bin/bitcoind:main+200 { }",
             "offset 200 is behind `main`, which has 100 bytes",
         ),
-        ("U:/nix:a:b { }", "`/nix` has no USDT probes"),
+        ("U:/nix:a:b { }", "no binary `/nix`"),
         (
             "kprobe:vfs_read { }",
             "the kernel has no function `vfs_read`",
