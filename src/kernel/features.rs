@@ -75,8 +75,8 @@ const HELPERS: &[(u32, Field)] = &[
     (LOOKUP_PERCPU_ELEM, |f| &mut f.lookup_percpu),
 ];
 
-/// Loads a kprobe program made of those snippets between [`SAVE_CTX`] and [`END`].
-fn load(snippets: &[&[[u8; 8]]]) -> io::Result<OwnedFd> {
+/// Loads a kprobe program made of those snippets between [`SAVE_CTX`] and [`END`]; without any it does nothing.
+pub(crate) fn load(snippets: &[&[[u8; 8]]]) -> io::Result<OwnedFd> {
     let insns: Vec<u8> = [SAVE_CTX]
         .iter()
         .chain(snippets)

@@ -753,19 +753,7 @@ impl Lower<'_> {
         want.push(0);
         want.truncate(n as usize);
         let addr = self.in_memory(va.0, va.1)?;
-        let mut at = 0usize;
-        while at < want.len() {
-            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
-            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
-            let bytes = &want[at..at + step.bytes() as usize];
-            let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-            let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
-            let next = self.f.block();
-            self.f
-                .branch(Cond::Eq, got, number.cast_signed(), next, differ);
-            self.f.switch_to(next);
-            at += step.bytes() as usize;
-        }
+        self.differ_unless(addr, &want, differ);
         Ok(self.close_strncmp(dst, differ, done))
     }
 

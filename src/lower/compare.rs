@@ -276,6 +276,23 @@ impl Lower<'_> {
         }
     }
 
+    /// Goes to `differ` unless these bytes are at `addr`; compares as many at once as can be.
+    pub(super) fn differ_unless(&mut self, addr: Addr, want: &[u8], differ: BlockId) {
+        let mut at = 0usize;
+        while at < want.len() {
+            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
+            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
+            let bytes = &want[at..at + step.bytes() as usize];
+            let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+            let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
+            let next = self.f.block();
+            self.f
+                .branch(Cond::Eq, got, number.cast_signed(), next, differ);
+            self.f.switch_to(next);
+            at += step.bytes() as usize;
+        }
+    }
+
     /// Compares a string with a literal, eight bytes at a time.
     fn compare_literal(
         &mut self,
@@ -297,19 +314,7 @@ impl Lower<'_> {
             return Ok(());
         }
         let addr = self.in_memory(val, ty)?;
-        let mut at = 0usize;
-        while at < want.len() {
-            let left = u32::try_from(want.len() - at).unwrap_or(u32::MAX);
-            let step = self.piece(addr.plus(u32::try_from(at).unwrap_or(0)), left);
-            let bytes = &want[at..at + step.bytes() as usize];
-            let number = bytes.iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-            let got = self.load_at(addr.plus(u32::try_from(at).unwrap_or(0)), step, false);
-            let next = self.f.block();
-            self.f
-                .branch(Cond::Eq, got, number.cast_signed(), next, differ);
-            self.f.switch_to(next);
-            at += step.bytes() as usize;
-        }
+        self.differ_unless(addr, &want, differ);
         self.f.end(Term::Goto(same));
         Ok(())
     }

@@ -156,8 +156,7 @@ impl Lower<'_> {
         let (call, on) = (self.f.block(), self.f.block());
         self.f.branch(Cond::Eq, count, 0, on, call);
         self.f.switch_to(call);
-        self.f.set(pc, ip);
-        let before = self.f.alu(AluOp::Sub, pc, 1);
+        let before = self.f.alu(AluOp::Sub, ip, 1);
         self.f.set(pc, before);
         self.f.end(Term::Goto(on));
         self.f.switch_to(on);
@@ -279,15 +278,8 @@ impl Lower<'_> {
         self.unless(Cond::Eq, how, is(Caller::Plt), plt);
         self.f.end(Term::Goto(at_frame));
 
-        self.f.switch_to(stack);
-        let value = self.f.alu(AluOp::Add, sp, offset);
-        self.f.set(caller, value);
-        self.f.end(Term::Goto(known));
-
-        self.f.switch_to(frame);
-        let value = self.f.alu(AluOp::Add, fp, offset);
-        self.f.set(caller, value);
-        self.f.end(Term::Goto(known));
+        self.sum_in(stack, caller, (sp, offset), known);
+        self.sum_in(frame, caller, (fp, offset), known);
 
         self.f.switch_to(plt);
         let value = self.f.alu(AluOp::Add, sp, 8);
@@ -322,14 +314,8 @@ impl Lower<'_> {
         let from = self.f.mov(0);
         self.unless(Cond::Eq, saved, 0, on);
         self.f.branch(Cond::Eq, saved, 1, by_caller, by_frame);
-        self.f.switch_to(by_caller);
-        let value = self.f.alu(AluOp::Add, caller, off);
-        self.f.set(from, value);
-        self.f.end(Term::Goto(read));
-        self.f.switch_to(by_frame);
-        let value = self.f.alu(AluOp::Add, fp, off);
-        self.f.set(from, value);
-        self.f.end(Term::Goto(read));
+        self.sum_in(by_caller, from, (caller, off), read);
+        self.sum_in(by_frame, from, (fp, off), read);
         self.f.switch_to(read);
         let value = self.word(w, from.into());
         self.store_at(m.plus(FP), Size::DW, value.into());
@@ -340,6 +326,14 @@ impl Lower<'_> {
         let ip = self.word(w, from.into());
         self.store_at(m.plus(IP), Size::DW, ip.into());
         self.f.end(Term::Goto(w.head));
+    }
+
+    /// A block that sets `to` to a sum, and goes on.
+    fn sum_in(&mut self, block: BlockId, to: VReg, (a, b): (VReg, VReg), on: BlockId) {
+        self.f.switch_to(block);
+        let value = self.f.alu(AluOp::Add, a, b);
+        self.f.set(to, value);
+        self.f.end(Term::Goto(on));
     }
 
     /// The registers of the caller where functions keep frame pointers.

@@ -19,8 +19,8 @@ use nix::sys::{
 };
 
 use crate::{
-    asm::{build, encode},
-    sys::{bpf, process::monotonic_ns, trace, uapi},
+    kernel::features,
+    sys::{bpf, process::monotonic_ns, trace},
 };
 
 /// When the last one began, `CLOCK_MONOTONIC` nanoseconds.
@@ -74,21 +74,7 @@ fn probe_nothing() -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create(c"nothing", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(&[0; 8])?;
     let path = std::ffi::CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let insns = encode(&[build::mov64_imm(crate::asm::Reg::R0, 0), build::exit()])
-        .map_err(io::Error::other)?;
-    let program = bpf::prog_load(
-        &bpf::ProgLoad {
-            kind: uapi::BPF_PROG_TYPE_KPROBE,
-            attach_type: uapi::BPF_TRACE_UPROBE_MULTI,
-            name: "nothing",
-            insns: &insns,
-            license: c"Dual MIT/GPL",
-            flags: 0,
-            attach_btf_id: 0,
-            btf: None,
-        },
-        None,
-    )?;
+    let program = features::load(&[])?;
     let nothing = bpf::UprobeMulti {
         path: &path,
         offsets: &[0],

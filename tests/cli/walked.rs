@@ -129,6 +129,17 @@ fn stacks_end_where_the_program_began() {
     let first = stack.split("\n\n").next().expect("a stack");
     let names = names(first);
     assert!(names[0].contains("net_inbound_message"), "{stack}");
+    // A recording does not keep the tables that such a stack is walked by, and says so.
+    let script = format!("usdt:{EXE}:net:inbound_message {{ print(dw_ustack); }}");
+    let pid = target.pid();
+    let recorded = ["record", "-o", "/dev/null", "-p", &pid, "-e", &script];
+    let out = run(Command::new(EXE).args(recorded), b"");
+    assert!(!out.status.success());
+    assert!(
+        text(&out.stderr).contains("are not recorded; use `ustack`"),
+        "{}",
+        text(&out.stderr)
+    );
     assert!(names.contains(&"main"), "{stack}");
 }
 
